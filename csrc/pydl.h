@@ -1,0 +1,122 @@
+/* The seam between the C kernels and everything above them: element types, launches, the kernel table of an
+ * instruction set, threads and memory. A launch is a value: whoever holds it can run it, keep it and run it again.
+ * Scalars that change from step to step (learning rate, step count, random state) are read through a buffer. */
+#ifndef PYDL_H
+#define PYDL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PD_MAX_DIMS = 16, PD_MAX_OPERANDS = 5, PD_MAX_BUFS = 10, PD_MAX_SCALARS = 4 };
+
+typedef enum pd_dtype { PD_F32, PD_F64, PD_I64, PD_I32, PD_U8, PD_BOOL, PD_DTYPES } pd_dtype;
+
+/* Every kernel has a number, PD_<name>. kernels.inc is the one list of them. */
+enum pd_kernel_id {
+#define REAL(name) PD_##name,
+#define INT(name) PD_##name,
+#define NUM(name) PD_##name,
+#define ALL(name) PD_##name,
+#define ONE(name) PD_##name,
+#define WORKSPACE(name)
+#include "kernels.inc"
+#undef REAL
+#undef INT
+#undef NUM
+#undef ALL
+#undef ONE
+#undef WORKSPACE
+    PD_KERNELS
+};
+
+typedef struct pd_launch pd_launch;
+typedef void (*pd_kernel)(const pd_launch *);
+typedef size_t (*pd_sizer)(const pd_launch *); /* bytes of workspace the launch needs */
+
+/* ---- Geometries: what a kernel is told besides its buffers. Strides count elements, not bytes. ---- */
+
+/* Elementwise: every operand is walked over one shape; stride 0 broadcasts. The caller has merged the dimensions
+ * that all operands allow to be merged; ndim 0 is a single element. Operands: the inputs in order, then the output. */
+typedef struct pd_map {
+    size_t ndim, shape[PD_MAX_DIMS];
+    ptrdiff_t stride[PD_MAX_OPERANDS][PD_MAX_DIMS];
+} pd_map;
+
+/* Reduction: `kept` dimensions, then `reduced` dimensions, of a strided input. The output is contiguous over the kept. */
+typedef struct pd_reduce {
+    size_t kept, reduced, shape[PD_MAX_DIMS];
+    ptrdiff_t stride[PD_MAX_DIMS];
+} pd_reduce;
+
+/* Lines: a contiguous (outer, n, inner) block treated line by line along n (softmax, scans, sorting, class scores). */
+typedef struct pd_lines {
+    size_t outer, n, inner;
+} pd_lines;
+
+/* Rows by index: x (outer, n, inner), index (count,) -> y (outer, count, inner), all contiguous. */
+typedef struct pd_rows {
+    size_t outer, n, inner, count;
+} pd_rows;
+
+typedef enum pd_activation { PD_NO_ACTIVATION, PD_RELU, PD_SIGMOID, PD_TANH, PD_GELU, PD_SILU } pd_activation;
+
+/* C (m, n) = activation(A (m, k) B (k, n) + bias (n,)), or C += ..., for every index of the batch dimensions. */
+typedef struct pd_gemm {
+    size_t m, n, k;
+    ptrdiff_t a_row, a_col, b_row, b_col, c_row, c_col;
+    size_t batch_ndim, batch[PD_MAX_DIMS];
+    ptrdiff_t a_batch[PD_MAX_DIMS], b_batch[PD_MAX_DIMS], c_batch[PD_MAX_DIMS];
+    int accumulate, b_packed;
+    pd_activation activation;
+} pd_gemm;
+
+/* One optimizer step over `count` parameters: buf holds arrays of `count` pointers. */
+typedef struct pd_step {
+    size_t count;
+    const size_t *sizes;
+} pd_step;
+
+struct pd_launch {
+    pd_kernel run;
+    void *buf[PD_MAX_BUFS];
+    void *workspace; /* as many bytes as the kernel's sizer asks for, 64-byte aligned, or NULL */
+    double scalar[PD_MAX_SCALARS];
+    union {
+        pd_map map;
+        pd_reduce reduce;
+        pd_lines lines;
+        pd_rows rows;
+        pd_gemm gemm;
+        pd_step step;
+    };
+};
+
+/* ---- One table per instruction set; kernel[id][dtype] is NULL where the kernel has no such type. ---- */
+typedef struct pd_isa {
+    const char *name;
+    pd_kernel kernel[PD_KERNELS][PD_DTYPES];
+    pd_sizer sizer[PD_KERNELS][PD_DTYPES];
+} pd_isa;
+
+const pd_isa *pd_isa_in_use(void);             /* the best this CPU runs, or what PYDL_ISA names */
+int pd_isa_select(const char *name);           /* 0, or -1 where the name is unknown or this CPU lacks it */
+const char *pd_isa_available(size_t index);    /* names, best first; NULL past the end */
+const char *pd_kernel_name(int id);             /* as in kernels.inc, for messages */
+
+/* ---- Threads: chunks are handed out dynamically; what is in a chunk must not depend on the number of threads. ---- */
+typedef void (*pd_task)(void *context, size_t chunk);
+void pd_parallel(size_t chunks, pd_task task, void *context);
+size_t pd_num_threads(void);
+int pd_set_num_threads(size_t count);          /* 0, or -1 where count is 0 or above the limit */
+
+/* ---- Memory: 64-byte aligned, cached by size class. NULL where there is none. ---- */
+typedef struct pd_memory {
+    size_t allocated, peak, cached, allocations, cache_hits, cache_limit;
+} pd_memory;
+void *pd_alloc(size_t bytes);
+void pd_free(void *pointer, size_t bytes);     /* bytes as given to pd_alloc */
+void pd_memory_stats(pd_memory *out);
+void pd_memory_reset_peak(void);
+void pd_empty_cache(void);
+
+#endif

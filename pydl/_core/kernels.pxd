@@ -1,0 +1,107 @@
+"""csrc/pydl.h as Cython sees it. An ops file adds the numbers of the kernels it launches with its own `cdef extern`."""
+from libc.stdint cimport int64_t, uint64_t
+
+cdef extern from "pydl.h" nogil:
+    enum: PD_MAX_DIMS
+    enum: PD_MAX_OPERANDS
+    enum: PD_MAX_BUFS
+    enum: PD_F32
+    enum: PD_F64
+    enum: PD_I64
+    enum: PD_I32
+    enum: PD_U8
+    enum: PD_BOOL
+    enum: PD_DTYPES
+    enum: PD_KERNELS
+    enum: PD_NO_ACTIVATION
+    enum: PD_RELU
+    enum: PD_SIGMOID
+    enum: PD_TANH
+    enum: PD_GELU
+    enum: PD_SILU
+
+    ctypedef struct pd_map:
+        size_t ndim
+        size_t shape[16]
+        ptrdiff_t stride[5][16]
+
+    ctypedef struct pd_reduce:
+        size_t kept
+        size_t reduced
+        size_t shape[16]
+        ptrdiff_t stride[16]
+
+    ctypedef struct pd_lines:
+        size_t outer
+        size_t n
+        size_t inner
+
+    ctypedef struct pd_rows:
+        size_t outer
+        size_t n
+        size_t inner
+        size_t count
+
+    ctypedef struct pd_gemm:
+        size_t m
+        size_t n
+        size_t k
+        ptrdiff_t a_row
+        ptrdiff_t a_col
+        ptrdiff_t b_row
+        ptrdiff_t b_col
+        ptrdiff_t c_row
+        ptrdiff_t c_col
+        size_t batch_ndim
+        size_t batch[16]
+        ptrdiff_t a_batch[16]
+        ptrdiff_t b_batch[16]
+        ptrdiff_t c_batch[16]
+        int accumulate
+        int b_packed
+        int activation
+
+    ctypedef struct pd_step:
+        size_t count
+        const size_t *sizes
+
+    ctypedef struct pd_launch
+    ctypedef void (*pd_kernel)(const pd_launch *)
+    ctypedef size_t (*pd_sizer)(const pd_launch *)
+    ctypedef struct pd_launch:
+        pd_kernel run
+        void *buf[10]
+        void *workspace
+        double scalar[4]
+        pd_map map
+        pd_reduce reduce
+        pd_lines lines
+        pd_rows rows
+        pd_gemm gemm
+        pd_step step
+
+    ctypedef struct pd_isa:
+        const char *name
+        pd_kernel kernel[1][1]
+        pd_sizer sizer[1][1]
+
+    const pd_isa *pd_isa_in_use()
+    int pd_isa_select(const char *name)
+    const char *pd_isa_available(size_t index)
+    const char *pd_kernel_name(int id)
+
+    size_t pd_num_threads()
+    int pd_set_num_threads(size_t count)
+
+    ctypedef struct pd_memory:
+        size_t allocated
+        size_t peak
+        size_t cached
+        size_t allocations
+        size_t cache_hits
+        size_t cache_limit
+    void *pd_alloc(size_t nbytes)
+    void pd_free(void *pointer, size_t nbytes)
+    void pd_memory_stats(pd_memory *out)
+    void pd_memory_reset_peak()
+    void pd_empty_cache()

@@ -1,0 +1,53 @@
+from pydl._core.kernels cimport PD_MAX_DIMS
+
+cdef class dtype:
+    """An element type: pydl.float32, float64, int64, int32, uint8 or bool."""
+    cdef readonly str name
+    cdef readonly int itemsize
+    cdef readonly bint is_floating_point
+    cdef int code                       # PD_F32 ...
+    cdef bytes format                   # of the buffer protocol
+
+cdef class Storage:
+    """Memory that one or more tensors look at. Changes in place are counted in `version`."""
+    cdef char *data
+    cdef size_t nbytes
+    cdef size_t version
+    cdef bint writable
+    cdef object owner                   # who owns memory that is not pydl's: a buffer, a DLPack capsule
+
+cdef class Tensor:
+    cdef Storage storage
+    cdef char *data                     # the first element
+    cdef int code                       # element type, PD_F32 ...
+    cdef int itemsize
+    cdef int ndim
+    cdef bint contiguous                # row-major, dense
+    cdef bint needs_grad                # a leaf that wants a gradient, or a result of such
+    cdef bint inference                 # made under inference_mode
+    cdef bint retains                   # retain_grad() was called
+    cdef int output_index               # which output of `node`
+    cdef size_t numel
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef ptrdiff_t strides[PD_MAX_DIMS] # in elements
+    cdef object node                    # the tape's Node that made it; None for a leaf
+    cdef Tensor base                    # of a differentiable view: the tensor it looks into
+    cdef object gradient                # .grad: Tensor or None
+    cdef object hooks                   # dict or None
+    cdef object __weakref__
+
+# New tensors. Sizes are checked for overflow before anything is allocated; MemoryError where there is no memory.
+cdef Tensor empty(int code, int ndim, const ptrdiff_t *sizes)           # contiguous, not initialised
+cdef Tensor empty_like(Tensor x)                                        # contiguous, same shape and type
+cdef Tensor empty_of(int code, object shape)                            # shape: a tuple of ints
+cdef Tensor view_of(Tensor x, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides, ptrdiff_t offset)
+cdef Tensor alias_of(Tensor x)                                          # same memory, outside every graph
+cdef Tensor scalar_of(int code, object number)                          # a 0-dimensional tensor
+
+cdef bint same_shape(Tensor a, Tensor b) noexcept
+cdef tuple shape_of(Tensor x)
+cdef int wrap_dim(str op, object dim, int ndim) except -1               # -ndim <= dim < ndim, else IndexError
+cdef dtype dtype_of(int code)
+cdef int code_of(object dtype_like) except -1                           # TypeError for what is not a pydl dtype
+cdef Tensor tensor_arg(str op, object x, str name)                      # TypeError where x is not a Tensor
+cdef Tensor real_arg(str op, object x, str name)                        # ... or not float32/float64
