@@ -3,24 +3,27 @@
  * copy: y[p] = x[p] for every index p of a pd_map shape, whatever the strides of the two (not overlapping, bits kept). Legend: a plan
  * is the map with its dimensions ordered by the output's stride and merged; its innermost two dimensions form a plane
  * of `rows` x `n`; planes are cut into tiles of tile_rows x tile_n, and a chunk is a run of tiles.
- *   rows copy   both sides have unit stride along n: memcpy, or a short loop for short rows
- *   transpose   the input has unit stride along `rows`: L x L blocks turned in registers
- *   strided     anything else, the longer dimension innermost
+ *   rows        both sides have unit stride along n
+ *   lines       a short stride along n, or nothing nearer: line by line
+ *   transpose   the input has unit stride along `rows`, the output along n: blocks turned in registers
+ *   strided     the input is nearer along `rows`: small tiles
  * fill: y[p] = scalar[0]; for integers scalar[0] + scalar[1], so that every int64 can be said in two exact doubles.
  * cast_<type>: C's conversion where it is defined. Float to integer: what x86 (and so PyTorch there) gives, on
  * every machine: NaN and what does not fit give the smallest int64 or int32; uint8 is the low byte of the int64. */
 #ifndef PD_COPY_ONCE
 #define PD_COPY_ONCE
 
-enum { COPY_SHORT = 16, COPY_TILE_ROWS = 32, COPY_TILE_N = 64, COPY_GRAIN = 1 << 18, COPY_STRIDED_GRAIN = 1 << 16 };
+enum { COPY_TILE_ROWS = 32, COPY_TILE_N = 64, COPY_TILE_STRIDED = 256 };
+enum { COPY_GRAIN = 1 << 18, COPY_STRIDED_GRAIN = 1 << 16 }; /* bytes of a chunk */
 
-typedef enum copy_mode { COPY_ROWS, COPY_TRANSPOSE, COPY_STRIDED } copy_mode;
+typedef enum copy_mode { COPY_ROWS, COPY_LINES, COPY_TRANSPOSE, COPY_STRIDED } copy_mode;
 
 /* Dimension d of `shape` has stride from[d] in the input and to[d] in the output; the last two are the plane. */
 typedef struct copy_plan {
     size_t ndim, shape[PD_MAX_DIMS + 1];
     ptrdiff_t from[PD_MAX_DIMS + 1], to[PD_MAX_DIMS + 1];
     copy_mode mode;
+    int aliasing; /* transposing with row strides of a multiple of 1 KiB */
     size_t tile_rows, tile_n, tiles, tiles_per_chunk;
     const char *x;
     char *y;
@@ -63,28 +66,34 @@ static UNUSED void copy_order(copy_plan *p, const pd_map *map) {
     }
 }
 
-/* `block`: the side of the blocks that transposing turns in registers. */
+/* Chooses the plane's other dimension, and how the plane is walked. `block`: the side of the blocks that transposing
+ * turns in registers. */
+static UNUSED void copy_choose_plane(copy_plan *p, size_t block, size_t itemsize) {
+    const size_t last = p->ndim - 1, step = stride_size(p->from[last]);
+    size_t nearest = last - 1;
+    for (size_t d = 0; d < last; d++)
+        if (stride_size(p->from[d]) < stride_size(p->from[nearest])) nearest = d;
+    const size_t near = stride_size(p->from[nearest]);
+    if (p->to[last] == 1 && step == 1 && p->from[last] == 1) p->mode = COPY_ROWS;
+    else if (step * itemsize < 64 || near >= step || near == 0) p->mode = COPY_LINES;
+    else {
+        copy_move_dim(p, nearest, last - 1);
+        p->mode = p->to[last] == 1 && p->from[last - 1] == 1 && p->shape[last] >= block && p->shape[last - 1] >= block
+                      ? COPY_TRANSPOSE : COPY_STRIDED;
+        const size_t strides = step | stride_size(p->to[last - 1]);
+        p->aliasing = strides * itemsize % 1024 == 0;
+    }
+}
+
 static UNUSED void copy_make_plan(copy_plan *p, const pd_launch *launch, size_t block, size_t itemsize) {
-    copy_order(p, &launch->map);
-    const size_t last = p->ndim - 1, n = p->shape[last];
-    size_t grain = COPY_STRIDED_GRAIN / itemsize;
     p->x = launch->buf[0], p->y = launch->buf[1];
-    p->mode = COPY_STRIDED;
-    p->tile_rows = p->tile_n = 256;
-    if (p->to[last] == 1 && p->from[last] == 1) {
-        p->mode = COPY_ROWS;
-        grain = COPY_GRAIN / itemsize;
-        p->tile_n = grain;
-        p->tile_rows = max_size(1, grain / n);
-    } else if (p->to[last] == 1 && n >= block)
-        for (size_t d = 0; d < last; d++)
-            if (p->from[d] == 1 && p->shape[d] >= block) {
-                p->mode = COPY_TRANSPOSE;
-                p->tile_rows = COPY_TILE_ROWS;
-                p->tile_n = COPY_TILE_N;
-                copy_move_dim(p, d, last - 1);
-                break;
-            }
+    copy_order(p, &launch->map);
+    copy_choose_plane(p, block, itemsize);
+    const size_t last = p->ndim - 1, n = p->shape[last];
+    const size_t grain = (p->mode == COPY_ROWS ? COPY_GRAIN : COPY_STRIDED_GRAIN) / itemsize;
+    if (p->mode == COPY_TRANSPOSE) p->tile_rows = COPY_TILE_ROWS, p->tile_n = COPY_TILE_N;
+    else if (p->mode == COPY_STRIDED) p->tile_rows = p->tile_n = COPY_TILE_STRIDED;
+    else p->tile_rows = max_size(1, grain / n), p->tile_n = grain;
     p->tile_n = min_size(p->tile_n, n);
     p->tile_rows = min_size(p->tile_rows, p->shape[last - 1]);
     p->tiles = ceil_div(n, p->tile_n) * ceil_div(p->shape[last - 1], p->tile_rows);
@@ -100,6 +109,7 @@ typedef bits_t __attribute__((may_alias)) N(cell);
 #define BLOCK (BLOCK_BYTES * 8 / BITS)
 typedef bits_t N(block_row) __attribute__((vector_size(BLOCK_BYTES)));
 typedef bits_t N(block_half) __attribute__((vector_size(16), aligned(1), may_alias));
+typedef bits_t N(block_out) __attribute__((vector_size(BLOCK_BYTES), aligned(1), may_alias));
 
 /* (a0 b0 a1 b1 ...) of the lower and upper halves of every 16 bytes. */
 #if BITS == 8
@@ -111,39 +121,67 @@ typedef bits_t N(block_half) __attribute__((vector_size(16), aligned(1), may_ali
 #elif BITS == 32
 #define INTERLEAVE_LOW 0, 8, 1, 9, 4, 12, 5, 13
 #define INTERLEAVE_HIGH 2, 10, 3, 11, 6, 14, 7, 15
+#define BLOCK_HALVES 0, 1, 2, 3, 4, 5, 6, 7
 #elif VBYTES < 32
 #define INTERLEAVE_LOW 0, 2
 #define INTERLEAVE_HIGH 1, 3
 #else
 #define INTERLEAVE_LOW 0, 4, 2, 6
 #define INTERLEAVE_HIGH 1, 5, 3, 7
+#define BLOCK_HALVES 0, 1, 2, 3
 #endif
 
 /* A BLOCK x BLOCK block: y (row stride y_row) = the transpose of x (row stride x_row). Interleaving row i with row
  * i + h, log2(2 h) times, transposes 2 h rows of 16 bytes; wider rows are first loaded as two halves below one another. */
+INLINE N(block_row) N(block_load)(const cell *x, ptrdiff_t below) {
+#if defined(BLOCK_HALVES)
+    const N(block_half) low = *(const N(block_half) *)x, high = *(const N(block_half) *)(x + below);
+    return __builtin_shufflevector(low, high, BLOCK_HALVES);
+#else
+    (void)below;
+    return *(const N(block_half) *)x;
+#endif
+}
+
 INLINE void N(transpose_block)(cell *y, ptrdiff_t y_row, const cell *x, ptrdiff_t x_row) {
     enum { LANES = 16 * 8 / BITS, GROUPS = BLOCK_BYTES / 16 };
     for (ptrdiff_t group = 0; group < GROUPS; group++) {
         N(block_row) v[LANES], w[LANES];
-        for (ptrdiff_t i = 0; i < LANES; i++) {
-            N(block_half) low, high;
-            memcpy(&low, x + i * x_row + group * LANES, 16);
-            memcpy(&high, x + (i + LANES * (GROUPS - 1)) * x_row + group * LANES, 16);
-            memcpy(&v[i], &low, 16);
-            if (GROUPS == 2) memcpy((char *)&v[i] + BLOCK_BYTES - 16, &high, 16);
-        }
+#pragma GCC unroll 16
+        for (ptrdiff_t i = 0; i < LANES; i++) v[i] = N(block_load)(x + i * x_row + group * LANES, LANES * x_row);
+#pragma GCC unroll 4
         for (size_t done = 1; done < LANES; done *= 2) {
+#pragma GCC unroll 8
             for (size_t i = 0; i < LANES / 2; i++) {
                 w[2 * i] = __builtin_shufflevector(v[i], v[i + LANES / 2], INTERLEAVE_LOW);
                 w[2 * i + 1] = __builtin_shufflevector(v[i], v[i + LANES / 2], INTERLEAVE_HIGH);
             }
+#pragma GCC unroll 16
             for (size_t i = 0; i < LANES; i++) v[i] = w[i];
         }
-        for (ptrdiff_t i = 0; i < LANES; i++) memcpy(y + (i + group * LANES) * y_row, &v[i], BLOCK_BYTES);
+#pragma GCC unroll 16
+        for (ptrdiff_t i = 0; i < LANES; i++) *(N(block_out) *)(y + (i + group * LANES) * y_row) = v[i];
     }
 }
 #undef INTERLEAVE_LOW
 #undef INTERLEAVE_HIGH
+#undef BLOCK_HALVES
+
+/* A row of whole vectors: plain stores, because rep movsb, which a C library may choose, crawls where x and y lie a
+ * multiple of 4 KiB apart. */
+INLINE void N(copy_row)(cell *y, const cell *x, size_t n) {
+    size_t j = 0;
+    for (; j + 4 * BLOCK <= n; j += 4 * BLOCK) {
+        const N(block_row) a = *(const N(block_out) *)(x + j), b = *(const N(block_out) *)(x + j + BLOCK);
+        const N(block_row) c = *(const N(block_out) *)(x + j + 2 * BLOCK), d = *(const N(block_out) *)(x + j + 3 * BLOCK);
+        *(N(block_out) *)(y + j) = a;
+        *(N(block_out) *)(y + j + BLOCK) = b;
+        *(N(block_out) *)(y + j + 2 * BLOCK) = c;
+        *(N(block_out) *)(y + j + 3 * BLOCK) = d;
+    }
+    for (; j + BLOCK <= n; j += BLOCK) *(N(block_out) *)(y + j) = *(const N(block_out) *)(x + j);
+    for (; j < n; j++) y[j] = x[j];
+}
 
 /* y (rows, n), unit stride along n = x (rows, n), unit stride along rows. */
 static void N(copy_transposed)(cell *y, ptrdiff_t y_row, const cell *x, ptrdiff_t x_column, size_t rows, size_t n) {
@@ -159,33 +197,54 @@ static void N(copy_transposed)(cell *y, ptrdiff_t y_row, const cell *x, ptrdiff_
         for (size_t j = 0; j < n; j++) y[(ptrdiff_t)i * y_row + (ptrdiff_t)j] = x[(ptrdiff_t)j * x_column + (ptrdiff_t)i];
 }
 
-static void N(copy_rows)(cell *y, ptrdiff_t y_row, const cell *x, ptrdiff_t x_row, size_t rows, size_t n) {
-    if (n > COPY_SHORT)
-        for (size_t i = 0; i < rows; i++, y += y_row, x += x_row) memcpy(y, x, n * sizeof(cell));
-    else
-        for (size_t i = 0; i < rows; i++, y += y_row, x += x_row)
-            for (size_t j = 0; j < n; j++) y[j] = x[j];
+/* The same where the lines of a column of blocks fall into few sets of the cache: through a buffer, so that every
+ * line of x and y is touched only once. A full tile of COPY_TILE_ROWS x COPY_TILE_N is a multiple of every block. */
+static void N(copy_transposed_aliasing)(cell *y, ptrdiff_t y_row, const cell *x, ptrdiff_t x_column) {
+    _Alignas(64) cell buffer[COPY_TILE_ROWS * COPY_TILE_N];
+    for (ptrdiff_t j = 0; j < COPY_TILE_N; j += BLOCK)
+        for (ptrdiff_t i = 0; i < COPY_TILE_ROWS; i += BLOCK)
+            N(transpose_block)(buffer + i * COPY_TILE_N + j, COPY_TILE_N, x + j * x_column + i, x_column);
+    for (ptrdiff_t i = 0; i < COPY_TILE_ROWS; i++) N(copy_row)(y + i * y_row, buffer + i * COPY_TILE_N, COPY_TILE_N);
 }
 
+static void N(copy_rows)(cell *y, ptrdiff_t y_row, const cell *x, ptrdiff_t x_row, size_t rows, size_t n) {
+    for (size_t i = 0; i < rows; i++, y += y_row, x += x_row) N(copy_row)(y, x, n);
+}
+
+INLINE void N(gather_steps)(cell *y, const cell *x, ptrdiff_t step, size_t n) {
+    for (size_t j = 0; j < n; j++) y[j] = x[(ptrdiff_t)j * step];
+}
+
+static void N(copy_line)(cell *restrict y, ptrdiff_t y_step, const cell *restrict x, ptrdiff_t x_step, size_t n) {
+    if (y_step != 1) {
+        if (x_step == 1) for (size_t j = 0; j < n; j++) y[(ptrdiff_t)j * y_step] = x[j];
+        else for (size_t j = 0; j < n; j++) y[(ptrdiff_t)j * y_step] = x[(ptrdiff_t)j * x_step];
+    } else if (x_step == 0) {
+        const cell first = x[0];
+        for (size_t j = 0; j < n; j++) y[j] = first;
+    } else if (x_step == 2) N(gather_steps)(y, x, 2, n);
+    else if (x_step == 3) N(gather_steps)(y, x, 3, n);
+    else if (x_step == 4) N(gather_steps)(y, x, 4, n);
+    else N(gather_steps)(y, x, x_step, n);
+}
+
+/* The longer dimension innermost. */
 static void N(copy_strided)(cell *y, ptrdiff_t y_row, ptrdiff_t y_step, const cell *x, ptrdiff_t x_row, ptrdiff_t x_step,
                             size_t rows, size_t n) {
-    if (n < rows) {
-        const size_t swap = n;
-        const ptrdiff_t ys = y_step, xs = x_step;
-        n = rows, rows = swap, y_step = y_row, y_row = ys, x_step = x_row, x_row = xs;
-    }
-    for (size_t i = 0; i < rows; i++, y += y_row, x += x_row) {
-        if (y_step == 1 && x_step == 0) for (size_t j = 0; j < n; j++) y[j] = x[0];
-        else if (y_step == 1) for (size_t j = 0; j < n; j++) y[j] = x[(ptrdiff_t)j * x_step];
-        else if (x_step == 1) for (size_t j = 0; j < n; j++) y[(ptrdiff_t)j * y_step] = x[j];
-        else for (size_t j = 0; j < n; j++) y[(ptrdiff_t)j * y_step] = x[(ptrdiff_t)j * x_step];
-    }
+    if (n >= rows)
+        for (size_t i = 0; i < rows; i++) N(copy_line)(y + (ptrdiff_t)i * y_row, y_step, x + (ptrdiff_t)i * x_row, x_step, n);
+    else
+        for (size_t j = 0; j < n; j++) N(copy_line)(y + (ptrdiff_t)j * y_step, y_row, x + (ptrdiff_t)j * x_step, x_row, rows);
 }
 
 static void N(copy_tile)(const copy_plan *p, cell *y, const cell *x, size_t rows, size_t n) {
     const size_t r = p->ndim - 2, c = p->ndim - 1;
     if (p->mode == COPY_ROWS) N(copy_rows)(y, p->to[r], x, p->from[r], rows, n);
-    else if (p->mode == COPY_TRANSPOSE) N(copy_transposed)(y, p->to[r], x, p->from[c], rows, n);
+    else if (p->mode == COPY_TRANSPOSE) {
+        if (p->aliasing && rows == COPY_TILE_ROWS && n == COPY_TILE_N)
+            N(copy_transposed_aliasing)(y, p->to[r], x, p->from[c]);
+        else N(copy_transposed)(y, p->to[r], x, p->from[c], rows, n);
+    }
     else N(copy_strided)(y, p->to[r], p->to[c], x, p->from[r], p->from[c], rows, n);
 }
 
