@@ -7,7 +7,7 @@
 #if PD_REAL
 /* ---- The vector steps: what becomes of accumulator a and element x; m is the shift. ---- */
 typedef vreal (*N(reduce_step))(vreal a, vreal x, vreal m);
-typedef T (*N(reduce_merge))(T a, T b);
+typedef vreal (*N(reduce_merge_v))(vreal a, vreal b);
 INLINE vreal N(sum_step)(vreal a, vreal x, vreal m) { (void)m; return a + x; }
 INLINE vreal N(prod_step)(vreal a, vreal x, vreal m) { (void)m; return a * x; }
 INLINE vreal N(amax_step)(vreal a, vreal x, vreal m) { (void)m; return v_max(a, x); }
@@ -26,6 +26,11 @@ INLINE T N(times)(T a, T b) { return a * b; }
 INLINE T N(larger)(T a, T b) { return a > b || a != a ? a : b; }
 INLINE T N(root)(T a) { return sizeof(T) == 4 ? (T)sqrtf((float)a) : (T)sqrt((double)a); }
 INLINE T N(smaller)(T a, T b) { return a < b || a != a ? a : b; }
+
+INLINE vreal N(plus_v)(vreal a, vreal b) { return a + b; }
+INLINE vreal N(times_v)(vreal a, vreal b) { return a * b; }
+INLINE vreal N(larger_v)(vreal a, vreal b) { return v_max(a, b); }
+INLINE vreal N(smaller_v)(vreal a, vreal b) { return v_min(a, b); }
 
 /* Lanes 0 .. count - 1 */
 INLINE vint N(first_lanes)(size_t count) {
@@ -51,15 +56,35 @@ INLINE vint N(first_lanes)(size_t count) {
     return mask;
 }
 
-INLINE T N(merge_lanes)(N(reduce_merge) merge, vreal v) {
-    T lane[VL];
-    memcpy(lane, &v, sizeof v);
-    for (size_t half = VL / 2; half > 0; half /= 2)
-        for (size_t l = 0; l < half; l++) lane[l] = merge(lane[l], lane[l + half]);
-    return lane[0];
+/* The LANES of a block merged by halves: lane l with lane l + VL/2, then with l + VL/4 ... */
+#define ACROSS2(h) 0 ^ h, 1 ^ h
+#define ACROSS4(h) ACROSS2(h), 2 ^ h, 3 ^ h
+#define ACROSS8(h) ACROSS4(h), 4 ^ h, 5 ^ h, 6 ^ h, 7 ^ h
+#define ACROSS16(h) ACROSS8(h), 8 ^ h, 9 ^ h, 10 ^ h, 11 ^ h, 12 ^ h, 13 ^ h, 14 ^ h, 15 ^ h
+INLINE T N(merge_lanes)(N(reduce_merge_v) merge, vreal v) {
+#if VBYTES * 8 / BITS == 16
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS16(8)));
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS16(4)));
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS16(2)));
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS16(1)));
+#elif VBYTES * 8 / BITS == 8
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS8(4)));
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS8(2)));
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS8(1)));
+#elif VBYTES * 8 / BITS == 4
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS4(2)));
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS4(1)));
+#else
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS2(1)));
+#endif
+    return v[0];
 }
+#undef ACROSS2
+#undef ACROSS4
+#undef ACROSS8
+#undef ACROSS16
 
-INLINE void N(runs_of)(N(reduce_step) step, N(reduce_merge) merge, T identity, const T *const *x, size_t n,
+INLINE void N(runs_of)(N(reduce_step) step, N(reduce_merge_v) merge, T identity, const T *const *x, size_t n,
                        const T *shift, T *out) {
     const vreal m0 = v_set(shift[0]), m1 = v_set(shift[1]), m2 = v_set(shift[2]), m3 = v_set(shift[3]);
     vreal a0 = v_set(identity), a1 = a0, a2 = a0, a3 = a0;
@@ -83,14 +108,14 @@ INLINE void N(runs_of)(N(reduce_step) step, N(reduce_merge) merge, T identity, c
     out[3] = N(merge_lanes)(merge, a3);
 }
 
-INLINE void N(onto_of)(N(reduce_step) step, size_t w, size_t rows, T *to, const T *const *x, const T *shift) {
+INLINE void N(onto_of)(N(reduce_step) step, size_t w, size_t rows, T *to, const T *const *rows_at, const T *shift) {
+    const T *x[8];
+    for (size_t r = 0; r < 8; r++) x[r] = rows_at[min_size(r, rows - 1)];
     size_t c = 0;
     for (; c + VL <= w; c += VL) {
         const vreal m = shift ? v_load(shift + c) : v_set(0);
-        vreal a = step(v_load(to + c), v_load(x[0] + c), m);
-        if (rows > 1) a = step(a, v_load(x[1] + c), m);
-        if (rows > 2) a = step(a, v_load(x[2] + c), m);
-        if (rows > 3) a = step(a, v_load(x[3] + c), m);
+        vreal a = v_load(to + c);
+        for (size_t r = 0; r < rows; r++) a = step(a, v_load(x[r] + c), m);
         v_store(to + c, a);
     }
     if (c == w) return;
@@ -103,11 +128,12 @@ INLINE void N(onto_of)(N(reduce_step) step, size_t w, size_t rows, T *to, const 
 /* A reducer of the step and the merge of these names; `finisher` as in reduce.h. */
 #define REDUCER(name, first, merge_two, finisher)                                                            \
     static void N(name##_runs)(const T *const *x, size_t n, const T *shift, T *out) {                        \
-        N(runs_of)(N(name##_step), N(merge_two), first, x, n, shift, out);                                   \
+        N(runs_of)(N(name##_step), N(merge_two##_v), first, x, n, shift, out);                                   \
     }                                                                                                        \
     static void N(name##_onto)(size_t w, size_t rows, T *to, const T *const *x, const T *shift) {            \
-        if (rows == 4) N(onto_of)(N(name##_step), w, 4, to, x, shift);                                       \
-        else N(onto_of)(N(name##_step), w, rows, to, x, shift);                                              \
+        if (rows == 8) N(onto_of)(N(name##_step), w, 8, to, x, shift);                                       \
+        else                                                                                                 \
+            for (size_t r = 0; r < rows; r++) N(onto_of)(N(name##_step), w, 1, to, x + r, shift);            \
     }                                                                                                        \
     static void N(name##_merge)(size_t w, T *to, const T *with) {                                            \
         for (size_t c = 0; c < w; c++) to[c] = N(merge_two)(to[c], with[c]);                                 \

@@ -16,6 +16,7 @@ enum {
     REDUCE_WIDTH = 256,      /* most kept elements that are treated side by side */
     REDUCE_PARTS = 4096,     /* most partial results of a launch */
     REDUCE_LEVELS = 40,      /* of the binary counter */
+    REDUCE_QUARTERS = 6,     /* a long row is walked 4 << 6 blocks at a time */
     REDUCE_ALONE = 1 << 17,  /* fewer elements are not worth a second thread */
 };
 
@@ -47,7 +48,7 @@ enum { N(REDUCE_LANES) = 4 };
 
 /* What is reduced. A shift is a number per kept element that the step may use (a mean, a maximum), or NULL.
  * runs: out[s] = the block of n <= BLOCK elements at x[s], for the four s.
- * onto: to[c] = step(step(step(step(to[c], x0[c]), x1[c]), x2[c]), x3[c]) for c < w; only the first `rows` of the x.
+ * onto: to[c] = step(... step(step(to[c], x[0][c]), x[1][c]) ...) over `rows` <= 8 rows x, for c < w.
  * merge: to[c] = to[c] and with[c], the earlier elements first.
  * finish: what becomes of the final accumulators; NULL: they are the output. */
 typedef struct reducer {
@@ -102,36 +103,53 @@ static const T *N(reduce_fetch)(const pd_reduce *g, const T *x, size_t i, size_t
     for (size_t done = 0; done < count;) {
         const size_t run = min_size(count - done, extent - (i + done) % extent);
         const T *from = x + (ptrdiff_t)reduce_offset(g->reduced, shape, g->stride + g->kept, i + done);
-        for (size_t j = 0; j < run; j++) stage[done + j] = from[(ptrdiff_t)j * stride];
+        if (stride == 1 && run == count) return from;
+        if (stride == 1) memcpy(stage + done, from, run * sizeof(T));
+        else
+            for (size_t j = 0; j < run; j++) stage[done + j] = from[(ptrdiff_t)j * stride];
         done += run;
     }
     return stage;
 }
 
-/* Long rows: elements first..last of kept element k, four blocks at a time. */
+/* 4 << log2 consecutive blocks from element i of a row: its four quarters side by side, so that four chains of
+ * additions run at once and each walks through memory in order. */
+static acc_t N(reduce_quarters)(const reduce_job *job, const T *x, size_t i, size_t log2, const acc_t *shift) {
+    T stage[4 * BLOCK];
+    acc_t level[(REDUCE_LEVELS + 1) * 4];
+    reduce_counter counter = {4, 0, 0, level, job->how};
+    for (size_t block = 0; block < (size_t)1 << log2; block++) {
+        const T *at[4];
+        for (size_t s = 0; s < 4; s++)
+            at[s] = N(reduce_fetch)(&job->launch->reduce, x, i + ((s << log2) + block) * BLOCK, BLOCK, stage + s * BLOCK);
+        job->how->runs(at, BLOCK, shift, level + 4 * counter.depth);
+        N(reduce_carry)(&counter, 0);
+    }
+    job->how->merge(1, level, level + 1);
+    job->how->merge(1, level + 2, level + 3);
+    job->how->merge(1, level, level + 2);
+    return level[0];
+}
+
+/* Long rows: elements first..last of kept element k. */
 static void N(reduce_long_row)(const reduce_job *job, size_t k, size_t first, size_t last, acc_t *to) {
     const pd_reduce *g = &job->launch->reduce;
-    const T *x = (const T *)job->launch->buf[0] + (ptrdiff_t)reduce_offset(g->kept, g->shape, g->stride, k), *at[4];
-    T stage[4 * BLOCK];
-    acc_t level[REDUCE_LEVELS + 4], shift[4] = {0}, four[4];
+    const T *x = (const T *)job->launch->buf[0] + (ptrdiff_t)reduce_offset(g->kept, g->shape, g->stride, k);
+    const acc_t m = job->shift ? job->shift[k] : 0, shift[4] = {m, m, m, m};
+    acc_t level[REDUCE_LEVELS + 1], four[4];
     reduce_counter counter = {1, 0, 0, level, job->how};
-    if (job->shift)
-        for (size_t s = 0; s < 4; s++) shift[s] = job->shift[k];
-    size_t i = first;
-    for (; i + 4 * BLOCK <= last; i += 4 * BLOCK) {
-        at[0] = N(reduce_fetch)(g, x, i, 4 * BLOCK, stage);
-        for (size_t s = 1; s < 4; s++) at[s] = at[0] + s * BLOCK;
-        job->how->runs(at, BLOCK, shift, four);
-        job->how->merge(1, four, four + 1);
-        job->how->merge(1, four + 2, four + 3);
-        job->how->merge(1, four, four + 2);
-        level[counter.depth] = four[0];
-        N(reduce_carry)(&counter, 2);
+    size_t i = first, log2 = REDUCE_QUARTERS;
+    while (i + 4 * BLOCK <= last) {
+        while (i + ((4 * BLOCK) << log2) > last) log2--;
+        level[counter.depth] = N(reduce_quarters)(job, x, i, log2, shift);
+        N(reduce_carry)(&counter, log2 + 2);
+        i += (4 * BLOCK) << log2;
     }
     for (; i < last; i += BLOCK) {
+        T stage[BLOCK];
         const size_t count = min_size(BLOCK, last - i);
-        at[0] = at[1] = at[2] = at[3] = N(reduce_fetch)(g, x, i, count, stage);
-        job->how->runs(at, count, shift, four);
+        const T *at = N(reduce_fetch)(g, x, i, count, stage), *same[4] = {at, at, at, at};
+        job->how->runs(same, count, shift, four);
         level[counter.depth] = four[0];
         N(reduce_carry)(&counter, 0);
     }
@@ -169,11 +187,11 @@ static void N(reduce_columns_block)(const reduce_job *job, const T *x, size_t i,
     const ptrdiff_t *stride = g->stride + g->kept;
     const int adjacent = g->reduced == 1 && stride[0] == (ptrdiff_t)w && !shift;
     const size_t groups = count / LANES, at_once = adjacent ? 1 : LANES, wide = adjacent ? LANES * w : w;
-    const T *row[4] = {x, x, x, x};
+    const T *row[8];
     size_t lanes = min_size(LANES, count);
     for (size_t c = 0; c < lanes * w; c++) acc[c] = job->how->identity;
-    for (size_t j = 0; j < groups; j += 4) {
-        const size_t rows = min_size(4, groups - j);
+    for (size_t j = 0; j < groups; j += 8) {
+        const size_t rows = min_size(8, groups - j);
         for (size_t lane = 0; lane < at_once; lane++) {
             for (size_t r = 0; r < rows; r++)
                 row[r] = x + (ptrdiff_t)reduce_offset(g->reduced, shape, stride, i + (j + r) * LANES + lane);
