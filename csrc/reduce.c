@@ -34,25 +34,9 @@ INLINE vreal N(smaller_v)(vreal a, vreal b) { return v_min(a, b); }
 
 /* Lanes 0 .. count - 1 */
 INLINE vint N(first_lanes)(size_t count) {
-    static const bits_t window[2 * VL] = {
-#define ONES2 -1, -1
-#define ONES4 ONES2, ONES2
-#define ONES8 ONES4, ONES4
-#if VBYTES * 8 / BITS == 2
-        ONES2
-#elif VBYTES * 8 / BITS == 4
-        ONES4
-#elif VBYTES * 8 / BITS == 8
-        ONES8
-#else
-        ONES8, ONES8
-#endif
-#undef ONES2
-#undef ONES4
-#undef ONES8
-    };
+    static const bits_t window[32] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     vint mask;
-    memcpy(&mask, window + VL - count, sizeof mask);
+    memcpy(&mask, window + 16 - count, sizeof mask);
     return mask;
 }
 
