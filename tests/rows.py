@@ -132,7 +132,7 @@ class Row:
     diff         which tensor arguments have derivatives (numbers; lists flattened); None: every float one
     second       True, or the reason why the second derivative is not checked
     refusals     calls that must fail, see bad()
-    special      arrays of NaN, infinities, zeros, subnormals are run as well (float results must match in kind)
+    special      NaN, infinities, zeros, subnormals and the largest numbers are run as well; a tuple: those values
     covers       further registered ops (fused backward kernels) that this row's first and second derivatives exercise
     torch        the same call in PyTorch for the parity tests; default torch.<op> or torch.nn.functional.<op>;
                  False: there is none
@@ -155,7 +155,7 @@ class Row:
     diff: Sequence[int] | None = None
     second: bool | str = True
     refusals: Sequence[Refusal] = ()
-    special: bool = False
+    special: bool | tuple[float, ...] = False
     covers: Sequence[str] = ()
     check: Callable[..., None] | None = None
     torch: Any = None
@@ -185,7 +185,7 @@ class Row:
 
 def unary(name: str, ref: Callable[..., Any], *, shapes: Sequence[tuple[int, ...]] = SHAPES,
           attrs: Sequence[dict[str, Any]] = ({},), **options: Any) -> Row:
-    """A row for an op of one tensor: all shapes with the first of `attrs`, a few with the rest. Special values are on."""
+    """A row for an op of one tensor: all shapes with the first of `attrs`, few with the rest. Special values are on."""
     options.setdefault("special", True)
     few = [s for s in shapes if 1 <= np.prod(s, dtype=int) <= 40][-3:] or list(shapes)
     samples = [Sample((s,), dict(attrs[0])) for s in shapes] + [Sample((s,), dict(a)) for a in attrs[1:] for s in few]
