@@ -2,10 +2,15 @@
  * A backward kernel takes (x, dy) or (y, dy), whichever needs less. Largest errors in ulp (float32, float64) are
  * measured by tests/test_ulp.py. Values at kinks are PyTorch's: a derivative at 0 is that of the negative side. */
 
+#undef MAP_COST
+#define MAP_COST COST_MOVE
+
 /* max(x, 0); NaN stays. Exact. */
 MAP1(relu_fwd, v_keep(~(x < 0), x))
 MAP2(relu_bwd, v_keep(~(x <= 0), y)) /* (y or x, dy) */
 
+#undef MAP_COST
+#define MAP_COST COST_LIGHT
 MAP1(sigmoid_fwd, v_sigmoid(x))
 MAP2(sigmoid_bwd, y * (x * (1 - x))) /* (y, dy) */
 
