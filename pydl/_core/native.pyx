@@ -48,7 +48,7 @@ def available_isas():
         i += 1
     return tuple(names)
 
-def isa_name():
+def current_isa():
     """The instruction set in use."""
     return pd_isa_in_use().name.decode()
 
