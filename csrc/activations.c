@@ -2,9 +2,6 @@
  * A backward kernel takes (x, dy) or (y, dy), whichever needs less. Largest errors in ulp (float32, float64) are
  * measured by tests/test_ulp.py. Values at kinks are PyTorch's: a derivative at 0 is that of the negative side. */
 
-#undef MAP_COST
-#define MAP_COST COST_MOVE
-
 /* max(x, 0); NaN stays. Exact. */
 MAP1(relu_fwd, v_keep(~(x < 0), x))
 MAP2(relu_bwd, v_keep(~(x <= 0), y)) /* (y or x, dy) */
@@ -56,3 +53,5 @@ INLINE vreal N(softplus)(vreal x, real beta, real threshold) {
 }
 MAP1(softplus_fwd, N(softplus)(x, (real)s[0], (real)s[1]))
 MAP2(softplus_bwd, v_blend(x * (real)s[0] > (real)s[1], y, y * v_sigmoid(x * (real)s[0]))) /* (x, dy) */
+#undef MAP_COST
+#define MAP_COST COST_MOVE

@@ -1,9 +1,6 @@
 /* Arithmetic of two operands (and of one), elementwise, for every number type. x, y, z: the inputs in order.
  * Integers wrap around as two's complement; what C leaves undefined is defined here: dividing by 0 gives 0 (the ops
  * refuse it before), the smallest integer divided by -1 is itself, a negative power is 0 unless the base is 1 or -1. */
-#undef MAP_COST
-#define MAP_COST COST_MOVE
-
 #if PD_REAL
 MAP2(add, x + y)
 MAP2(sub, x - y)
@@ -67,3 +64,5 @@ EACH2(fmod, T, N(rest)(x, y))
 EACH2(pow, T, N(power)(x, y))
 #undef word_t
 #endif
+#undef MAP_COST
+#define MAP_COST COST_MOVE

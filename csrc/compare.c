@@ -1,8 +1,5 @@
 /* Comparison, choice and logic, elementwise. The result of a comparison is a bool (one byte, 0 or 1); where takes
  * (condition, x, y) with a condition of bool or uint8. A NaN equals nothing, itself included. */
-#undef MAP_COST
-#define MAP_COST COST_MOVE
-
 EACH2(eq, uint8_t, x == y)
 EACH2(ne, uint8_t, x != y)
 EACH2(lt, uint8_t, x < y)

@@ -1,6 +1,4 @@
 /* Functions of one float (and atan2), elementwise; vec*.h hold the mathematics and the largest errors in ulp. */
-#undef MAP_COST
-#define MAP_COST COST_MOVE
 MAP1(square, x *x)
 MAP1(floor, v_floor(x))
 MAP1(ceil, v_ceil(x))
@@ -34,3 +32,5 @@ MAP1(acosh, v_acosh(x))
 MAP1(atanh, v_atanh(x))
 MAP1(erf, v_erf(x))
 MAP1(erfc, v_erfc(x))
+#undef MAP_COST
+#define MAP_COST COST_MOVE

@@ -10,7 +10,7 @@ enum {
     MAP_CHUNK = 10 * 1000,     /* work of a chunk, in ns */
 };
 
-/* What an element costs, in ps on AVX2: set before a group of kernels. */
+/* What an element costs, in ps on AVX2. MAP_COST holds for the kernels defined after it, up to the next family. */
 #define COST_MOVE 150   /* bound by memory */
 #define COST_LIGHT 500  /* exp, division */
 #define COST_HEAVY 1500 /* erf, sin, log1p */
@@ -203,3 +203,6 @@ static UNUSED void map_run(const pd_launch *launch, const map_kernel *kernel) {
     MAP_KERNEL(name, 3, {sizeof(T), sizeof(T), sizeof(T), sizeof(R)})
 
 #endif
+
+#undef MAP_COST
+#define MAP_COST COST_MOVE
