@@ -1,0 +1,27 @@
+"""Parameter: a tensor that a module trains."""
+
+import copy
+
+from pydl.tensor import Tensor, empty
+
+
+class Parameter(Tensor):
+    """A tensor that a module registers when it is assigned as an attribute. Shares memory with `data`, outside its graph."""
+
+    def __init__(self, data=None, requires_grad=True):
+        if data is None:
+            data = empty((0,))
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Parameter: data: expected a Tensor, got {type(data).__name__}; make one with pydl.tensor()")
+        self.data = data
+        self.requires_grad = requires_grad
+
+    def __deepcopy__(self, memo):
+        if id(self) not in memo:
+            twin = type(self)(self.detach().clone(), self.requires_grad)
+            twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+            memo[id(self)] = twin
+        return memo[id(self)]
+
+    def __repr__(self):
+        return "Parameter containing:\n" + super().__repr__()
