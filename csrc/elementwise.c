@@ -1,1 +1,19 @@
-/* elementwise */
+/* Unary (and a few binary) functions of floats, elementwise; vec*.h hold the mathematics and the largest errors in ulp. */
+
+MAP1(exp, v_exp(x))
+MAP1(exp2, v_exp2(x))
+MAP1(expm1, v_expm1(x))
+MAP1(log, v_log(x))
+MAP1(log1p, v_log1p(x))
+MAP1(sqrt, v_sqrt(x))
+MAP1(rsqrt, 1 / v_sqrt(x))
+MAP1(reciprocal, 1 / x)
+MAP1(square, x *x)
+MAP1(sinh, v_sinh(x))
+MAP1(cosh, v_cosh(x))
+MAP1(erf, v_erf(x))
+MAP1(erfc, v_erfc(x))
+MAP1(floor, v_floor(x))
+MAP1(ceil, v_ceil(x))
+MAP1(round, v_round(x))
+MAP1(trunc, v_trunc(x))

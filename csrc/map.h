@@ -106,43 +106,65 @@ static UNUSED void map_run(const pd_launch *launch, const map_kernel *kernel) {
     else pd_parallel(chunks, map_chunk, &job);
 }
 
-#define MAP_ROW_ARGS size_t n, const void *const *in, void *out, const double *s
+#define MAP_ROW_ARGS size_t n, const void *const *in, void *out, const double *scalar
 #define MAP_KERNEL(name, ...)                                                                                \
     static void N(name)(const pd_launch *launch) {                                                           \
         static const map_kernel kernel = {N(name##_row), __VA_ARGS__};                                       \
         map_run(launch, &kernel);                                                                            \
     }
+/* A row's own copy of the scalars: they stay in registers, as no store through `out` can change them. */
+#define MAP_SCALARS                                                                                          \
+    const double s[PD_MAX_SCALARS] = {scalar[0], scalar[1], scalar[2], scalar[3]};                           \
+    (void)s
 
-/* Vector expressions of x, y, z (vreal) and s[0], s[1] (the launch's scalars); float32 and float64 only. */
+/* Vector expressions of x, y, z (vreal) and s[0], s[1] ... (the launch's scalars); float32 and float64 only. */
 #define MAP1(name, expression)                                                                               \
     INLINE vreal N(name##_at)(vreal x, const double *s) { (void)s; return (expression); }                    \
     static void N(name##_row)(MAP_ROW_ARGS) {                                                                \
-        const real *x = in[0];                                                                               \
+        const real *a = in[0];                                                                               \
         real *to = out;                                                                                      \
         size_t i = 0;                                                                                        \
-        for (; i + VL <= n; i += VL) v_store(to + i, N(name##_at)(v_load(x + i), s));                        \
-        if (i < n) v_store_part(to + i, N(name##_at)(v_load_part(x + i, n - i), s), n - i);                  \
+        MAP_SCALARS;                                                                                         \
+        for (; i + VL <= n; i += VL) v_store(to + i, N(name##_at)(v_load(a + i), s));                        \
+        if (i < n) v_store_part(to + i, N(name##_at)(v_load_part(a + i, n - i), s), n - i);                  \
     }                                                                                                        \
     MAP_KERNEL(name, 1, {sizeof(T), sizeof(T)})
 #define MAP2(name, expression)                                                                               \
     INLINE vreal N(name##_at)(vreal x, vreal y, const double *s) { (void)s; return (expression); }           \
     static void N(name##_row)(MAP_ROW_ARGS) {                                                                \
-        const real *x = in[0], *y = in[1];                                                                   \
+        const real *a = in[0], *b = in[1];                                                                   \
         real *to = out;                                                                                      \
         size_t i = 0;                                                                                        \
-        for (; i + VL <= n; i += VL) v_store(to + i, N(name##_at)(v_load(x + i), v_load(y + i), s));         \
-        if (i < n)                                                                                           \
-            v_store_part(to + i, N(name##_at)(v_load_part(x + i, n - i), v_load_part(y + i, n - i), s),      \
-                         n - i);                                                                             \
+        MAP_SCALARS;                                                                                         \
+        for (; i + VL <= n; i += VL) v_store(to + i, N(name##_at)(v_load(a + i), v_load(b + i), s));         \
+        if (i < n) {                                                                                         \
+            const vreal x = v_load_part(a + i, n - i), y = v_load_part(b + i, n - i);                        \
+            v_store_part(to + i, N(name##_at)(x, y, s), n - i);                                              \
+        }                                                                                                    \
     }                                                                                                        \
     MAP_KERNEL(name, 2, {sizeof(T), sizeof(T), sizeof(T)})
+#define MAP3(name, expression)                                                                               \
+    INLINE vreal N(name##_at)(vreal x, vreal y, vreal z, const double *s) { (void)s; return (expression); }  \
+    static void N(name##_row)(MAP_ROW_ARGS) {                                                                \
+        const real *a = in[0], *b = in[1], *c = in[2];                                                       \
+        real *to = out;                                                                                      \
+        size_t i = 0;                                                                                        \
+        MAP_SCALARS;                                                                                         \
+        for (; i + VL <= n; i += VL)                                                                         \
+            v_store(to + i, N(name##_at)(v_load(a + i), v_load(b + i), v_load(c + i), s));                   \
+        if (i < n) {                                                                                         \
+            const vreal x = v_load_part(a + i, n - i), y = v_load_part(b + i, n - i);                        \
+            v_store_part(to + i, N(name##_at)(x, y, v_load_part(c + i, n - i), s), n - i);                   \
+        }                                                                                                    \
+    }                                                                                                        \
+    MAP_KERNEL(name, 3, {sizeof(T), sizeof(T), sizeof(T), sizeof(T)})
 
 /* Scalar expressions of x, y, z (of type T) that the compiler vectorises; R is the type of the result. */
 #define EACH1(name, R, expression)                                                                           \
     static void N(name##_row)(MAP_ROW_ARGS) {                                                                \
         const T *a = in[0];                                                                                  \
         R *to = out;                                                                                         \
-        (void)s;                                                                                             \
+        MAP_SCALARS;                                                                                         \
         for (size_t i = 0; i < n; i++) { const T x = a[i]; to[i] = (R)(expression); }                        \
     }                                                                                                        \
     MAP_KERNEL(name, 1, {sizeof(T), sizeof(R)})
@@ -150,7 +172,7 @@ static UNUSED void map_run(const pd_launch *launch, const map_kernel *kernel) {
     static void N(name##_row)(MAP_ROW_ARGS) {                                                                \
         const T *a = in[0], *b = in[1];                                                                      \
         R *to = out;                                                                                         \
-        (void)s;                                                                                             \
+        MAP_SCALARS;                                                                                         \
         for (size_t i = 0; i < n; i++) { const T x = a[i], y = b[i]; to[i] = (R)(expression); }              \
     }                                                                                                        \
     MAP_KERNEL(name, 2, {sizeof(T), sizeof(T), sizeof(R)})

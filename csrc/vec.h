@@ -1,9 +1,31 @@
-/* A vector of `real` for this instruction set: VL lanes, loads and stores at any address, masked tails, and the maths
- * vocabulary with its largest error in ulp. Only GNU vector extensions, so that one text serves every instruction set. */
+/* A vector of `real` for this instruction set: VL lanes, loads and stores at any address, masked tails, comparison
+ * blends, fused multiply-add, square root and rounding; vec_exp.h, vec_log.h, vec_erf.h and vec_trig.h build the maths
+ * vocabulary on them. GNU vector extensions; an intrinsic stands only where they have no word for the instruction.
+ *
+ * A lane's result depends on that lane's arguments alone, never on its place or its neighbours. The instruction sets
+ * may differ in the last bits: the base has no fused multiply-add, where v_fma(a, b, c) rounds twice.
+ *
+ *   v_load v_store v_load_part v_store_part   memory                 v_set          the same number in every lane
+ *   v_fma v_sqrt v_abs v_neg v_copysign       arithmetic             v_round v_floor v_ceil v_trunc   exact
+ *   v_blend v_keep v_max v_min                choice                 v_at_least v_at_most   clamps that let NaN through
+ *   v_poly                                    Horner's rule
+ */
 #ifndef PD_VEC_ONCE
 #define PD_VEC_ONCE
-#define vreal N(vreal)  /* VL lanes of T */
-#define vint N(vint)    /* VL integers of T's width: lanes of a comparison are 0 or -1 */
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#define UINT2(bits) uint##bits##_t
+#define UINT1(bits) UINT2(bits)
+#define ubits_t UINT1(BITS)
+
+#define vreal N(vreal) /* VL lanes of T */
+#define vint N(vint)   /* VL integers of T's width: lanes of a comparison are 0 or -1 */
+#define vuint N(vuint) /* the same, unsigned: bit patterns, where overflow and left shifts are defined */
 #define VL (VBYTES / sizeof(T))
 
 #define v_load N(v_load)
@@ -11,31 +33,188 @@
 #define v_load_part N(v_load_part)
 #define v_store_part N(v_store_part)
 #define v_set N(v_set)
+#define v_bits N(v_bits)
 #define v_blend N(v_blend)
+#define v_keep N(v_keep)
 #define v_max N(v_max)
 #define v_min N(v_min)
+#define v_at_least N(v_at_least)
+#define v_at_most N(v_at_most)
 #define v_abs N(v_abs)
+#define v_neg N(v_neg)
+#define v_copysign N(v_copysign)
+#define v_fma N(v_fma)
+#define v_sqrt N(v_sqrt)
+#define v_round N(v_round)
+#define v_floor N(v_floor)
+#define v_ceil N(v_ceil)
+#define v_trunc N(v_trunc)
+#define v_poly N(v_poly)
+#define V_POLY(x, table) v_poly(x, table, sizeof(table) / sizeof(table[0]))
+
+#if defined(__clang__)
+#define V_UNROLL _Pragma("unroll")
+#else
+#define V_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+#if defined(__AVX512F__)
+#define V_X86_2(op, type) _mm512_##op##_##type
+#elif defined(__AVX2__)
+#define V_X86_2(op, type) _mm256_##op##_##type
+#elif defined(__SSE2__)
+#define V_X86_2(op, type) _mm_##op##_##type
+#endif
+#define V_X86_1(op, type) V_X86_2(op, type)
+#define V_X86(op) V_X86_1(op, X86_TYPE)
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+/* A window of VL entries that starts VL - count before the middle selects the first `count` lanes. */
+static const int32_t v_window_f32[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+static const int64_t v_window_f64[8] = {-1, -1, -1, -1};
+#endif
+#endif
+
+#undef X86_TYPE
+#undef MANTISSA
+#undef V_SIGN
+#undef V_INTEGRAL
+#undef HIGH_HALF
+#if BITS == 32
+#define X86_TYPE ps
+#define MANTISSA 23
+#define V_SIGN UINT32_C(0x80000000)
+#define V_INTEGRAL 0x1p23f /* from here on every float is an integer */
+#define HIGH_HALF UINT32_C(0xfffff000) /* drops the lower half of a mantissa */
+#else
+#define X86_TYPE pd
+#define MANTISSA 52
+#define V_SIGN UINT64_C(0x8000000000000000)
+#define V_INTEGRAL 0x1p52
+#define HIGH_HALF UINT64_C(0xfffffffff8000000)
 #endif
 
 typedef T vreal __attribute__((vector_size(VBYTES)));
 typedef bits_t vint __attribute__((vector_size(VBYTES)));
+typedef ubits_t vuint __attribute__((vector_size(VBYTES)));
 typedef T N(vreal_u) __attribute__((vector_size(VBYTES), aligned(BITS / 8), may_alias));
+typedef bits_t N(vint_u) __attribute__((vector_size(VBYTES), aligned(BITS / 8), may_alias));
 
 INLINE vreal v_load(const real *p) { return *(const N(vreal_u) *)p; }
 INLINE void v_store(real *p, vreal x) { *(N(vreal_u) *)p = x; }
 
 /* The first `count` < VL lanes; the others read as zero and are not written. */
+#if defined(__AVX512F__)
+INLINE vreal v_load_part(const real *p, size_t count) { return V_X86(maskz_loadu)((1u << count) - 1, p); }
+INLINE void v_store_part(real *p, vreal x, size_t count) { V_X86(mask_storeu)(p, (1u << count) - 1, x); }
+#elif defined(__AVX2__)
+INLINE vreal v_load_part(const real *p, size_t count) {
+    return V_X86(maskload)((const void *)p, (__m256i)*(const N(vint_u) *)(N(v_window) + VL - count));
+}
+INLINE void v_store_part(real *p, vreal x, size_t count) {
+    V_X86(maskstore)((void *)p, (__m256i)*(const N(vint_u) *)(N(v_window) + VL - count), x);
+}
+#else
 INLINE vreal v_load_part(const real *p, size_t count) {
     vreal x = {0};
-    memcpy(&x, p, count * sizeof(real));
+    for (size_t i = 0; i < VL - 1; i++)
+        if (i < count) x[i] = p[i];
     return x;
 }
-INLINE void v_store_part(real *p, vreal x, size_t count) { memcpy(p, &x, count * sizeof(real)); }
+INLINE void v_store_part(real *p, vreal x, size_t count) {
+    for (size_t i = 0; i < VL - 1; i++)
+        if (i < count) p[i] = x[i];
+}
+#endif
 
 INLINE vreal v_set(real x) { return x - (vreal){0}; }
-/* mask ? a : b, lane by lane */
+INLINE vuint v_bits(ubits_t x) { return x - (vuint){0}; }
+
+/* mask ? x : 0 */
+INLINE vreal v_keep(vint mask, vreal x) { return (vreal)(mask & (vint)x); }
+INLINE vreal v_abs(vreal x) { return (vreal)((vuint)x & ~v_bits(V_SIGN)); }
+INLINE vreal v_neg(vreal x) { return (vreal)((vuint)x ^ v_bits(V_SIGN)); }
+/* |x| with the sign of `sign` */
+INLINE vreal v_copysign(vreal x, vreal sign) {
+    return (vreal)(((vuint)x & ~v_bits(V_SIGN)) | ((vuint)sign & v_bits(V_SIGN)));
+}
+
+/* v_blend: mask ? a : b, lane by lane. v_at_least, v_at_most: a clamp on one side that keeps a NaN in x.
+ * v_fma: a * b + c. v_sqrt: correctly rounded. */
+#if defined(__AVX512F__)
+#if BITS == 32
+INLINE vreal v_blend(vint mask, vreal a, vreal b) { return _mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)mask), b, a); }
+#else
+INLINE vreal v_blend(vint mask, vreal a, vreal b) { return _mm512_mask_blend_pd(_mm512_movepi64_mask((__m512i)mask), b, a); }
+#endif
+#elif defined(__AVX2__)
+INLINE vreal v_blend(vint mask, vreal a, vreal b) { return V_X86(blendv)(b, a, (vreal)mask); }
+#else
 INLINE vreal v_blend(vint mask, vreal a, vreal b) { return (vreal)(((vint)a & mask) | ((vint)b & ~mask)); }
+#endif
+
+#if defined(__SSE2__)
+INLINE vreal v_at_least(vreal x, vreal low) { return V_X86(max)(low, x); }
+INLINE vreal v_at_most(vreal x, vreal high) { return V_X86(min)(high, x); }
+INLINE vreal v_sqrt(vreal x) { return V_X86(sqrt)(x); }
+#else
+INLINE vreal v_at_least(vreal x, vreal low) { return v_blend(x < low, low, x); }
+INLINE vreal v_at_most(vreal x, vreal high) { return v_blend(x > high, high, x); }
+INLINE vreal v_sqrt(vreal x) {
+    for (size_t i = 0; i < VL; i++) x[i] = BITS == 32 ? (real)sqrtf((float)x[i]) : (real)sqrt((double)x[i]);
+    return x;
+}
+#endif
+
+#if defined(__FMA__)
+INLINE vreal v_fma(vreal a, vreal b, vreal c) { return V_X86(fmadd)(a, b, c); }
+#elif defined(__aarch64__) && BITS == 32
+INLINE vreal v_fma(vreal a, vreal b, vreal c) { return (vreal)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+#elif defined(__aarch64__)
+INLINE vreal v_fma(vreal a, vreal b, vreal c) { return (vreal)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b); }
+#else
+INLINE vreal v_fma(vreal a, vreal b, vreal c) { return a * b + c; }
+#endif
+
 /* NaN in either argument gives NaN */
-INLINE vreal v_max(vreal a, vreal b) { return v_blend((a > b) | (a != a), a, b); }
-INLINE vreal v_min(vreal a, vreal b) { return v_blend((a < b) | (a != a), a, b); }
-INLINE vreal v_abs(vreal x) { return (vreal)((vint)x & (vint)(((vint){0} - 1) ^ ((vint){0} + ((bits_t)1 << (BITS - 1))))); }
+INLINE vreal v_max(vreal a, vreal b) { return v_blend(a != a, a, v_at_least(b, a)); }
+INLINE vreal v_min(vreal a, vreal b) { return v_blend(a != a, a, v_at_most(b, a)); }
+
+/* To an integral value: v_round half to even. Exact; signed zeros, infinities and NaN come back as they are. */
+#if defined(__AVX512F__)
+INLINE vreal v_round(vreal x) { return V_X86(roundscale)(x, 0x08); }
+INLINE vreal v_floor(vreal x) { return V_X86(roundscale)(x, 0x09); }
+INLINE vreal v_ceil(vreal x) { return V_X86(roundscale)(x, 0x0a); }
+INLINE vreal v_trunc(vreal x) { return V_X86(roundscale)(x, 0x0b); }
+#elif defined(__AVX2__)
+INLINE vreal v_round(vreal x) { return V_X86(round)(x, 0x08); }
+INLINE vreal v_floor(vreal x) { return V_X86(round)(x, 0x09); }
+INLINE vreal v_ceil(vreal x) { return V_X86(round)(x, 0x0a); }
+INLINE vreal v_trunc(vreal x) { return V_X86(round)(x, 0x0b); }
+#else
+INLINE vreal v_round(vreal x) {
+    const vreal a = v_abs(x), big = v_set(V_INTEGRAL);
+    return v_blend(a < big, v_copysign((a + big) - big, x), x);
+}
+INLINE vreal v_floor(vreal x) {
+    const vreal r = v_round(x);
+    return v_blend(r > x, v_copysign(r - 1, x), r);
+}
+INLINE vreal v_ceil(vreal x) {
+    const vreal r = v_round(x);
+    return v_blend(r < x, v_copysign(r + 1, x), r);
+}
+INLINE vreal v_trunc(vreal x) { return v_copysign(v_floor(v_abs(x)), x); }
+#endif
+
+/* c[0] + c[1] x + c[2] x^2 + ... */
+INLINE vreal v_poly(vreal x, const real *c, size_t n) {
+    vreal p = v_set(c[n - 1]);
+    V_UNROLL
+    for (size_t i = n - 1; i > 0; i--) p = v_fma(p, x, v_set(c[i - 1]));
+    return p;
+}
+
+#include "vec_exp.h"
+#include "vec_log.h"
+#include "vec_erf.h"

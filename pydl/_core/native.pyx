@@ -1,0 +1,38 @@
+"""The one module linked with the C kernels."""
+from pydl._core.kernels cimport (
+    pd_alloc, pd_empty_cache, pd_free, pd_isa, pd_isa_available, pd_isa_in_use, pd_isa_select, pd_kernel_name, pd_memory,
+    pd_memory_reset_peak, pd_memory_stats, pd_num_threads, pd_set_num_threads,
+)
+
+cdef const pd_isa *isa() noexcept nogil:
+    return pd_isa_in_use()
+
+cdef int select_isa(const char *name) noexcept nogil:
+    return pd_isa_select(name)
+
+cdef const char *available_isa(size_t index) noexcept nogil:
+    return pd_isa_available(index)
+
+cdef const char *kernel_name(int kernel) noexcept nogil:
+    return pd_kernel_name(kernel)
+
+cdef void *allocate(size_t nbytes) noexcept nogil:
+    return pd_alloc(nbytes)
+
+cdef void release(void *pointer, size_t nbytes) noexcept nogil:
+    pd_free(pointer, nbytes)
+
+cdef void memory_stats(pd_memory *out) noexcept nogil:
+    pd_memory_stats(out)
+
+cdef void memory_reset_peak() noexcept nogil:
+    pd_memory_reset_peak()
+
+cdef void empty_cache() noexcept nogil:
+    pd_empty_cache()
+
+cdef size_t num_threads() noexcept nogil:
+    return pd_num_threads()
+
+cdef int set_num_threads(size_t count) noexcept nogil:
+    return pd_set_num_threads(count)

@@ -1,0 +1,112 @@
+"""Builds the C kernels once per instruction set and the Cython modules on top of them.
+
+Environment: PYDL_BUILD_ISA=avx2[,...] builds only those beside base; PYDL_SANITIZE=1 builds with ASan and UBSan;
+PYDL_ABI3=1 builds against the limited API. CC and CFLAGS are honoured.
+"""
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).parent
+CSRC = ROOT / "csrc"
+
+# Instruction sets by target: name -> flags. Each becomes one object with one exported table.
+ISAS = {
+    "x86_64": {
+        "avx2": ["-mavx2", "-mfma"],
+        "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
+    },
+    "aarch64": {"neon": ["-fno-schedule-insns"]},
+}
+PLAIN_SOURCES = ["dispatch.c", "threads.c", "cpus.c", "alloc.c"]
+
+SANITIZE = os.environ.get("PYDL_SANITIZE") == "1"
+ABI3 = os.environ.get("PYDL_ABI3") == "1"
+COMMON = ["-std=gnu11", "-g0", "-fPIC", "-fvisibility=hidden", "-pthread"]
+if SANITIZE:
+    CHECKS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
+    COMMON = [*COMMON, *CHECKS, "-g1", "-DPD_DEBUG", "-DPD_SANITIZE"]
+KERNEL = ["-O1" if SANITIZE else "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wextra"]
+
+
+class BuildExt(build_ext):
+    """Compiles csrc into objects (one per instruction set) and links them into the extension that names them."""
+
+    def build_extensions(self):
+        self.parallel = self.parallel or os.cpu_count()
+        objects = self.compile_kernels()
+        for extension in self.extensions:
+            extension.extra_compile_args = [*COMMON, "-O1" if SANITIZE else "-O2", "-Wno-unused-function", *self.defines]
+            extension.extra_link_args = ["-pthread", *(CHECKS if SANITIZE else ["-Wl,-s"] if sys.platform == "linux" else [])]
+            if extension.name == "pydl._core.native":
+                extension.extra_objects = objects
+        super().build_extensions()
+
+    def compile_kernels(self):
+        compiler = shlex.split(os.environ.get("CC") or self.compiler.compiler_so[0])
+        target = subprocess.run([*compiler, "-dumpmachine"], capture_output=True, text=True, check=True).stdout.split("-")[0]
+        isas = ISAS.get(target, {})
+        if only := os.environ.get("PYDL_BUILD_ISA"):
+            isas = {name: flags for name, flags in isas.items() if name in only.split(",")}
+        self.defines = [f"-DPD_HAVE_{name.upper()}" for name in isas]
+        jobs = [("isa_base.c", []), *((f"isa_{name}.c", flags) for name, flags in isas.items()),
+                *((source, self.defines) for source in PLAIN_SOURCES)]
+        folder = Path(self.build_temp) / "csrc"
+        folder.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(lambda job: self.compile_object(compiler, folder, *job), jobs))
+
+    def compile_object(self, compiler, folder, source, flags):
+        command = [*compiler, *COMMON, *KERNEL, *flags, *shlex.split(os.environ.get("CFLAGS", "")), "-c", str(CSRC / source)]
+        newest = max(path.stat().st_mtime for path in CSRC.iterdir())
+        digest = hashlib.sha256("\0".join(command).encode()).hexdigest()[:16]
+        target = folder / f"{source[:-2]}-{digest}.o"
+        if not target.exists() or target.stat().st_mtime < newest:
+            subprocess.run([*command, "-o", str(target)], check=True)
+        return str(target)
+
+
+def extensions():
+    sources = sorted((ROOT / "pydl").glob("**/*.pyx"))
+    return [
+        Extension(
+            ".".join(path.relative_to(ROOT).with_suffix("").parts),
+            [str(path.relative_to(ROOT))],
+            include_dirs=["csrc"],
+            depends=["csrc/pydl.h", "csrc/kernels.inc"],
+            define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],
+            py_limited_api=ABI3,
+        )
+        for path in sources
+    ]
+
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "initializedcheck": False,
+    "cdivision": True,
+    "binding": True,
+    "always_allow_keywords": True,
+    "show_performance_hints": False,
+}
+
+setup(
+    ext_modules=cythonize(
+        extensions(),
+        build_dir="build/cython",
+        compiler_directives=DIRECTIVES,
+        nthreads=0 if sys.platform == "win32" else os.cpu_count(),
+    ),
+    cmdclass={"build_ext": BuildExt},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {},
+)

@@ -1,0 +1,23 @@
+"""The table of ops: every row of tests/op_rows/*.py. The format is in rows.py."""
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections import Counter
+
+import op_rows
+from rows import Row
+
+FAMILIES = sorted(module.name for module in pkgutil.iter_modules(op_rows.__path__))
+TABLE: dict[str, Row] = {}
+
+for family in FAMILIES:
+    for row in importlib.import_module(f"op_rows.{family}").ROWS:
+        if row.name in TABLE:
+            raise ValueError(f"op_rows/{family}.py: the name {row.name} stands in the table already")
+        TABLE[row.name] = row
+
+
+def covered() -> Counter[str]:
+    """Every op that a row runs, by itself or as the backward of another."""
+    return Counter(name for row in TABLE.values() for name in (row.op, *row.covers))

@@ -1,0 +1,27 @@
+"""The table is whole: every registered op has a row, and every row an op."""
+from __future__ import annotations
+
+from op_table import TABLE, covered
+
+from pydl.ops import registry
+
+
+def test_every_registered_op_has_a_row() -> None:
+    missing = sorted(set(registry) - set(covered()))
+    assert not missing, f"registered, but no row in tests/op_rows runs them: {', '.join(missing)}"
+
+
+def test_every_row_is_of_a_registered_op() -> None:
+    unknown = sorted(set(covered()) - set(registry))
+    assert not unknown, f"rows of ops that are not registered: {', '.join(unknown)}"
+
+
+def test_every_op_has_a_docstring() -> None:
+    bare = sorted(name for name, op in registry.items() if not (op.forward.__doc__ or "").strip())
+    assert not bare, f"ops without a docstring: {', '.join(bare)}"
+
+
+def test_every_row_has_unique_samples() -> None:
+    for row in TABLE.values():
+        said = [str(one) for one in row.samples]
+        assert len(said) == len(set(said)), f"{row.name}: the same sample twice"
