@@ -1,12 +1,9 @@
 """What users may hang onto a module: functions around forward, backward and the state dict."""
 
-import itertools
-
-from pydl.autograd import Function, is_grad_enabled
+from pydl.autograd import Function, RemovableHandle, is_grad_enabled
 from pydl.tensor import Tensor
 
 KINDS = ("forward_pre", "forward", "backward_pre", "backward", "state_pre", "state_post", "load_pre", "load_post")
-numbers = itertools.count()
 
 
 class Hook:
@@ -25,33 +22,18 @@ class HookLists:
     def add(self, kind, function, prepend=False, with_kwargs=False, always_call=False):
         if not callable(function):
             raise TypeError(f"hook: expected a function, got {type(function).__name__}")
-        hooks, number = self.lists[kind], next(numbers)
+        hooks = self.lists[kind]
+        handle = RemovableHandle(lambda number: hooks.pop(number, None))
         others = dict(hooks) if prepend else {}
         if prepend:
             hooks.clear()
-        hooks[number] = Hook(function, with_kwargs, always_call)
+        hooks[handle.id] = Hook(function, with_kwargs, always_call)
         hooks.update(others)
-        return RemovableHandle(hooks, number)
+        return handle
 
     def of(self, kind):
         """A copy, so that a hook may remove itself."""
         return list(self.lists[kind].values())
-
-
-class RemovableHandle:
-    """Takes its hook away again: by remove(), or at the end of a `with` block."""
-
-    def __init__(self, hooks, number):
-        self.hooks, self.number = hooks, number
-
-    def remove(self):
-        self.hooks.pop(self.number, None)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.remove()
 
 
 def hooks_of(module, kind):

@@ -1,7 +1,5 @@
 """Parameter: a tensor that a module trains."""
 
-import copy
-
 from pydl.tensor import Tensor, empty
 
 
@@ -15,13 +13,3 @@ class Parameter(Tensor):
             raise TypeError(f"Parameter: data: expected a Tensor, got {type(data).__name__}; make one with pydl.tensor()")
         self.data = data
         self.requires_grad = requires_grad
-
-    def __deepcopy__(self, memo):
-        if id(self) not in memo:
-            twin = type(self)(self.detach().clone(), self.requires_grad)
-            twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
-            memo[id(self)] = twin
-        return memo[id(self)]
-
-    def __repr__(self):
-        return "Parameter containing:\n" + super().__repr__()
