@@ -1,1 +1,408 @@
-/* gemm */
+/* Matrix products: C (m, n) = activation(A (m, k) B (k, n) + bias (n,)), or C += ..., for every batch index.
+ *
+ * Buffers A, B, bias (n numbers, dense, or NULL), C. Any strides, also 0 and negative ones. C is overwritten, or with
+ * `accumulate` added to. k == 0 gives the bias, or zeros. b_packed: B is what gemm_pack made of it.
+ * The error is that of the summation order of gemm_ukr.h: below (min(k, KC) + k / KC) ulp of sum |a||b|.
+ *
+ * Letters (Goto & van de Geijn 2008): jc pc ic cut n k m into blocks, jr ir are the tiles of a block. Three ways,
+ * one result, bit for bit:
+ *   vector  m or n is 1 and the matrix is dense along k (gemv.h);
+ *   small   A as it lies, B as it lies or packed whole, a tile runs through all of k;
+ *   large   both packed for one block of k at a time, C carries the sum.
+ * Where it costs less, the transposed problem C' = B'A' is solved (the `swapped` plan). */
+#include "gemm_ukr.h"
+#include "gemm_pack.h"
+
+#ifndef PD_GEMM_ONCE
+#define PD_GEMM_ONCE
+enum {
+    GEMM_THREAD_WORK = 1 << 21,   /* multiply-adds (about 40 us) below which threads cost more than they bring */
+    GEMM_CHUNK_WORK = 1 << 20,    /* multiply-adds in a chunk of work */
+    GEMM_SMALL_PACK = 1 << 18,    /* bytes of packed B up to which the small way is taken */
+    GEMM_SLOTS = 16,              /* chunks of a batch that pack at the same time */
+    GEMM_PANELS = 8               /* panels packed in a chunk */
+};
+static UNUSED ptrdiff_t gemm_offset(const pd_gemm *g, const ptrdiff_t *stride, size_t item) {
+    ptrdiff_t offset = 0;
+    for (size_t d = g->batch_ndim; d-- > 0;) {
+        offset += (ptrdiff_t)(item % g->batch[d]) * stride[d];
+        item /= g->batch[d];
+    }
+    return offset;
+}
+static UNUSED size_t gemm_items(const pd_gemm *g) {
+    size_t items = 1;
+    for (size_t d = 0; d < g->batch_ndim; d++) items *= g->batch[d];
+    return items;
+}
+/* k in equal blocks of at most KC, rounded to whole vectors */
+static UNUSED size_t gemm_block_of(size_t k) {
+    return k <= KC ? max_size(k, 1) : (ceil_div(k, ceil_div(k, KC)) + 15) / 16 * 16;
+}
+#endif
+
+typedef struct N(gemm_op) {
+    const pd_gemm *g;
+    size_t m, n, k, kc;
+    ptrdiff_t a_row, a_col, b_row, b_col, c_row, c_col;
+    const real *a, *b, *bias;
+    real *c;
+    real *packed;            /* small: panels of B, or its last panel alone where B is used as it lies */
+    size_t panel, panel_a;   /* elements from one packed panel to the next */
+    int swapped, large, pack_b, add, finish;
+    size_t items, row_blocks, col_blocks, rows, cols; /* of C in a chunk */
+    size_t first, per_chunk; /* batch: items of a chunk */
+} N(gemm_op);
+
+/* ---- The plan: all of it follows from the sizes and strides. ---- */
+
+/* What the small way costs beside its multiply-adds, in elements moved; SIZE_MAX where it cannot be used. */
+static size_t N(gemm_small_cost)(const N(gemm_op) *op, int b_packed) {
+    if (op->a_row != 1 && op->a_col != 1 && op->m > 1) return SIZE_MAX;
+    const size_t padded = ceil_div(op->n, VL) * VL;
+    size_t cost = op->m * padded * op->k / 16;
+    if (op->b_col != 1 && !b_packed) cost += op->n * op->k;
+    if (op->c_col != 1) cost += op->m * op->n * 2;
+    return cost;
+}
+
+static void N(gemm_swap)(N(gemm_op) *op) {
+    const N(gemm_op) o = *op;
+    op->m = o.n, op->n = o.m;
+    op->a = o.b, op->a_row = o.b_col, op->a_col = o.b_row;
+    op->b = o.a, op->b_row = o.a_col, op->b_col = o.a_row;
+    op->c_row = o.c_col, op->c_col = o.c_row;
+    op->swapped = !o.swapped;
+}
+
+static void N(gemm_plan_small)(N(gemm_op) *op, int b_packed) {
+    const size_t panels = ceil_div(op->n, TN), work = op->m * op->n * op->k;
+    op->pack_b = !b_packed && op->b_col != 1;
+    op->panel = op->k * TN;
+    op->row_blocks = op->col_blocks = 1;
+    if (work * op->items >= GEMM_THREAD_WORK && op->items < 4) {
+        const size_t blocks = work / GEMM_CHUNK_WORK + 1;
+        if (op->m >= op->n) op->row_blocks = min_size(blocks, ceil_div(op->m, MR));
+        else op->col_blocks = min_size(blocks, panels);
+    }
+    op->rows = ceil_div(op->m, op->row_blocks);
+    op->cols = ceil_div(panels, op->col_blocks) * TN;
+    op->row_blocks = ceil_div(op->m, op->rows);
+    op->col_blocks = ceil_div(op->n, op->cols);
+    op->per_chunk = 1;
+}
+
+static void N(gemm_plan)(N(gemm_op) *op, const pd_launch *L) {
+    const pd_gemm *g = &L->gemm;
+    *op = (N(gemm_op)){.g = g, .m = g->m, .n = g->n, .k = g->k, .kc = gemm_block_of(g->k),
+                       .a_row = g->a_row, .a_col = g->a_col, .b_row = g->b_row, .b_col = g->b_col,
+                       .c_row = g->c_row, .c_col = g->c_col, .a = L->buf[0], .b = L->buf[1], .bias = L->buf[2],
+                       .c = L->buf[3], .add = g->accumulate, .finish = 1, .items = gemm_items(g)};
+    N(gemm_op) other = *op;
+    N(gemm_swap)(&other);
+    size_t cost = N(gemm_small_cost)(op, g->b_packed);
+    if (!g->b_packed) {
+        const size_t swapped_cost = N(gemm_small_cost)(&other, 0);
+        const int columns = op->c_col != 1 && op->c_row == 1;
+        if (swapped_cost < cost || (swapped_cost == cost && columns)) {
+            *op = other;
+            cost = swapped_cost;
+        }
+    }
+    const size_t b_bytes = op->n * op->k * sizeof(real), a_bytes = op->m * op->k * sizeof(real);
+    op->large = cost == SIZE_MAX || (op->m > 8 && b_bytes > GEMM_SMALL_PACK && a_bytes > GEMM_SMALL_PACK);
+    if (op->large && op->swapped != (op->c_col != 1 && g->c_row == 1) && !g->b_packed) N(gemm_swap)(op);
+    N(gemm_plan_small)(op, g->b_packed);
+}
+
+/* ---- One tile: operands, edges, what follows the sum. ---- */
+
+static void N(gemm_activate)(pd_activation activation, real *x, size_t n) {
+#define ACTIVATE(function)                                                                                   \
+    for (size_t i = 0; i < n; i += VL) v_store(x + i, N(function)(v_load(x + i), NULL));                     \
+    break
+    switch (activation) {
+    case PD_RELU: ACTIVATE(relu_fwd_at);
+    case PD_SIGMOID: ACTIVATE(sigmoid_fwd_at);
+    case PD_TANH: ACTIVATE(tanh_fwd_at);
+    case PD_GELU: ACTIVATE(gelu_fwd_at);
+    case PD_SILU: ACTIVATE(silu_fwd_at);
+    default: break;
+    }
+#undef ACTIVATE
+}
+
+static void N(tile_load)(const N(gemm_op) *op, real *tile, size_t ld, const real *c, size_t rows, size_t cols) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t s = 0; s < cols; s++) tile[r * ld + s] = c[(ptrdiff_t)r * op->c_row + (ptrdiff_t)s * op->c_col];
+}
+
+static void N(tile_store)(const N(gemm_op) *op, const real *tile, size_t ld, real *c, size_t rows, size_t cols) {
+    if (op->c_col == 1) {
+        for (size_t r = 0; r < rows; r++) {
+            real *to = c + (ptrdiff_t)r * op->c_row;
+            size_t s = 0;
+            for (; s + VL <= cols; s += VL) v_store(to + s, v_load(tile + r * ld + s));
+            if (s < cols) v_store_part(to + s, v_load(tile + r * ld + s), cols - s);
+        }
+        return;
+    }
+    for (size_t s = 0; s < cols; s++)
+        for (size_t r = 0; r < rows; r++) c[(ptrdiff_t)r * op->c_row + (ptrdiff_t)s * op->c_col] = tile[r * ld + s];
+}
+
+/* Bias and activation on a tile in memory. */
+static void N(tile_finish)(const N(gemm_op) *op, real *tile, size_t ld, size_t i, size_t j, size_t rows, size_t cols) {
+    if (op->bias && op->swapped)
+        for (size_t r = 0; r < rows; r++)
+            for (size_t s = 0; s < ld; s++) tile[r * ld + s] += op->bias[i + r];
+    else if (op->bias)
+        for (size_t r = 0; r < rows; r++)
+            for (size_t s = 0; s < cols; s++) tile[r * ld + s] += op->bias[j + s];
+    if (op->g->activation != PD_NO_ACTIVATION) N(gemm_activate)(op->g->activation, tile, rows * ld);
+}
+
+/* C (i.., j..), rows x cols: t holds the operands. Full tiles of a row-major C are written from the registers. */
+static void N(gemm_tile)(const N(gemm_op) *op, N(tile_function) run, N(tile) *t, size_t i, size_t j, size_t rows,
+                         size_t cols, size_t width) {
+    real *c = op->c + (ptrdiff_t)i * op->c_row + (ptrdiff_t)j * op->c_col;
+    _Alignas(64) real out[MR * TN > 16 * VL ? MR * TN : 16 * VL];
+    const pd_activation activation = op->finish ? op->g->activation : PD_NO_ACTIVATION;
+    const int simple = activation == PD_NO_ACTIVATION || activation == PD_RELU;
+    const int direct = op->c_col == 1 && cols == width && simple && !(op->finish && op->bias && op->swapped);
+    t->to = direct ? c : out;
+    t->to_ld = direct ? op->c_row : (ptrdiff_t)width;
+    t->from = op->add ? t->to : NULL;
+    t->from_ld = t->to_ld;
+    t->bias = direct && op->finish && op->bias ? op->bias + j : NULL;
+    t->relu = direct && activation == PD_RELU;
+    if (op->add && !direct) {
+        memset(out, 0, rows * width * sizeof(real));
+        N(tile_load)(op, out, width, c, rows, cols);
+    }
+    run(rows, t);
+    if (direct) return;
+    if (op->finish) N(tile_finish)(op, out, width, i, j, rows, cols);
+    N(tile_store)(op, out, width, c, rows, cols);
+}
+
+/* ---- Small: rows i0..i1, columns j0..j1 of one item. ---- */
+
+static void N(gemm_small_block)(const N(gemm_op) *op, size_t i0, size_t i1, size_t j0, size_t j1) {
+    _Alignas(64) real total[MR * TN > 16 * VL ? MR * TN : 16 * VL];
+    const int dense = op->a_col != 1, whole = op->pack_b || op->g->b_packed;
+    const size_t tiles = ceil_div(i1 - i0, MR), wide = (i1 - i0 == 1 ? 8 : 4) * VL;
+    const int few = i1 - i0 <= 3 && !whole && !dense;
+    N(tile) t = {.k = op->k, .kc = op->kc, .lda = dense ? op->a_col : op->a_row, .total = total};
+    for (size_t j = j0; j < j1;) {
+        const size_t cols = min_size(TN, op->n - j);
+        if (few && j1 - j >= wide) {
+            t.a = op->a + (ptrdiff_t)i0 * op->a_row;
+            t.b = op->b + j;
+            t.ldb = op->b_row;
+            N(gemm_tile)(op, N(tile_wide), &t, i0, j, i1 - i0, wide, wide);
+            j += wide;
+            continue;
+        }
+        const int lies = !whole && cols == TN;
+        const size_t vecs = ceil_div(cols, VL);
+        t.b = lies ? op->b + j : whole ? op->packed + j / TN * op->panel : op->packed;
+        t.ldb = lies ? op->b_row : (ptrdiff_t)TN;
+        for (size_t r = 0; r < tiles; r++) {
+            const size_t i = i0 + (i1 - i0) * r / tiles, next = i0 + (i1 - i0) * (r + 1) / tiles;
+            t.a = op->a + (ptrdiff_t)i * op->a_row;
+            N(gemm_tile)(op, N(tile_function_for)(vecs, dense), &t, i, j, next - i, cols, vecs * VL);
+        }
+        j += cols;
+    }
+}
+
+/* Panel `q` of B into its place; where B is used as it lies only the last, incomplete one is copied. */
+static void N(gemm_pack_small)(const N(gemm_op) *op, size_t q) {
+    const size_t cols = min_size(TN, op->n - q * TN);
+    const real *from = op->b + (ptrdiff_t)(q * TN) * op->b_col;
+    N(pack_b_panel)(op->packed + (op->pack_b ? q * op->panel : 0), from, op->b_row, op->b_col, cols, op->k);
+}
+
+static size_t N(gemm_first_panel)(const N(gemm_op) *op) {
+    if (op->g->b_packed) return ceil_div(op->n, TN);
+    return op->pack_b ? 0 : op->n / TN;
+}
+
+static size_t N(gemm_slot)(const N(gemm_op) *op) { /* elements */
+    const size_t panels = ceil_div(op->n, TN) - N(gemm_first_panel)(op);
+    return panels * op->panel;
+}
+
+static N(gemm_op) N(gemm_item)(const N(gemm_op) *op, size_t item) {
+    N(gemm_op) o = *op;
+    const ptrdiff_t a = gemm_offset(op->g, op->g->a_batch, item), b = gemm_offset(op->g, op->g->b_batch, item);
+    o.a += op->swapped ? b : a;
+    o.b += op->swapped ? a : b;
+    o.c += gemm_offset(op->g, op->g->c_batch, item);
+    if (op->g->b_packed) o.packed = (real *)o.b;
+    return o;
+}
+
+static void N(gemm_small_item)(void *context, size_t chunk) {
+    const N(gemm_op) *op = context;
+    const size_t first = op->first + chunk * op->per_chunk;
+    for (size_t item = first; item < min_size(first + op->per_chunk, op->items); item++) {
+        N(gemm_op) o = N(gemm_item)(op, item);
+        if (!op->g->b_packed) o.packed += chunk * N(gemm_slot)(op);
+        for (size_t q = N(gemm_first_panel)(&o); q < ceil_div(o.n, TN); q++) N(gemm_pack_small)(&o, q);
+        N(gemm_small_block)(&o, 0, o.m, 0, o.n);
+    }
+}
+
+static void N(gemm_small_pack_chunk)(void *context, size_t chunk) {
+    const N(gemm_op) *op = context;
+    const size_t last = ceil_div(op->n, TN);
+    for (size_t q = N(gemm_first_panel)(op) + chunk * 4, end = min_size(q + 4, last); q < end; q++)
+        N(gemm_pack_small)(op, q);
+}
+
+static void N(gemm_small_chunk)(void *context, size_t chunk) {
+    const N(gemm_op) *op = context;
+    const size_t i = chunk / op->col_blocks * op->rows, j = chunk % op->col_blocks * op->cols;
+    N(gemm_small_block)(op, i, min_size(i + op->rows, op->m), j, min_size(j + op->cols, op->n));
+}
+
+static void N(gemm_small)(N(gemm_op) *op) {
+    if (op->items >= 4 && op->m * op->n * op->k * op->items >= GEMM_THREAD_WORK) {
+        op->per_chunk = max_size(1, min_size(ceil_div(op->items, GEMM_SLOTS), /* even shares of the batch */
+                                             ceil_div(GEMM_CHUNK_WORK, op->m * op->n * op->k)));
+        for (; op->first < op->items; op->first += GEMM_SLOTS * op->per_chunk)
+            pd_parallel(min_size(GEMM_SLOTS, ceil_div(op->items - op->first, op->per_chunk)), N(gemm_small_item), op);
+        return;
+    }
+    const size_t blocks = op->row_blocks * op->col_blocks;
+    for (size_t item = 0; item < op->items; item++) {
+        if (blocks == 1) {
+            op->first = item;
+            N(gemm_small_item)(op, 0);
+            continue;
+        }
+        N(gemm_op) o = N(gemm_item)(op, item);
+        const size_t panels = ceil_div(o.n, TN) - N(gemm_first_panel)(&o);
+        if (panels > 4) pd_parallel(ceil_div(panels, 4), N(gemm_small_pack_chunk), &o);
+        else if (panels) N(gemm_small_pack_chunk)(&o, 0);
+        pd_parallel(blocks, N(gemm_small_chunk), &o);
+    }
+}
+
+/* ---- Large: one block of k at a time; panels are packed by all threads, then C's blocks handed out. ---- */
+
+enum { N(GEMM_MC) = MC * 4 / sizeof(real) / MR * MR, N(GEMM_NC) = NC, N(GEMM_CHUNK_COLS) = 512 };
+
+typedef struct N(gemm_block) {
+    N(gemm_op) op;      /* k, a, b, c of this block */
+    real *a, *b;        /* packed */
+    size_t j0, cols;    /* columns of C in this block */
+    size_t a_groups;    /* chunks of the packing that go to A */
+} N(gemm_block);
+
+static void N(gemm_large_pack)(void *context, size_t chunk) {
+    const N(gemm_block) *block = context;
+    const N(gemm_op) *op = &block->op;
+    if (chunk < block->a_groups) {
+        const size_t last = min_size((chunk + 1) * GEMM_PANELS, ceil_div(op->m, MR));
+        for (size_t q = chunk * GEMM_PANELS; q < last; q++)
+            N(pack_a_panel)(block->a + q * op->panel_a, op->a + (ptrdiff_t)(q * MR) * op->a_row, op->a_row, op->a_col,
+                            min_size(MR, op->m - q * MR), op->k);
+        return;
+    }
+    chunk -= block->a_groups;
+    const size_t last = min_size((chunk + 1) * GEMM_PANELS, ceil_div(block->cols, TN));
+    for (size_t q = chunk * GEMM_PANELS; q < last; q++)
+        N(pack_b_panel)(block->b + q * op->panel, op->b + (ptrdiff_t)(block->j0 + q * TN) * op->b_col, op->b_row,
+                        op->b_col, min_size(TN, block->cols - q * TN), op->k);
+}
+
+static void N(gemm_large_chunk)(void *context, size_t chunk) {
+    const N(gemm_block) *block = context;
+    const N(gemm_op) *op = &block->op;
+    const size_t across = ceil_div(block->cols, N(GEMM_CHUNK_COLS));
+    const size_t i0 = chunk / across * N(GEMM_MC), i1 = min_size(i0 + N(GEMM_MC), op->m);
+    const size_t j0 = chunk % across * N(GEMM_CHUNK_COLS), j1 = min_size(j0 + N(GEMM_CHUNK_COLS), block->cols);
+    N(tile) t = {.k = op->k, .kc = op->k, .lda = MR, .ldb = (ptrdiff_t)TN};
+    for (size_t j = j0; j < j1; j += TN) {
+        const size_t cols = min_size(TN, j1 - j), vecs = ceil_div(cols, VL);
+        t.b = block->b + j / TN * op->panel;
+        for (size_t i = i0; i < i1; i += MR) {
+            t.a = block->a + i / MR * op->panel_a;
+            N(gemm_tile)(op, N(tile_function_for)(vecs, 1), &t, i, block->j0 + j, min_size(MR, i1 - i), cols,
+                         vecs * VL);
+        }
+    }
+}
+
+/* Elements of the packed blocks of A and B; panels of A end with room for the overlapping stores of the packing. */
+static size_t N(gemm_large_a)(const N(gemm_op) *op) { return ceil_div(op->m, MR) * (op->kc * MR + 16); }
+static size_t N(gemm_large_b)(const N(gemm_op) *op) {
+    return op->g->b_packed ? 0 : ceil_div(min_size(op->n, N(GEMM_NC)), TN) * op->kc * TN;
+}
+
+static void N(gemm_large)(const N(gemm_op) *whole, real *workspace) {
+    for (size_t item = 0; item < whole->items; item++)
+        for (size_t jc = 0; jc < whole->n; jc += N(GEMM_NC))
+            for (size_t pc = 0; pc < whole->k; pc += whole->kc) {
+                N(gemm_block) block = {.op = N(gemm_item)(whole, item), .a = workspace, .j0 = jc};
+                N(gemm_op) *op = &block.op;
+                op->k = min_size(whole->kc, whole->k - pc);
+                op->a += (ptrdiff_t)pc * op->a_col;
+                op->b += (ptrdiff_t)pc * op->b_row;
+                op->add = whole->add || pc > 0;
+                op->finish = pc + op->k == whole->k;
+                op->panel_a = whole->kc * MR + 16;
+                block.cols = min_size(N(GEMM_NC), whole->n - jc);
+                block.a_groups = ceil_div(ceil_div(op->m, MR), GEMM_PANELS);
+                size_t b_groups = 0;
+                if (whole->g->b_packed) block.b = op->packed + jc / TN * whole->panel + pc * TN;
+                else {
+                    op->panel = op->k * TN;
+                    block.b = workspace + N(gemm_large_a)(whole);
+                    b_groups = ceil_div(ceil_div(block.cols, TN), GEMM_PANELS);
+                }
+                pd_parallel(block.a_groups + b_groups, N(gemm_large_pack), &block);
+                pd_parallel(ceil_div(op->m, N(GEMM_MC)) * ceil_div(block.cols, N(GEMM_CHUNK_COLS)),
+                            N(gemm_large_chunk), &block);
+            }
+}
+
+/* ---- The kernels. ---- */
+
+static size_t N(gemm_workspace)(const pd_launch *L) {
+    N(gemm_op) op;
+    N(gemm_plan)(&op, L);
+    if (op.large) return (N(gemm_large_a)(&op) + N(gemm_large_b)(&op)) * sizeof(real);
+    const size_t slot = op.g->b_packed ? 0 : N(gemm_slot)(&op) * sizeof(real);
+    return op.items < 4 ? slot : slot * min_size(op.items, GEMM_SLOTS);
+}
+
+static void N(gemm)(const pd_launch *L) {
+    N(gemm_op) op;
+    N(gemm_plan)(&op, L);
+    if (op.m == 0 || op.n == 0 || op.items == 0) return;
+    op.packed = op.g->b_packed ? (real *)op.b : L->workspace;
+    if (op.large && op.k > 0) N(gemm_large)(&op, L->workspace);
+    else N(gemm_small)(&op);
+}
+
+/* B (k, n) -> panels [n / TN][k][TN], the last filled up with zeros: k * TN * ceil(n / TN) numbers. The geometry is that
+ * of the product (n, k and B's strides are read); buffers B, packed. */
+static void N(gemm_pack_chunk)(void *context, size_t chunk) {
+    const pd_launch *L = context;
+    const pd_gemm *g = &L->gemm;
+    const size_t last = min_size((chunk + 1) * GEMM_PANELS, ceil_div(g->n, TN));
+    for (size_t q = chunk * GEMM_PANELS; q < last; q++)
+        N(pack_b_panel)((real *)L->buf[1] + q * g->k * TN, (const real *)L->buf[0] + (ptrdiff_t)(q * TN) * g->b_col,
+                        g->b_row, g->b_col, min_size(TN, g->n - q * TN), g->k);
+}
+
+static void N(gemm_pack)(const pd_launch *L) {
+    const size_t chunks = ceil_div(ceil_div(L->gemm.n, TN), GEMM_PANELS);
+    if (L->gemm.n * L->gemm.k > (1 << 18)) pd_parallel(chunks, N(gemm_pack_chunk), (void *)L);
+    else
+        for (size_t q = 0; q < chunks; q++) N(gemm_pack_chunk)((void *)L, q);
+}

@@ -13,6 +13,8 @@ cdef Tensor map3(int kernel, Tensor a, Tensor b, Tensor c, double s0=*, double s
 cdef int map_into(int kernel, int code, tuple inputs, Tensor out, double s0=*, double s1=*) except -1
                                                                         # writes into `out` (any strides); inputs broadcast to it
 cdef Tensor contiguous(Tensor x)                                        # x itself where it is contiguous
+cdef Tensor duplicate(Tensor x)                                         # a contiguous copy
 cdef Tensor cast(Tensor x, int code)                                    # x itself where it has that type
 cdef Tensor filled(int code, object shape, double value)
+cdef int fill(Tensor x, double value) except -1                         # in place, any strides
 cdef Tensor broadcast_to(Tensor x, int ndim, const ptrdiff_t *sizes)    # a view with stride 0; ValueError

@@ -6,7 +6,7 @@ cdef class dtype:
     cdef readonly int itemsize
     cdef readonly bint is_floating_point
     cdef int code                       # PD_F32 ...
-    cdef bytes format                   # of the buffer protocol
+    cdef char *format                   # of the buffer protocol
 
 cdef class Storage:
     """Memory that one or more tensors look at. Changes in place are counted in `version`."""
@@ -20,8 +20,8 @@ cdef class Tensor:
     cdef Storage storage
     cdef char *data                     # the first element
     cdef int code                       # element type, PD_F32 ...
-    cdef int itemsize
-    cdef int ndim
+    cdef readonly int itemsize          # bytes of an element
+    cdef readonly int ndim
     cdef bint contiguous                # row-major, dense
     cdef bint needs_grad                # a leaf that wants a gradient, or a result of such
     cdef bint inference                 # made under inference_mode
@@ -30,6 +30,7 @@ cdef class Tensor:
     cdef size_t numel
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef ptrdiff_t strides[PD_MAX_DIMS] # in elements
+    cdef size_t history                 # how often the graph of this base was rewritten; of a view: when its node was made
     cdef object node                    # the tape's Node that made it; None for a leaf
     cdef Tensor base                    # of a differentiable view: the tensor it looks into
     cdef object gradient                # .grad: Tensor or None
@@ -46,6 +47,10 @@ cdef Tensor scalar_of(int code, object number)                          # a 0-di
 
 cdef bint same_shape(Tensor a, Tensor b) noexcept
 cdef tuple shape_of(Tensor x)
+cdef tuple strides_of(Tensor x)                                         # in elements
+cdef int sizes_from(str op, object shape, ptrdiff_t *sizes) except -1   # fills sizes, returns ndim
+cdef Tensor over_memory(Storage storage, char *data, int code, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides)
+cdef int become(Tensor x, Tensor y) except -1                           # x takes y's memory, shape and type
 cdef int wrap_dim(str op, object dim, int ndim) except -1               # -ndim <= dim < ndim, else IndexError
 cdef dtype dtype_of(int code)
 cdef int code_of(object dtype_like) except -1                           # TypeError for what is not a pydl dtype

@@ -1,1 +1,26 @@
-"""The ops, one file a family; each file holds documentation, shape rule, forward and backward of its ops."""
+"""The ops, one file a family; each file holds documentation, shape rule, forward and backward of its ops.
+
+What a family lists in __all__ is in this namespace and in pydl's; what it lists in METHODS is a method of Tensor.
+"""
+import sys
+
+from pydl._core.tape import registry as registry
+from pydl.ops.activations import *
+from pydl.ops.arithmetic import *
+from pydl.ops.compare import *
+from pydl.ops.elementwise import *
+from pydl.ops.index import *
+from pydl.ops.losses import *
+from pydl.ops.matmul import *
+from pydl.ops.random import *
+from pydl.ops.reduce import *
+from pydl.ops.shape import *
+from pydl.ops.softmax import *
+from pydl.ops.sort import *
+
+FAMILIES = tuple(
+    sys.modules[f"pydl.ops.{name}"]
+    for name in ("arithmetic", "compare", "elementwise", "activations", "matmul", "reduce", "softmax", "losses", "shape",
+                 "index", "sort", "random")
+)
+METHODS = tuple(name for family in FAMILIES for name in family.METHODS)

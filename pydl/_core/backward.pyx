@@ -1,0 +1,332 @@
+"""The walk back over the tape: an iterative topological order, gradients summed on the way, memory freed as it goes."""
+from cpython.ref cimport PyObject
+
+from pydl._core.launch cimport contiguous, duplicate, filled, map2, map_into
+from pydl._core.tape cimport (
+    Node, Output, anomaly_enabled, check_gradient, edge_of, grad_enabled, set_grad_enabled,
+)
+from pydl._core.tensor cimport Tensor, dtype_of, shape_of
+
+cdef extern from "pydl.h":
+    enum: PD_add
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(PyObject *)
+
+cdef object add = None      # ops, bound by the library
+cdef object sum_to = None
+
+def bind_ops(addition, unbroadcast):
+    """Gives the walk its two ops: addition of gradients and the sum that undoes a broadcast."""
+    global add, sum_to
+    add, sum_to = addition, unbroadcast
+
+
+cdef class Leaf:
+    """The gradient of one leaf so far."""
+    cdef Tensor tensor
+    cdef object total
+    cdef bint owned
+
+
+cdef class Walk:
+    """One run back from some roots."""
+    cdef list order         # nodes, children before parents; popped from the end
+    cdef dict leaves        # id of a leaf -> Leaf
+    cdef dict wanted        # autograd.grad: id of node or leaf -> {output index: positions}
+    cdef list found         # autograd.grad: the gradients
+    cdef bint keep_graph
+    cdef bint create_graph
+
+    cdef int visit(self, list roots) except -1:
+        """Fills `order` by depth-first search."""
+        cdef list stack = []
+        cdef Node node
+        for edge in roots:
+            self.enter(edge, stack)
+            while stack:
+                node = <Node>stack[len(stack) - 1]
+                if node.cursor < len(node.edges):
+                    node.cursor += 1
+                    self.enter(node.edges[node.cursor - 1], stack)
+                else:
+                    stack.pop()
+                    self.order.append(node)
+                    if self.wanted is not None:
+                        self.mark_wanted(node)
+        return 0
+
+    cdef int enter(self, object edge, list stack) except -1:
+        cdef Node node
+        if isinstance(edge, Output):
+            edge = (<Output>edge).node
+        if not isinstance(edge, Node):
+            return 0
+        node = <Node>edge
+        if node.run is self:
+            return 0
+        if node.run is not None:
+            raise RuntimeError(f"{node.op.name}: another backward is walking this graph")
+        node.run = self
+        node.cursor = 0
+        stack.append(node)
+        return 0
+
+    cdef int mark_wanted(self, Node node) except -1:
+        """Only edges that lead to a wanted input are followed."""
+        cdef size_t bits = 0
+        cdef int i = 0
+        for edge in node.edges:
+            if self.leads(edge):
+                bits |= <size_t>1 << min(i, 63)
+            i += 1
+        node.wanted = bits
+        return 0
+
+    cdef bint leads(self, object edge) except -1:
+        if edge is None:
+            return False
+        if isinstance(edge, Output):
+            edge = (<Output>edge).node
+        return id(edge) in self.wanted or isinstance(edge, Node) and (<Node>edge).wanted != 0
+
+    cdef int give(self, object edge, object grad) except -1:
+        """Adds a gradient to what an edge points to."""
+        cdef Node node
+        cdef Leaf leaf
+        cdef list totals
+        cdef int i
+        if isinstance(edge, Node):
+            node = <Node>edge
+            if node.outputs == 1:
+                node.total, node.total_owned = self.sum(node.total, node.total_owned, grad)
+                return 0
+            i = 0
+        elif isinstance(edge, Output):
+            node, i = (<Output>edge).node, (<Output>edge).index
+        else:
+            leaf = self.leaves.get(id(edge))
+            if leaf is None:
+                leaf = Leaf.__new__(Leaf)
+                leaf.tensor = edge
+                self.leaves[id(edge)] = leaf
+            leaf.total, leaf.owned = self.sum(leaf.total, leaf.owned, grad)
+            return 0
+        if node.total is None:
+            node.total = [(None, False)] * node.outputs
+        totals = node.total
+        totals[i] = self.sum(totals[i][0], totals[i][1], grad)
+        return 0
+
+    cdef tuple sum(self, object total, bint owned, object grad):
+        """(total + grad, whether it may be added to in place)."""
+        if total is None:
+            return grad, False
+        if self.create_graph:
+            return add(total, grad), False
+        if owned:
+            map_into(PD_add, (<Tensor>total).code, (total, grad), <Tensor>total)
+            return total, True
+        return map2(PD_add, <Tensor>total, <Tensor>grad), True
+
+    cdef int walk(self) except -1:
+        """Runs the rules, consumers first."""
+        cdef Node node
+        cdef object dy, grads
+        while self.order:
+            node = <Node>self.order.pop()
+            dy = node.total
+            node.total = None
+            node.run = None
+            if dy is not None:
+                if node.outputs > 1:
+                    dy = tuple([pair[0] for pair in dy])
+                if node.hooks is not None:
+                    dy = apply_hooks(node, dy)
+                if self.wanted is not None:
+                    self.collect(node, dy)
+                if node.wanted:
+                    self.differentiate(node, dy)
+            node.wanted = <size_t>-1
+        return 0
+
+    cdef int differentiate(self, Node node, object dy) except -1:
+        try:
+            self.spread(node, node.op.rule(node, dy))
+        finally:
+            node.wanted = <size_t>-1
+        if not self.keep_graph:
+            node.release()
+        return 0
+
+    cdef int spread(self, Node node, object grads) except -1:
+        cdef int i
+        cdef tuple edges = node.edges
+        if not isinstance(grads, tuple):
+            grads = (grads,)
+        if len(<tuple>grads) != len(edges):
+            raise RuntimeError(f"{node.op.name}: its backward returned {len(grads)} gradients for {len(edges)} inputs")
+        for i in range(len(edges)):
+            grad = (<tuple>grads)[i]
+            if grad is None or not node.need(i):
+                continue
+            if anomaly_enabled():
+                check_gradient(node, <Tensor>grad)
+            if node.shapes is not None and shape_of(<Tensor>grad) != node.shapes[i]:
+                grad = sum_to(grad, node.shapes[i])
+            self.give(edges[i], grad)
+        return 0
+
+    cdef int collect(self, Node node, object dy) except -1:
+        """autograd.grad: this node made wanted tensors."""
+        positions = self.wanted.get(id(node))
+        if positions is not None:
+            for position, index in positions:
+                self.found[position] = dy[index] if node.outputs > 1 else dy
+        return 0
+
+    cdef int settle(self) except -1:
+        """Adds what the leaves got to their `grad`, or hands it out."""
+        cdef Leaf leaf
+        cdef Tensor total
+        for key, item in self.leaves.items():
+            leaf = <Leaf>item
+            if leaf.tensor.hooks:
+                for hook in tuple(leaf.tensor.hooks.values()):
+                    changed = hook(leaf.total)
+                    if changed is not None:
+                        leaf.total, leaf.owned = changed, False
+            if self.wanted is not None:
+                for position, _ in self.wanted.get(key, ()):
+                    self.found[position] = leaf.total
+            else:
+                total, leaf.total = leaf.total, None
+                self.accumulate(leaf.tensor, total, leaf.owned)
+        return 0
+
+    cdef int accumulate(self, Tensor leaf, Tensor total, bint owned) except -1:
+        cdef Tensor grad
+        if leaf.gradient is None:
+            if not self.create_graph and not owned and not is_unique(total):
+                total = duplicate(total)
+            leaf.gradient = total
+        elif self.create_graph:
+            leaf.gradient = add(leaf.gradient, total)
+        else:
+            grad = <Tensor>leaf.gradient
+            map_into(PD_add, grad.code, (grad, total), grad)
+            grad.storage.version += 1
+        return 0
+
+    cdef int abandon(self) except -1:
+        """After an error: the graph is as if the walk had not begun."""
+        cdef Node node
+        for item in self.order:
+            node = <Node>item
+            node.run = node.total = None
+            node.wanted = <size_t>-1
+        return 0
+
+
+cdef bint is_unique(Tensor total) noexcept:
+    """Whether the walk alone holds the gradient and its memory, so that a leaf may keep it."""
+    return (total.contiguous and total.node is None and Py_REFCNT(<PyObject *>total) <= 2
+            and Py_REFCNT(<PyObject *>total.storage) == 1)
+
+cdef object apply_hooks(Node node, object dy):
+    cdef list grads = list(dy) if node.outputs > 1 else [dy]
+    for index, hook in tuple(node.hooks.values()):
+        if grads[index] is not None:
+            changed = hook(grads[index])
+            if changed is not None:
+                grads[index] = changed
+    return tuple(grads) if node.outputs > 1 else grads[0]
+
+
+# ---- Entry points
+
+cdef Tensor root_gradient(str caller, Tensor y, object given):
+    if not y.needs_grad:
+        raise RuntimeError(f"{caller}: a tensor of shape {shape_of(y)} does not require grad: nothing to differentiate")
+    if given is None:
+        if y.numel != 1:
+            raise RuntimeError(f"{caller}: the gradient of a tensor of shape {shape_of(y)} must be given; only a scalar's is taken as one")
+        return filled(y.code, shape_of(y), 1)
+    if not isinstance(given, Tensor):
+        raise TypeError(f"{caller}: the gradient must be a Tensor, got {type(given).__name__}")
+    if shape_of(<Tensor>given) != shape_of(y):
+        raise ValueError(f"{caller}: the gradient has shape {shape_of(<Tensor>given)}, the tensor {shape_of(y)}")
+    if (<Tensor>given).code != y.code:
+        raise TypeError(f"{caller}: the gradient is {dtype_of((<Tensor>given).code)}, the tensor {dtype_of(y.code)}")
+    return <Tensor>given
+
+cdef dict wanted_positions(str caller, tuple inputs):
+    """id of node or leaf -> [(position, output index)]."""
+    cdef dict wanted = {}
+    cdef int position = 0
+    for x in inputs:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{caller}: inputs must be Tensors, got {type(x).__name__}")
+        if not (<Tensor>x).needs_grad:
+            raise RuntimeError(f"{caller}: input {position} of shape {shape_of(<Tensor>x)} does not require grad")
+        edge = edge_of(<Tensor>x)
+        if isinstance(edge, Output):
+            wanted.setdefault(id((<Output>edge).node), []).append((position, (<Output>edge).index))
+        else:
+            wanted.setdefault(id(edge), []).append((position, 0))
+        position += 1
+    return wanted
+
+def run_backward(str caller, tuple tensors, tuple gradients, bint keep_graph, bint create_graph, tuple inputs=None):
+    """Differentiates; with `inputs` returns their gradients (None where unused), else adds to the leaves' grad."""
+    cdef Walk walk = Walk.__new__(Walk)
+    cdef list roots, grads
+    cdef bint mode = grad_enabled()
+    grads = [root_gradient(caller, y, dy) for y, dy in zip(tensors, gradients)]
+    roots = [edge_of(<Tensor>y) for y in tensors]
+    walk.order, walk.leaves = [], {}
+    walk.keep_graph, walk.create_graph = keep_graph or create_graph, create_graph
+    if inputs is not None:
+        walk.wanted = wanted_positions(caller, inputs)
+        walk.found = [None] * len(inputs)
+    try:
+        set_grad_enabled(create_graph)
+        walk.visit(roots)
+        for edge, dy in zip(roots, grads):
+            walk.give(edge, dy)
+        del dy
+        grads = None
+        walk.walk()
+        walk.settle()
+    finally:
+        set_grad_enabled(mode)
+        walk.abandon()
+    return walk.found
+
+
+def register_node_hook(Node node, int output, object key, object function):
+    """Calls function(gradient) when the gradient of an output of the node is known."""
+    if node.hooks is None:
+        node.hooks = {}
+    node.hooks[key] = (output, function)
+
+def remove_node_hook(Node node, object key):
+    """Forgets a hook."""
+    if node.hooks is not None:
+        node.hooks.pop(key, None)
+
+def tensor_hooks(Tensor x):
+    """The dict of a leaf's hooks."""
+    if x.hooks is None:
+        x.hooks = {}
+    return x.hooks
+
+def mark_retains(Tensor x):
+    """Notes that retain_grad() was called; returns whether it had been before."""
+    before = x.retains
+    x.retains = True
+    return before
+
+def set_gradient(Tensor x, grad):
+    """Sets .grad of a non-leaf for retain_grad()."""
+    x.gradient = grad

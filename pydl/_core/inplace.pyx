@@ -1,0 +1,96 @@
+"""In-place forms of the ops, and plain overwriting: values, versions and the graph stay consistent."""
+from pydl._core.kernels cimport PD_F64
+from pydl._core.launch cimport broadcast_to, cast, map_into
+from pydl._core.tape cimport changed, grad_enabled, rebase, writable_in_place
+from pydl._core.tensor cimport Tensor, alias_of, dtype_of, same_shape, scalar_of, shape_of, tensor_arg
+
+cdef extern from "pydl.h":
+    enum: PD_copy
+    enum: PD_add
+    enum: PD_sub
+    enum: PD_mul
+    enum: PD_div
+
+# Kernels that may write over their first input when no graph is recorded.
+cdef dict DIRECT = {"add_": PD_add, "sub_": PD_sub, "mul_": PD_mul, "div_": PD_div}
+
+cdef object to_type = None     # the op to(dtype), bound by the library
+cdef object expanded = None    # the op broadcast_to
+
+def bind_ops(to, broadcast):
+    """Gives copy_ the ops that convert and broadcast its source."""
+    global to_type, expanded
+    to_type, expanded = to, broadcast
+
+
+cdef Tensor assign(str name, Tensor x, Tensor result):
+    """x is overwritten with `result` and takes its place in the graph."""
+    if not same_shape(x, result):
+        raise ValueError(f"{name}: the result has shape {shape_of(result)}, which does not fit in place into {shape_of(x)}")
+    if x.code != result.code:
+        raise TypeError(f"{name}: the result is {dtype_of(result.code)}, which does not fit in place into {dtype_of(x.code)}")
+    map_into(PD_copy, x.code, (result,), x)
+    changed(x)
+    if grad_enabled() and (x.needs_grad or result.needs_grad):
+        rebase(x, result)
+    return x
+
+cdef bint try_direct(int kernel, Tensor x, object other) except -1:
+    """Runs the kernel straight into x where nothing is recorded and the types agree."""
+    cdef Tensor y
+    if isinstance(other, Tensor):
+        y = <Tensor>other
+        if y.code != x.code or (grad_enabled() and y.needs_grad):
+            return False
+    elif type(other) is float or type(other) is int:
+        y = scalar_of(x.code, other)
+    else:
+        return False
+    if x.code > PD_F64 or (grad_enabled() and (x.needs_grad or x.base is not None and x.base.needs_grad)):
+        return False
+    map_into(kernel, x.code, (x, y), x)
+    changed(x)
+    return True
+
+def in_place_form(forward, str name):
+    """The method `name` (`exp_`) that overwrites its tensor with forward(tensor, ...)."""
+    cdef int kernel = DIRECT.get(name, -1)
+
+    def method(Tensor self not None, *args, **kwargs):
+        writable_in_place(name, self)
+        if kernel >= 0 and len(args) == 1 and not kwargs and try_direct(kernel, self, args[0]):
+            return self
+        return assign(name, self, forward(self, *args, **kwargs))
+
+    method.__name__ = name
+    method.__qualname__ = f"Tensor.{name}"
+    method.__doc__ = f"{forward.__name__} in place: overwrites the tensor with the result and returns it."
+    return method
+
+def copy_(Tensor self not None, src, non_blocking=False):
+    """Overwrites self with src, broadcast and converted to self's type; gradients go to src."""
+    cdef Tensor source = tensor_arg("copy_", src, "src")
+    writable_in_place("copy_", self)
+    if grad_enabled() and (source.needs_grad or self.needs_grad or self.base is not None and self.base.needs_grad):
+        return assign("copy_", self, expanded(to_type(source, dtype_of(self.code)), shape_of(self)))
+    map_into(PD_copy, self.code, (cast(source, self.code),), self)
+    changed(self)
+    return self
+
+def fill_(Tensor self not None, value):
+    """Sets every element to value, a number or a tensor of one element."""
+    cdef Tensor source = <Tensor>value if isinstance(value, Tensor) else scalar_of(self.code, value)
+    if source.ndim:
+        raise ValueError(f"fill_: value must be a number or a 0-dimensional tensor, got shape {shape_of(source)}")
+    return copy_(self, source)
+
+def zero_(Tensor self not None):
+    """Sets every element to zero."""
+    return fill_(self, 0)
+
+def detach_(Tensor self not None):
+    """Takes the tensor out of its graph; it becomes a leaf."""
+    if self.base is not None:
+        raise RuntimeError("detach_: a view cannot be detached in place; use detach()")
+    self.node, self.needs_grad, self.output_index = None, False, 0
+    return self

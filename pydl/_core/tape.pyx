@@ -1,0 +1,342 @@
+"""The tape: nodes that remember how a tensor was made, with what they keep for the way back."""
+import sys
+
+cimport cython
+
+from pydl._core.tensor cimport Tensor, alias_of, same_shape, shape_of
+from pydl._core.kernels cimport PD_F64
+
+registry = {}   # the ops: name -> Op
+
+
+cdef class Op:
+    """An op of the registry: its name, its Python function and its backward rule."""
+
+    def __init__(self):
+        raise TypeError("Op: registered by the ops files only")
+
+    @property
+    def differentiable(self):
+        """Whether it has a backward rule."""
+        return self.rule != NULL
+
+    def __repr__(self):
+        return f"<Op {self.name}>"
+
+cdef Op op(object forward, backward_rule rule):
+    cdef Op new = unregistered_op(forward.__name__, rule)
+    new.forward = forward
+    if new.name in registry:
+        raise ValueError(f"op {new.name} is registered twice")
+    registry[new.name] = new
+    return new
+
+cdef Op unregistered_op(str name, backward_rule rule):
+    cdef Op new = Op.__new__(Op)
+    new.name = name
+    new.rule = rule
+    return new
+
+
+# ---- Modes, one set per thread
+
+cdef extern from *:
+    """
+    static _Thread_local char pd_grad_enabled = 1, pd_inference = 0, pd_anomaly = 0;
+    """
+    bint pd_grad_enabled
+    bint pd_inference
+    bint pd_anomaly
+
+cdef bint grad_enabled() noexcept:
+    return pd_grad_enabled
+
+cdef int set_grad_enabled(bint enabled) except -1:
+    global pd_grad_enabled
+    pd_grad_enabled = enabled
+    return 0
+
+cdef bint inference_enabled() noexcept:
+    return pd_inference
+
+def get_modes():
+    """(gradients recorded, inference mode, anomaly mode) of this thread."""
+    return pd_grad_enabled, pd_inference, pd_anomaly
+
+def set_modes(bint grad, bint inference, bint anomaly):
+    """Sets the modes of this thread."""
+    global pd_grad_enabled, pd_inference, pd_anomaly
+    pd_grad_enabled, pd_inference, pd_anomaly = grad, inference, anomaly
+
+cdef bint recording(Tensor x) noexcept:
+    return pd_grad_enabled and x is not None and x.needs_grad
+
+
+cdef bint anomaly_enabled() noexcept:
+    return pd_anomaly
+
+
+# ---- Nodes
+
+cdef enum:
+    WANTED_BITS = 64    # inputs beyond these are always wanted
+
+@cython.final
+cdef class Output:
+    pass
+
+
+@cython.freelist(256)
+@cython.trashcan(True)
+cdef class Node:
+    """How a tensor was made: the op, edges to what it was made from, and what the backward rule needs."""
+
+    def __init__(self):
+        raise TypeError("Node: made by ops only")
+
+    cdef bint need(self, int i) noexcept:
+        return self.edges[i] is not None and (i >= WANTED_BITS or (self.wanted >> i) & 1)
+
+    cdef int keep(self, int slot, Tensor x) except -1:
+        if slot == 0: self.slot0, self.version0 = x, x.storage.version
+        elif slot == 1: self.slot1, self.version1 = x, x.storage.version
+        elif slot == 2: self.slot2, self.version2 = x, x.storage.version
+        else: self.slot3, self.version3 = x, x.storage.version
+        return 0
+
+    cdef int keep_output(self, int slot, Tensor y) except -1:
+        # An alias outside the graph: keeping y itself would make a reference cycle.
+        self.own_outputs |= (y.output_index * 16 + 1) << slot * 8
+        return self.keep(slot, alias_of(y))
+
+    cdef Tensor kept(self, int slot):
+        cdef Tensor x
+        cdef size_t version
+        if self.freed:
+            raise RuntimeError(
+                f"{self.op.name}: backward through this graph a second time, but what it kept is freed; "
+                "pass retain_graph=True the first time")
+        if slot == 0: x, version = self.slot0, self.version0
+        elif slot == 1: x, version = self.slot1, self.version1
+        elif slot == 2: x, version = self.slot2, self.version2
+        else: x, version = self.slot3, self.version3
+        if x is not None and x.storage.version != version:
+            raise RuntimeError(
+                f"{self.op.name}: a tensor of shape {shape_of(x)} that its backward needs was modified in place "
+                f"(version {x.storage.version}, expected {version}); use clone() before the change")
+        cdef int output = self.own_outputs >> slot * 8 & 255
+        if output and pd_grad_enabled:
+            x = alias_of(x)
+            x.node, x.needs_grad, x.output_index = self, True, output // 16
+        return x
+
+    cdef int release(self) except -1:
+        if self.slot0 is not None or self.slot1 is not None or self.slot2 is not None or self.slot3 is not None:
+            self.freed = True
+        self.slot0 = self.slot1 = self.slot2 = self.slot3 = None
+        self.context = None
+        return 0
+
+    def name(self):
+        """The op's name."""
+        return self.op.name
+
+    @property
+    def next_functions(self):
+        """The nodes its inputs come from, as (node or leaf tensor, output index); (None, 0) where no gradient goes."""
+        return tuple([((<Output>edge).node, (<Output>edge).index) if isinstance(edge, Output) else (edge, 0) for edge in self.edges])
+
+    def __repr__(self):
+        return f"<{self.op.name} backward>"
+
+cdef object edge_of(Tensor x):
+    """Where the gradient of x goes."""
+    cdef Output output
+    if x is None or not x.needs_grad:
+        return None
+    if x.base is not None and x.base.history != x.history:
+        refresh_view(x)
+    if x.node is None:
+        return x
+    if (<Node>x.node).outputs == 1:
+        return x.node
+    output = Output.__new__(Output)
+    output.node, output.index = x.node, x.output_index
+    return output
+
+cdef Node new_node(Op op):
+    cdef Node node = Node.__new__(Node)
+    node.op = op
+    node.outputs = 1
+    node.wanted = <size_t>-1
+    return node
+
+cdef int produced(Tensor y, Node node, int index) except -1:
+    if y.code > PD_F64:
+        return 0
+    y.node, y.needs_grad, y.output_index = node, True, index
+    if y.base is not None:
+        y.history = y.base.history
+    return 0
+
+cdef int finish(Op op, Tensor y) except -1:
+    """What happens to every result, recorded or not."""
+    if pd_anomaly:
+        check_finite(op.name, y)
+    if pd_inference:
+        y.inference = True
+    return 0
+
+cdef Node record1(Op op, Tensor y, Tensor a):
+    cdef Node node
+    if pd_anomaly or pd_inference:
+        finish(op, y)
+    if not pd_grad_enabled or not a.needs_grad:
+        return None
+    node = new_node(op)
+    node.edges = (edge_of(a),)
+    if pd_anomaly:
+        node.where = user_line()
+    produced(y, node, 0)
+    return node
+
+cdef Node record2(Op op, Tensor y, Tensor a, Tensor b):
+    cdef Node node
+    if pd_anomaly or pd_inference:
+        finish(op, y)
+    if not pd_grad_enabled or not (a.needs_grad or b.needs_grad):
+        return None
+    node = new_node(op)
+    node.edges = (edge_of(a), edge_of(b))
+    if not same_shape(a, b):
+        node.shapes = (shape_of(a), shape_of(b))
+    if pd_anomaly:
+        node.where = user_line()
+    produced(y, node, 0)
+    return node
+
+cdef Node record(Op op, object outputs, tuple inputs):
+    cdef Node node
+    cdef bint any_needs = False
+    cdef bint single = isinstance(outputs, Tensor)
+    cdef int i = 0
+    if pd_anomaly or pd_inference:
+        for y in (outputs,) if single else outputs:
+            finish(op, y)
+    for x in inputs:
+        any_needs |= x is not None and (<Tensor>x).needs_grad
+    if not pd_grad_enabled or not any_needs:
+        return None
+    node = new_node(op)
+    node.edges = tuple([edge_of(x) for x in inputs])
+    node.shapes = tuple([None if x is None else shape_of(x) for x in inputs])
+    if pd_anomaly:
+        node.where = user_line()
+    if single:
+        produced(outputs, node, 0)
+    else:
+        node.outputs = len(outputs)
+        node.metas = [((<Tensor>y).code, shape_of(y)) for y in outputs]
+        for y in outputs:
+            produced(<Tensor>y, node, i)
+            i += 1
+    return node
+
+
+# ---- Changes in place
+
+cdef object as_strided = None       # the ops behind views of a changed base, bound by the library
+cdef object put_strided = None
+
+def bind_views(strided_view, strided_put):
+    """Gives the tape the ops as_strided and as_strided_scatter."""
+    global as_strided, put_strided
+    as_strided, put_strided = strided_view, strided_put
+
+cdef int changed(Tensor x) except -1:
+    if not x.storage.writable:
+        raise ValueError("the tensor looks at read-only memory; use clone()")
+    x.storage.version += 1
+    return 0
+
+cdef int writable_in_place(str op, Tensor x) except -1:
+    if not x.storage.writable:
+        raise ValueError(f"{op}: the tensor looks at read-only memory; use clone()")
+    if not pd_grad_enabled:
+        return 0
+    if x.needs_grad and x.node is None:
+        raise RuntimeError(f"{op}: a leaf tensor that requires grad cannot be changed in place; use no_grad() or clone()")
+    if x.base is not None and x.base.needs_grad and x.base.node is None:
+        raise RuntimeError(f"{op}: a view of a leaf tensor that requires grad cannot be changed in place; use no_grad() or clone()")
+    return 0
+
+cdef tuple layout_in(Tensor base, Tensor view):
+    """(sizes, strides, offset) of the view in its base, which must be contiguous."""
+    if not base.contiguous:
+        raise RuntimeError("a view of a non-contiguous tensor cannot be changed in place while gradients are recorded; use contiguous() first")
+    return (shape_of(view), tuple([view.strides[d] for d in range(view.ndim)]), (view.data - base.data) // view.itemsize)
+
+cdef int rebase(Tensor x, Tensor result) except -1:
+    """x was overwritten with the values of `result`: from now on it is result, as far as gradients go."""
+    cdef Tensor base = x.base, new_base
+    if base is None:
+        x.node, x.needs_grad, x.output_index = result.node, result.needs_grad, result.output_index
+        x.history += 1
+        return 0
+    if not (result.needs_grad or base.needs_grad):
+        return 0
+    sizes, strides, offset = layout_in(base, x)
+    new_base = put_strided(base, result, sizes, strides, offset)
+    base.node, base.needs_grad, base.output_index = new_base.node, new_base.needs_grad, new_base.output_index
+    base.history += 1
+    refresh_view(x)
+    return 0
+
+cdef int refresh_view(Tensor x) except -1:
+    """The base of x was changed in place: x is made from what the base is now."""
+    cdef Tensor again
+    sizes, strides, offset = layout_in(x.base, x)
+    again = as_strided(x.base, sizes, strides, offset)
+    x.node, x.needs_grad, x.output_index = again.node, again.needs_grad, again.output_index
+    x.history = x.base.history
+    return 0
+
+
+# ---- Anomaly mode
+
+cdef str user_line():
+    """file:line of the innermost frame outside the library."""
+    frame = sys._getframe(0)
+    while frame is not None and (frame.f_globals.get("__name__") or "").split(".")[0] == "pydl":
+        frame = frame.f_back
+    return "an unknown line" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+cdef object is_finite = None
+
+def bind_finite(function):
+    """Gives anomaly mode its test for NaN and infinity: Tensor -> True where all is finite."""
+    global is_finite
+    is_finite = function
+
+cdef bint all_finite(Tensor x) except -1:
+    global pd_anomaly, pd_grad_enabled
+    cdef bint grad = pd_grad_enabled
+    if x.code > PD_F64:
+        return True
+    pd_anomaly, pd_grad_enabled = False, False
+    try:
+        return is_finite(x)
+    finally:
+        pd_anomaly, pd_grad_enabled = True, grad
+
+cdef int check_finite(str name, Tensor y) except -1:
+    if not all_finite(y):
+        raise RuntimeError(f"{name}: the result of shape {shape_of(y)} holds NaN or infinity, made at {user_line()}")
+    return 0
+
+cdef int check_gradient(Node node, Tensor grad) except -1:
+    if not all_finite(grad):
+        raise RuntimeError(
+            f"{node.op.name}: its backward made NaN or infinity in a gradient of shape {shape_of(grad)}; "
+            f"the forward call was at {node.where or 'a line outside anomaly mode'}")
+    return 0

@@ -1,0 +1,569 @@
+"""Element types, memory and the tensor itself. What a tensor can do beyond its operators is bound by pydl.tensor."""
+cimport cython
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_WRITABLE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.type cimport PyType_Modified
+from libc.stdint cimport SIZE_MAX, int32_t, int64_t, uint8_t
+from libc.string cimport memcpy
+
+from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
+from pydl._core.native cimport allocate, release
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        PyObject *tp_dict
+    ctypedef struct PyObject
+
+cdef extern from *:
+    const ptrdiff_t PTRDIFF_MAX
+
+
+cdef class dtype:
+    """An element type: pydl.float32, float64, int64, int32, uint8 or bool."""
+
+    def __init__(self):
+        raise TypeError("dtype: the element types are pydl.float32, float64, int64, int32, uint8 and bool")
+
+    def __repr__(self):
+        return f"pydl.{self.name}"
+
+    def __reduce__(self):
+        return self.name
+
+
+cdef dtype new_dtype(str name, int code, int itemsize, char *format, bint floating):
+    cdef dtype d = dtype.__new__(dtype)
+    d.name, d.code, d.itemsize, d.format, d.is_floating_point = name, code, itemsize, format, floating
+    return d
+
+
+float32 = new_dtype("float32", PD_F32, 4, b"f", True)
+float64 = new_dtype("float64", PD_F64, 8, b"d", True)
+int64 = new_dtype("int64", PD_I64, 8, b"q", False)
+int32 = new_dtype("int32", PD_I32, 4, b"i", False)
+uint8 = new_dtype("uint8", PD_U8, 1, b"B", False)
+bool = new_dtype("bool", PD_BOOL, 1, b"?", False)
+
+cdef tuple DTYPES = (float32, float64, int64, int32, uint8, bool)
+cdef int ITEMSIZE[6]
+ITEMSIZE[:] = [4, 8, 8, 4, 1, 1]
+
+cdef dtype dtype_of(int code):
+    return <dtype>DTYPES[code]
+
+cdef int code_of(object dtype_like) except -1:
+    if not isinstance(dtype_like, dtype):
+        raise TypeError(f"dtype: expected a pydl element type such as pydl.float32, got {dtype_like!r}")
+    return (<dtype>dtype_like).code
+
+
+@cython.final
+cdef class Storage:
+    """Memory that one or more tensors look at. Changes in place are counted in `version`."""
+
+    def __init__(self):
+        raise TypeError("Storage: made by tensors only")
+
+    def __dealloc__(self):
+        if self.owner is None and self.data != NULL:
+            release(self.data, self.nbytes)
+
+
+cdef Storage EMPTY = Storage.__new__(Storage)
+
+cdef Storage new_storage(size_t nbytes):
+    cdef Storage storage = Storage.__new__(Storage)
+    storage.data = <char *>allocate(nbytes if nbytes else 1)
+    if storage.data == NULL:
+        raise MemoryError(f"could not allocate {nbytes} bytes")
+    storage.nbytes = nbytes if nbytes else 1
+    storage.writable = True
+    return storage
+
+
+cdef class Operators:
+    """The ops behind a tensor's operators, bound by pydl.tensor once the ops are imported."""
+    cdef public object add, sub, mul, div, floor_divide, remainder, pow, neg, abs, matmul, unbind
+    cdef public object eq, ne, lt, le, gt, ge, bitwise_and, bitwise_or, bitwise_xor, bitwise_not
+    cdef public object getitem, setitem, operand, backward, represent, array, dlpack, construct
+
+operators = Operators()
+cdef Operators bound = operators
+
+
+def add_methods(dict methods):
+    """Gives Tensor further methods and properties."""
+    (<dict>(<PyTypeObject *>Tensor).tp_dict).update(methods)
+    PyType_Modified(Tensor)
+
+
+@cython.freelist(256)
+@cython.trashcan(True)
+cdef class Tensor:
+    """An n-dimensional array of one element type that may remember how it was made.
+
+    Made by pydl.tensor, zeros, from_numpy ...; `Tensor(data)` is `tensor(data)` in float32.
+    """
+    __array_ufunc__ = None
+    __array_priority__ = 1000
+
+    def __cinit__(self):
+        self.storage = EMPTY
+        self.itemsize = 4
+        self.ndim = 1
+        self.contiguous = True
+        self.strides[0] = 1
+
+    def __init__(self, data=()):
+        become(self, bound.construct(data))
+
+    # ---- what it is
+    @property
+    def shape(self):
+        """Its sizes, a tuple of ints."""
+        return shape_of(self)
+
+    def size(self, dim=None):
+        """size() -> its shape; size(dim) -> the size of one dimension."""
+        if dim is None:
+            return shape_of(self)
+        return self.sizes[wrap_dim("size", dim, self.ndim)]
+
+    def stride(self, dim=None):
+        """Steps between neighbours along each dimension, in elements."""
+        if dim is None:
+            return strides_of(self)
+        return self.strides[wrap_dim("stride", dim, self.ndim)]
+
+    def dim(self):
+        """The number of dimensions."""
+        return self.ndim
+
+    @property
+    def dtype(self):
+        """The element type."""
+        return dtype_of(self.code)
+
+    def element_size(self):
+        """Bytes of one element."""
+        return self.itemsize
+
+    @property
+    def nbytes(self):
+        """Bytes of all elements."""
+        return self.numel * self.itemsize
+
+    def is_contiguous(self):
+        """Whether the elements lie in row-major order without holes."""
+        return self.contiguous
+
+    def is_floating_point(self):
+        """Whether the element type is float32 or float64."""
+        return self.code <= PD_F64
+
+    def data_ptr(self):
+        """The address of the first element."""
+        return <size_t>self.data
+
+    def storage_offset(self):
+        """Elements between the start of the memory and the first element."""
+        return (self.data - self.storage.data) // self.itemsize
+
+    @property
+    def _version(self):
+        return self.storage.version
+
+    # ---- its place in a graph
+    @property
+    def requires_grad(self):
+        """Whether gradients are computed for it. Settable on leaves of a floating point type."""
+        return self.needs_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        if self.node is not None:
+            if not value:
+                raise RuntimeError("requires_grad: only leaf tensors can be changed; use detach() for a tensor outside the graph")
+            return
+        if value and self.code > PD_F64:
+            raise TypeError(f"requires_grad: only float32 and float64 tensors have gradients, this one is {dtype_of(self.code)}")
+        self.needs_grad = value
+
+    def requires_grad_(self, requires_grad=True):
+        """Sets requires_grad and returns the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self):
+        """Whether no op made it, as far as the graph is concerned."""
+        return self.node is None
+
+    @property
+    def grad_fn(self):
+        """The node that made it, or None for a leaf."""
+        return self.node
+
+    @property
+    def output_nr(self):
+        """Which output of grad_fn it is."""
+        return self.output_index
+
+    @property
+    def grad(self):
+        """The gradient accumulated by backward(), or None."""
+        return self.gradient
+
+    @grad.setter
+    def grad(self, value):
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"grad: expected a Tensor or None, got {type(value).__name__}")
+            if not same_shape(self, <Tensor>value) or (<Tensor>value).code != self.code:
+                raise ValueError(
+                    f"grad: expected shape {shape_of(self)} of {dtype_of(self.code)}, "
+                    f"got {shape_of(value)} of {dtype_of((<Tensor>value).code)}")
+        self.gradient = value
+
+    @grad.deleter
+    def grad(self):
+        self.gradient = None
+
+    @property
+    def retains_grad(self):
+        """Whether backward() keeps the gradient of this non-leaf."""
+        return self.retains and self.node is not None
+
+    def is_inference(self):
+        """Whether it was made under inference_mode."""
+        return self.inference
+
+    def detach(self):
+        """The same memory outside every graph."""
+        cdef Tensor y = alias_of(self)
+        y.base = None
+        return y
+
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+        """Accumulates the gradients of this tensor in the `grad` of the leaves it was made from.
+
+        gradient: the gradient of this tensor itself; needed unless it has one element.
+        """
+        bound.backward(self, gradient, retain_graph, create_graph, inputs)
+
+    # ---- operators
+    def __add__(self, other): return apply2(bound.add, self, other)
+    def __radd__(self, other): return apply2(bound.add, other, self)
+    def __sub__(self, other): return apply2(bound.sub, self, other)
+    def __rsub__(self, other): return apply2(bound.sub, other, self)
+    def __mul__(self, other): return apply2(bound.mul, self, other)
+    def __rmul__(self, other): return apply2(bound.mul, other, self)
+    def __truediv__(self, other): return apply2(bound.div, self, other)
+    def __rtruediv__(self, other): return apply2(bound.div, other, self)
+    def __floordiv__(self, other): return apply2(bound.floor_divide, self, other)
+    def __rfloordiv__(self, other): return apply2(bound.floor_divide, other, self)
+    def __mod__(self, other): return apply2(bound.remainder, self, other)
+    def __rmod__(self, other): return apply2(bound.remainder, other, self)
+    def __matmul__(self, other): return apply2(bound.matmul, self, other)
+    def __rmatmul__(self, other): return apply2(bound.matmul, other, self)
+    def __and__(self, other): return apply2(bound.bitwise_and, self, other)
+    def __rand__(self, other): return apply2(bound.bitwise_and, other, self)
+    def __or__(self, other): return apply2(bound.bitwise_or, self, other)
+    def __ror__(self, other): return apply2(bound.bitwise_or, other, self)
+    def __xor__(self, other): return apply2(bound.bitwise_xor, self, other)
+    def __rxor__(self, other): return apply2(bound.bitwise_xor, other, self)
+    def __eq__(self, other): return apply2(bound.eq, self, other)
+    def __ne__(self, other): return apply2(bound.ne, self, other)
+    def __lt__(self, other): return apply2(bound.lt, self, other)
+    def __le__(self, other): return apply2(bound.le, self, other)
+    def __gt__(self, other): return apply2(bound.gt, self, other)
+    def __ge__(self, other): return apply2(bound.ge, self, other)
+    def __pow__(self, other, modulo): return apply2(bound.pow, self, other)
+    def __rpow__(self, other, modulo): return apply2(bound.pow, other, self)
+    def __neg__(self): return bound.neg(self)
+    def __pos__(self): return self
+    def __abs__(self): return bound.abs(self)
+    def __invert__(self): return bound.bitwise_not(self)
+    def __iadd__(self, other): return self.add_(other)
+    def __isub__(self, other): return self.sub_(other)
+    def __imul__(self, other): return self.mul_(other)
+    def __itruediv__(self, other): return self.div_(other)
+    def __ifloordiv__(self, other): return self.floor_divide_(other)
+    def __imod__(self, other): return self.remainder_(other)
+    def __ipow__(self, other, modulo): return self.pow_(other)
+    def __getitem__(self, index): return bound.getitem(self, index)
+    def __setitem__(self, index, value): bound.setitem(self, index, value)
+
+    def __hash__(self):
+        return <Py_hash_t>(<size_t><void *>self >> 4)
+
+    def __len__(self):
+        if self.ndim == 0:
+            raise TypeError("len: a 0-dimensional tensor has no length")
+        return self.sizes[0]
+
+    def __iter__(self):
+        if self.ndim == 0:
+            raise TypeError("iter: a 0-dimensional tensor cannot be iterated over")
+        return iter(bound.unbind(self, 0))
+
+    def __contains__(self, value):
+        return (bound.eq(self, value)).any().item()
+
+    def __repr__(self):
+        return bound.represent(self)
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec and self.ndim == 0 else str(self)
+
+    # ---- values
+    def item(self):
+        """The one element as a Python number."""
+        if self.numel != 1:
+            raise ValueError(f"item: expected one element, got shape {shape_of(self)}")
+        if self.code == PD_F32: return (<float *>self.data)[0]
+        if self.code == PD_F64: return (<double *>self.data)[0]
+        if self.code == PD_I64: return (<int64_t *>self.data)[0]
+        if self.code == PD_I32: return (<int32_t *>self.data)[0]
+        if self.code == PD_U8: return (<uint8_t *>self.data)[0]
+        return (<uint8_t *>self.data)[0] != 0
+
+    def __bool__(self):
+        if self.numel != 1:
+            raise ValueError(f"bool: the truth of a tensor of shape {shape_of(self)} is ambiguous; use any() or all()")
+        return self.item() != 0
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __complex__(self):
+        return complex(self.item())
+
+    def __index__(self):
+        if self.code <= PD_F64 or self.numel != 1:
+            raise TypeError(f"index: only integer tensors of one element are indices, got shape {shape_of(self)} of {dtype_of(self.code)}")
+        return int(self.item())
+
+    # ---- interchange
+    def __array__(self, dtype=None, copy=None):
+        return bound.array(self, dtype, copy)
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        return bound.dlpack(self, max_version, dl_device, copy)
+
+    def __dlpack_device__(self):
+        return 1, 0
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        if self.needs_grad:
+            raise BufferError("a tensor that requires grad does not lend its memory; use detach()")
+        if flags & PyBUF_WRITABLE and not self.storage.writable:
+            raise BufferError("the tensor looks at read-only memory")
+        cdef dtype kind = dtype_of(self.code)
+        cdef Py_ssize_t *layout = <Py_ssize_t *>PyMem_Malloc(2 * PD_MAX_DIMS * sizeof(Py_ssize_t))
+        if layout == NULL:
+            raise MemoryError
+        cdef int d
+        for d in range(self.ndim):
+            layout[d] = self.sizes[d]
+            layout[PD_MAX_DIMS + d] = self.strides[d] * self.itemsize
+        view.buf = self.data
+        view.obj = self
+        view.len = self.numel * self.itemsize
+        view.itemsize = self.itemsize
+        view.readonly = not self.storage.writable
+        view.ndim = self.ndim
+        view.format = kind.format if flags & PyBUF_FORMAT else NULL
+        view.shape = layout
+        view.strides = layout + PD_MAX_DIMS
+        view.suboffsets = NULL
+        view.internal = layout
+
+    def __releasebuffer__(self, Py_buffer *view):
+        PyMem_Free(view.internal)
+
+
+# Properties whose names are fields above.
+
+def tensor_numel(Tensor self):
+    """The number of elements."""
+    return self.numel
+
+def tensor_strides(Tensor self):
+    """Steps between neighbours along each dimension, in bytes, as NumPy counts them."""
+    return tuple([self.strides[d] * self.itemsize for d in range(self.ndim)])
+
+def tensor_data(Tensor self):
+    """The same memory outside every graph."""
+    return alias_of(self)
+
+def set_tensor_data(Tensor self, value):
+    become(self, tensor_arg("data", value, "value"))
+
+add_methods({
+    "numel": tensor_numel,
+    "strides": property(tensor_strides),
+    "data": property(tensor_data, set_tensor_data),
+})
+
+
+cdef object apply2(object op, object a, object b):
+    """An operator: what is neither tensor nor number is converted, or refused with NotImplemented."""
+    if not isinstance(a, Tensor) and type(a) is not float and type(a) is not int:
+        a = bound.operand(a)
+    if not isinstance(b, Tensor) and type(b) is not float and type(b) is not int:
+        b = bound.operand(b)
+    if a is NotImplemented or b is NotImplemented:
+        return NotImplemented
+    return op(a, b)
+
+
+# ---- New tensors
+
+cdef int lay_out(Tensor x, int code, int ndim, const ptrdiff_t *sizes) except -1:
+    """Shape and row-major strides, checked for overflow."""
+    cdef size_t numel = 1
+    cdef bint has_zero = False
+    cdef int d
+    if ndim > PD_MAX_DIMS:
+        raise ValueError(f"a tensor has at most {PD_MAX_DIMS} dimensions, got {ndim}")
+    for d in range(ndim):
+        if sizes[d] < 0:
+            raise ValueError(f"sizes must not be negative, got {tuple([sizes[i] for i in range(ndim)])}")
+        has_zero |= sizes[d] == 0
+    x.itemsize = ITEMSIZE[code]
+    for d in range(ndim - 1, -1, -1):
+        x.sizes[d] = sizes[d]
+        x.strides[d] = numel
+        if sizes[d] > 1 and not has_zero:
+            if numel > <size_t>PTRDIFF_MAX // <size_t>x.itemsize // <size_t>sizes[d]:
+                raise ValueError(f"sizes {tuple([sizes[i] for i in range(ndim)])} overflow: more bytes than an address can count")
+            numel *= sizes[d]
+    x.numel = 0 if has_zero else numel
+    x.code = code
+    x.ndim = ndim
+    x.contiguous = True
+    return 0
+
+cdef Tensor empty(int code, int ndim, const ptrdiff_t *sizes):
+    cdef Tensor x = Tensor.__new__(Tensor)
+    lay_out(x, code, ndim, sizes)
+    x.storage = new_storage(x.numel * x.itemsize)
+    x.data = x.storage.data
+    return x
+
+cdef Tensor empty_like(Tensor x):
+    return empty(x.code, x.ndim, x.sizes)
+
+cdef Tensor empty_of(int code, object shape):
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef int ndim = sizes_from("empty", shape, sizes)
+    return empty(code, ndim, sizes)
+
+cdef bint is_dense(Tensor x) noexcept:
+    cdef ptrdiff_t expected = 1
+    cdef int d
+    if x.numel == 0:
+        return True
+    for d in range(x.ndim - 1, -1, -1):
+        if x.sizes[d] != 1:
+            if x.strides[d] != expected:
+                return False
+            expected *= x.sizes[d]
+    return True
+
+cdef Tensor over_memory(Storage storage, char *data, int code, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides):
+    cdef Tensor y = Tensor.__new__(Tensor)
+    cdef int d
+    lay_out(y, code, ndim, sizes)
+    for d in range(ndim):
+        y.strides[d] = strides[d]
+    y.contiguous = is_dense(y)
+    y.storage = storage
+    y.data = data
+    return y
+
+cdef Tensor view_of(Tensor x, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides, ptrdiff_t offset):
+    return over_memory(x.storage, x.data + offset * x.itemsize, x.code, ndim, sizes, strides)
+
+cdef Tensor alias_of(Tensor x):
+    return over_memory(x.storage, x.data, x.code, x.ndim, x.sizes, x.strides)
+
+cdef int become(Tensor x, Tensor y) except -1:
+    """x takes y's memory, shape and type; what x is in a graph stays."""
+    x.storage, x.data, x.code, x.itemsize = y.storage, y.data, y.code, y.itemsize
+    x.ndim, x.numel, x.contiguous = y.ndim, y.numel, y.contiguous
+    memcpy(x.sizes, y.sizes, sizeof(x.sizes))
+    memcpy(x.strides, y.strides, sizeof(x.strides))
+    return 0
+
+cdef Tensor scalar_of(int code, object number):
+    cdef Tensor x = empty(code, 0, NULL)
+    if code == PD_F32: (<float *>x.data)[0] = <float><double>number
+    elif code == PD_F64: (<double *>x.data)[0] = number
+    elif code == PD_I64: (<int64_t *>x.data)[0] = number
+    elif code == PD_I32: (<int32_t *>x.data)[0] = number
+    elif code == PD_U8: (<uint8_t *>x.data)[0] = number
+    else: (<uint8_t *>x.data)[0] = 1 if number else 0
+    return x
+
+
+# ---- Questions
+
+cdef bint same_shape(Tensor a, Tensor b) noexcept:
+    cdef int d
+    if a.ndim != b.ndim or a.numel != b.numel:
+        return False
+    for d in range(a.ndim):
+        if a.sizes[d] != b.sizes[d]:
+            return False
+    return True
+
+cdef tuple shape_of(Tensor x):
+    return tuple([x.sizes[d] for d in range(x.ndim)])
+
+cdef tuple strides_of(Tensor x):
+    return tuple([x.strides[d] for d in range(x.ndim)])
+
+cdef int wrap_dim(str op, object dim, int ndim) except -1:
+    cdef ptrdiff_t d
+    try:
+        d = dim.__index__()
+    except (AttributeError, TypeError):
+        raise TypeError(f"{op}: dim must be an int, got {type(dim).__name__}") from None
+    except OverflowError:
+        d = PTRDIFF_MAX
+    cdef int limit = ndim if ndim else 1
+    if d < -limit or d >= limit:
+        raise IndexError(f"{op}: dim {dim} is out of range for {ndim} dimensions (expected {-limit} to {limit - 1})")
+    return <int>(d + limit if d < 0 else d)
+
+cdef int sizes_from(str op, object shape, ptrdiff_t *sizes) except -1:
+    cdef int d = 0
+    if not isinstance(shape, (tuple, list)):
+        shape = (shape,)
+    if len(shape) > PD_MAX_DIMS:
+        raise ValueError(f"{op}: a tensor has at most {PD_MAX_DIMS} dimensions, got {len(shape)}")
+    for size in shape:
+        try:
+            sizes[d] = size.__index__()
+        except (AttributeError, TypeError):
+            raise TypeError(f"{op}: sizes must be ints, got {size!r}") from None
+        except OverflowError:
+            raise ValueError(f"{op}: size {size} is more than an address can count") from None
+        d += 1
+    return d
+
+cdef Tensor tensor_arg(str op, object x, str name):
+    if isinstance(x, Tensor):
+        return <Tensor>x
+    raise TypeError(f"{op}: {name} must be a Tensor, got {type(x).__name__}; make one with pydl.tensor()")
+
+cdef Tensor real_arg(str op, object x, str name):
+    cdef Tensor t = tensor_arg(op, x, name)
+    if t.code > PD_F64:
+        raise TypeError(f"{op}: {name} must be float32 or float64, got {dtype_of(t.code)}; convert it with .to(pydl.float32)")
+    return t
