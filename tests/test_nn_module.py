@@ -268,7 +268,7 @@ def test_forward_hooks():
     first = net.register_forward_pre_hook(lambda module, inputs: calls.append("pre"))
     second = net.register_forward_pre_hook(lambda module, inputs: (inputs[0] * 0,), prepend=True)
     third = net.register_forward_hook(lambda module, inputs, output: output + 1)
-    assert net(pydl.ones(1, 2)).tolist() == [[b + 1 for b in net.bias.tolist()]]
+    assert net(pydl.ones(1, 2)).tolist() == [(net.bias + 1).tolist()]
     assert calls == ["pre"]
     for handle in (first, second, third):
         handle.remove()
