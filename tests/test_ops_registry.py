@@ -2,8 +2,7 @@
 from __future__ import annotations
 
 from op_table import TABLE, covered
-
-from pydl.ops import registry
+from pydl._core.tape import registry
 
 
 def test_every_registered_op_has_a_row() -> None:

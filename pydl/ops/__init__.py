@@ -24,3 +24,4 @@ FAMILIES = tuple(
                  "index", "sort", "random")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
+__all__ = tuple(name for family in FAMILIES for name in family.__all__)
