@@ -72,7 +72,7 @@ def gather_facts():
     import pydl
     return {
         "pydl": pydl.__version__,
-        "instructions": pydl.isa(),
+        "instructions": pydl.current_isa(),
         "available": list(pydl.available_isas()),
         "threads": pydl.get_num_threads(),
         "compiler": platform.python_compiler(),
