@@ -8,9 +8,9 @@ import threading
 import time
 
 import pytest
-from forkwork import work, work_in_pool
 
 import pydl
+from forkwork import work, work_in_pool
 
 
 def in_child(expected: float, seconds: float = 30) -> None:

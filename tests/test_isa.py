@@ -13,8 +13,8 @@ import pydl
 
 HERE = Path(__file__).parent
 SETS = pydl.available_isas()
-CORE = ("exp", "tanh", "sigmoid", "log", "sin", "erf", "add", "where", "matmul", "linear", "sum", "var", "softmax", "cumsum",
-        "cross_entropy", "gather", "sort", "cat")
+CORE = ("exp", "tanh", "sigmoid", "log", "sin", "erf", "add", "where", "matmul", "linear", "sum", "var", "softmax",
+        "cumsum", "cross_entropy", "gather", "sort", "cat")
 
 
 def fresh(isa: str, *command: str, cwd: Path) -> subprocess.CompletedProcess[str]:

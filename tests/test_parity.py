@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+import pydl
 from calls import call, cotangents, differentiable, leaves, numpy, tensor
 from op_table import TABLE
 from rows import Row, apply, arrays_of, outputs
-
-import pydl
 
 pytestmark = pytest.mark.parity
 
