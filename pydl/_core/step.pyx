@@ -34,6 +34,7 @@ cdef class Gathered:
 
     def __cinit__(self, int code, size_t room, int arrays):
         cdef size_t words = room * (arrays + 1) * sizeof(void *)
+        cdef int i
         self.room, self.code = room, code
         self.params, self.written_back, self.alive = [], [], []
         self.pointers = <void **>malloc(words + room * (PLACE_BYTES + 1) + 1)
@@ -42,8 +43,8 @@ cdef class Gathered:
         self.sizes = <size_t *>(self.pointers + room * arrays)
         self.places = <char *>(self.sizes + room)
         self.started = <uint8_t *>(self.places + room * PLACE_BYTES)
-        for i in range(10):
-            self.launch.buf[i] = self.pointers + room * i if i < arrays else NULL
+        for i in range(arrays):
+            self.launch.buf[i] = &self.pointers[room * i]
 
     def __dealloc__(self):
         free(self.pointers)
