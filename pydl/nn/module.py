@@ -13,7 +13,6 @@ from pydl.nn.parameter import Parameter
 from pydl.tensor import Tensor, float32, float64
 
 
-
 class IncompatibleKeys(NamedTuple):
     """What `load_state_dict(strict=False)` found: keys of the module that were not given, and given keys it has no use for."""
 
