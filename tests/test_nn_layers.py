@@ -243,7 +243,7 @@ def test_a_network_trains_as_pytorchs():
         if package is pydl:
             net.load_state_dict(start)
         else:
-            {name: pydl.tensor(value.numpy().copy()) for name, value in net.state_dict().items()}
+            start = {name: pydl.tensor(value.numpy().copy()) for name, value in net.state_dict().items()}
         optimizer = package.optim.AdamW(net.parameters(), lr=1e-2)
         history = []
         for _ in range(20):

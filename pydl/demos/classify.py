@@ -15,7 +15,7 @@ SHOWN = 32      # predictions in the picture
 def mlp(sizes, dropout):
     """Linear, ReLU and dropout in turn: sizes (inputs, hidden ..., classes)."""
     layers = []
-    for inputs, outputs in itertools.pairwise(sizes):
+    for inputs, outputs in itertools.pairwise(sizes[:-1]):
         layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
     return nn.Sequential(*layers, nn.Linear(*sizes[-2:]))
 
