@@ -93,7 +93,7 @@ def bind() -> None:
         methods[name] = property(_transposed if name == "T" else _matrix_transposed)
     core.add_methods(methods)
     backward.bind_ops(ops.add, ops.sum_to)
-    tape.bind_views(ops.as_strided, ops.as_strided_scatter)
+    tape.bind_views(ops.strided_view, ops.strided_put)
     tape.bind_finite(_all_finite)
     inplace.bind_ops(ops.to, ops.broadcast_to)
 
