@@ -165,7 +165,7 @@ cdef Gathered gathered_for(Step step, str name, Tensor p):
     raise TypeError(f"{name}: parameters must be float32 or float64, got {dtype_of(p.code)}")
 
 
-def sgd_step(Step step not None, list groups, dict state):
+def sgd_step(Step step not None, list groups, state):
     """One step of stochastic gradient descent over all groups."""
     cdef list new = []
     step.open(groups, 5)
@@ -177,7 +177,7 @@ def sgd_step(Step step not None, list groups, dict state):
     finally:
         step.close()
 
-cdef int gather_sgd(Step step, list groups, dict state, list new) except -1:
+cdef int gather_sgd(Step step, list groups, state, list new) except -1:
     cdef Tensor p
     cdef Gathered g
     cdef double *hyper = step.hyper
@@ -211,7 +211,7 @@ cdef int gather_sgd(Step step, list groups, dict state, list new) except -1:
         g.launch.buf[3], g.launch.buf[5] = g.started, g.places
     return 0
 
-def adam_step(Step step not None, list groups, dict state, bint decoupled):
+def adam_step(Step step not None, list groups, state, bint decoupled):
     """One step of Adam over all groups, or of AdamW (decoupled)."""
     step.open(groups, 7)
     try:
@@ -220,7 +220,7 @@ def adam_step(Step step not None, list groups, dict state, bint decoupled):
     finally:
         step.close()
 
-cdef int gather_adam(Step step, list groups, dict state, str name) except -1:
+cdef int gather_adam(Step step, list groups, state, str name) except -1:
     cdef Tensor p
     cdef Gathered g
     cdef double *hyper = step.hyper
