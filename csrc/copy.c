@@ -325,7 +325,7 @@ EACH1(cast_f64, double, x)
 EACH1(cast_bool, uint8_t, x != 0)
 
 static void N(fill_row)(MAP_ROW_ARGS) {
-    const T value = N(fill_value)(s);
+    const T value = N(fill_value)(scalar);
     T *to = out;
     (void)in;
     for (size_t i = 0; i < n; i++) to[i] = value;

@@ -1,12 +1,56 @@
-"""pydl: deep learning for the CPU, with PyTorch's names."""
-from pydl import autograd, nn, ops, optim, random, testing
+"""pydl: deep learning for the CPU, with PyTorch's names.
+
+    import pydl
+    from pydl import nn, optim
+
+    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+    optimizer = optim.Adam(model.parameters())
+    loss = nn.functional.cross_entropy(model(images), labels)
+    loss.backward()
+    optimizer.step()
+"""
+from pydl import autograd, ops
 from pydl import tensor as _binding
 from pydl._core.create import (
-    arange, empty, empty_like, eye, full, full_like, linspace, ones, ones_like, tensor, zeros, zeros_like,
+    arange,
+    empty,
+    empty_like,
+    eye,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    tensor,
+    zeros,
+    zeros_like,
 )
 from pydl._core.dlpack import from_dlpack
+from pydl._core.native import available_isas, current_isa
 from pydl._core.numpy_bridge import as_tensor, from_numpy
-from pydl._core.tensor import Tensor, bool, dtype, float32, float64, int32, int64, uint8
+from pydl._core.tensor import Tensor
+from pydl._core.dtypes import bool, dtype, float32, float64, int32, int64, uint8
 from pydl.autograd import (
-    enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled,
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
 )
+from pydl.ops import *
+from pydl.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from pydl.threads import (
+    empty_cache,
+    get_num_threads,
+    memory_stats,
+    reset_peak_memory_stats,
+    set_num_threads,
+    threads,
+)
+
+_binding.bind()
+
+from pydl import data, nn, optim, testing
+
+__version__ = "0.1.0"

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from rows import FLOATS, In, Row, Sample, apply, outputs, tensors_of
 
 import pydl
+from rows import FLOATS, In, Row, Sample, apply, outputs, tensors_of
 
 LAYOUTS = ("transposed", "strided", "offset", "expanded")
 

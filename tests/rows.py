@@ -175,7 +175,9 @@ class Row:
         for place in (pydl, pydl.ops):
             if hasattr(place, self.op):
                 return getattr(place, self.op)
-        return pydl.ops.registry[self.op].forward
+        from pydl._core.tape import registry
+
+        return registry[self.op].forward
 
     def out_dtype(self, dtype: str) -> str:
         if isinstance(self.out, dict):

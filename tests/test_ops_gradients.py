@@ -5,6 +5,8 @@ import itertools
 
 import numpy as np
 import pytest
+
+import pydl
 from calls import (
     backward,
     call,
@@ -23,8 +25,6 @@ from calls import (
 from op_table import TABLE
 from pydl.testing import gradcheck, gradgradcheck
 from rows import Row, Sample, apply, arrays_of, tensors_of
-
-import pydl
 
 WITH_GRADIENT = [row for row in TABLE.values() if row.diff is None or len(row.diff)]
 WITH_GRADIENT = [row for row in WITH_GRADIENT if any(d.startswith("float") for d in row.dtypes)]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from calls import LAYOUTS, differentiable, laid_out, numpy, run, same_bits, tensor
 from op_table import TABLE
 from rows import Row, arrays_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from calls import same_bits, tensor
 from op_table import TABLE
 from rows import Row, apply, arrays_of

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+import pydl
 from calls import differentiable, run, same_bits, tensor
 from op_table import TABLE
 from rows import Row, arrays_of, tensors_of
-
-import pydl
 
 
 def elements(row: Row, one: object) -> int:

@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from calls import call, dtype_name, numpy, tensor
 from op_table import TABLE
 from rows import Row, Sample, arrays_of, outputs, reference, scale_of, tensors_of, ulp_error

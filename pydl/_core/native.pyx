@@ -1,4 +1,6 @@
 """The one module linked with the C kernels."""
+import os
+
 from pydl._core.kernels cimport (
     pd_alloc, pd_empty_cache, pd_free, pd_isa, pd_isa_available, pd_isa_in_use, pd_isa_select, pd_kernel_name, pd_memory,
     pd_memory_reset_peak, pd_memory_stats, pd_num_threads, pd_set_num_threads,
@@ -36,3 +38,24 @@ cdef size_t num_threads() noexcept nogil:
 
 cdef int set_num_threads(size_t count) noexcept nogil:
     return pd_set_num_threads(count)
+
+
+def available_isas():
+    """The instruction sets this machine runs, best first."""
+    names, i = [], 0
+    while pd_isa_available(i) != NULL:
+        names.append(pd_isa_available(i).decode())
+        i += 1
+    return tuple(names)
+
+def current_isa():
+    """The instruction set in use."""
+    return pd_isa_in_use().name.decode()
+
+def check_requested_isa():
+    """Raises ValueError where PYDL_ISA names what this machine does not run."""
+    wanted = os.environ.get("PYDL_ISA")
+    if wanted and wanted not in available_isas():
+        raise ValueError(f"PYDL_ISA: {wanted!r} is unknown or does not run on this machine; available: {', '.join(available_isas())}")
+
+check_requested_isa()

@@ -1,0 +1,179 @@
+"""pydl against another library: a table of interleaved ratios time(peer) / time(pydl), above 1 is faster than the peer.
+
+    python benches/against.py --peer torch|numpy|jax|pydl|none [--threads 1 2] [--only REGEX] [--rounds 9] [--json]
+
+Both run in one process, in turns (A B, B A, ...), each round at least 20 ms, one thread count at a time; the ratio is
+the median of the rounds' ratios, with its quartiles. `--peer pydl` must give 1.0: it says how far to trust the rest.
+`--peer none` times pydl alone. `--only import` compares starting times, `--only memory` prints peak memory.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+from cases import CASES, Case, peer_build, threads_of
+from measure import interleaved, loops_for, once, peak_loop, ratio
+
+PROCESS_CASES = ("import", "memory")
+MEMORY = """
+import sys, numpy as np, importlib
+L = importlib.import_module(sys.argv[1])
+sys.path.insert(0, sys.argv[2])
+from cases import mlp
+model = mlp(L)
+adam = L.optim.Adam(model.parameters(), lr=1e-3)
+loss = L.nn.CrossEntropyLoss()
+rng = np.random.default_rng(0)
+for step in range(300):
+    x = L.from_numpy(rng.random((64, 784), dtype=np.float32))
+    t = L.from_numpy(rng.integers(0, 10, 64))
+    adam.zero_grad()
+    loss(model(x), t).backward()
+    adam.step()
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+def short(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def measure(case: Case, peer: str, threads: int, rounds: int) -> dict[str, Any] | None:
+    import pydl
+
+    ours = case.build(pydl)
+    row: dict[str, Any] = {"case": case.name, "peer": peer, "threads": threads}
+    if peer == "none":
+        n = loops_for(ours, 0.02)
+        times = [once(ours, n) for _ in range(max(7, rounds))]
+    else:
+        theirs = peer_build(case, peer)
+        if theirs is None:
+            return None
+        times, other = interleaved(ours, theirs, rounds)
+        row["peer_seconds"] = statistics.median(other) / case.calls
+        row["ratio"], row["low"], row["high"] = ratio(times, other)
+    row["seconds"] = statistics.median(times) / case.calls
+    row["bar"] = case.bar(peer, threads)
+    met = [row["ratio"] >= row["bar"]] if row["bar"] is not None and "ratio" in row else []
+    if case.most_us is not None:
+        row["most_us"] = case.most_us
+        met.append(row["seconds"] * 1e6 <= case.most_us)
+    if case.flops:
+        row["gflops"] = case.flops / row["seconds"] / 1e9
+        if threads == 1 and (loop := peak_loop()):
+            loop()
+            peak = max(loop() for _ in range(3))
+            row["peak"] = case.flops / row["seconds"] / peak
+            row["least_peak"] = case.least_peak or None
+            if case.least_peak:
+                met.append(row["peak"] >= case.least_peak)
+    row["met"] = all(met) if met else None
+    return row
+
+
+def print_head() -> None:
+    print(f"{'case':<34} {'thr':>3} {'pydl':>9} {'peer':>9} {'ratio':>6} {'quartiles':>13} {'bar':>6}      note", flush=True)
+
+
+def print_row(row: dict[str, Any]) -> None:
+    peer = short(row["peer_seconds"]) if "peer_seconds" in row else "-"
+    measured = f"{row['ratio']:.2f}" if "ratio" in row else "-"
+    spread = f"{row['low']:.2f} .. {row['high']:.2f}" if "ratio" in row else ""
+    bar = f"{row['bar']:g}" if row["bar"] is not None else ""
+    notes = []
+    if "gflops" in row:
+        notes.append(f"{row['gflops']:.1f} GFLOP/s")
+    if "peak" in row:
+        least = f" (bar {100 * row['least_peak']:.0f} %)" if row["least_peak"] else ""
+        notes.append(f"{100 * row['peak']:.0f} % of peak{least}")
+    if "most_us" in row:
+        notes.append(f"bar {row['most_us']} us")
+    verdict = {True: "ok", False: "MISS", None: ""}[row["met"]]
+    print(f"{row['case']:<34} {row['threads']:>3} {short(row['seconds']):>9} {peer:>9} {measured:>6} {spread:>13} {bar:>6} "
+          f"{verdict:<4} {', '.join(notes)}", flush=True)
+
+
+def import_times(peer: str, rounds: int) -> dict[str, Any]:
+    """Whole processes, in turns: import pydl against import numpy (or the peer)."""
+    other = peer if peer in ("torch", "jax") else "numpy"
+    times: dict[str, list[float]] = {"pydl": [], other: []}
+    for i in range(max(11, rounds) + 1):
+        for name in sorted(times, reverse=bool(i % 2)):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", f"import {name}"], check=True)
+            if i:
+                times[name].append(time.perf_counter() - start)
+    ours, theirs = (statistics.median(times[name]) for name in ("pydl", other))
+    row = {"case": f"import pydl / import {other}", "peer": other, "pydl_over_peer": ours / theirs, "seconds": ours,
+           "peer_seconds": theirs, "bar": 1.3 if other == "numpy" else None}
+    row["met"] = None if row["bar"] is None else ours / theirs <= row["bar"]
+    return row
+
+
+def memory(peer: str) -> list[dict[str, Any]]:
+    rows = []
+    for name in ("pydl", "torch") if peer == "torch" else ("pydl",):
+        here = os.path.dirname(os.path.abspath(__file__))
+        done = subprocess.run([sys.executable, "-c", MEMORY, name, here], capture_output=True, text=True, check=True)
+        megabytes = int(done.stdout.split()[-1]) * 1024 / 1e6
+        rows.append({"case": f"peak memory, MLP, {name}", "megabytes": megabytes, "bar": 80 if name == "pydl" else None,
+                     "met": megabytes <= 80 if name == "pydl" else None})
+    return rows
+
+
+def of_processes(arguments: argparse.Namespace, wanted: re.Pattern[str]) -> list[dict[str, Any]]:
+    rows = [import_times(arguments.peer, arguments.rounds)] if wanted.search("import") else []
+    rows += memory(arguments.peer) if wanted.search("memory") else []
+    if not arguments.json:
+        for row in rows:
+            figure = f"{row['megabytes']:.1f} MB" if "megabytes" in row else f"{row['pydl_over_peer']:.2f}x"
+            most = f"at most {row['bar']}" if row["bar"] else ""
+            print(f"{row['case']:<34} {figure:>12} {most} {({True: 'ok', False: 'MISS', None: ''})[row['met']]}", flush=True)
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", choices=("torch", "numpy", "jax", "pydl", "none"), default="torch")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--only", default="", help="regular expression: cases whose name it is found in")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--json", action="store_true", help="one JSON list instead of the table")
+    parser.add_argument("--strict", action="store_true", help="exit 1 where a bar is missed")
+    arguments = parser.parse_args()
+    if arguments.peer == "jax" and len(arguments.threads) > 1:
+        parser.error("JAX takes its threads at the start of the process: give one --threads")
+    wanted = re.compile(arguments.only)
+    rows: list[dict[str, Any]] = []
+    if not arguments.json:
+        print_head()
+    for threads in arguments.threads:
+        for library in {"pydl", arguments.peer} - {"none"}:
+            threads_of(library, threads)
+        for case in CASES:
+            if wanted.search(case.name) and (row := measure(case, arguments.peer, threads, arguments.rounds)):
+                rows.append(row)
+                if not arguments.json:
+                    print_row(row)
+    rows += of_processes(arguments, wanted)
+    missed = [row for row in rows if row["met"] is False]
+    if arguments.json:
+        print(json.dumps(rows, indent=1))
+    else:
+        print(f"{len(rows)} cases, {sum(row['met'] is True for row in rows)} bars met, {len(missed)} missed")
+    return 1 if arguments.strict and missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,327 @@
+"""What is measured, and the bar of each case: the least ratio time(peer) / time(pydl), or the most microseconds.
+
+A case is built from a library that speaks PyTorch's names (pydl or torch), or by its own lines for NumPy and JAX.
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Thunk = Callable[[], Any]
+
+
+@dataclass
+class Case:
+    name: str
+    build: Callable[[Any], Thunk]                       # library -> what is timed
+    bars: dict[str, float] = field(default_factory=dict)  # peer -> least ratio
+    one_thread: dict[str, float] = field(default_factory=dict)   # bars that hold for one thread only
+    most_us: float | None = None                        # a bar of its own, in microseconds of pydl
+    numpy: Callable[[], Thunk] | None = None
+    jax: Callable[[], Thunk] | None = None
+    flops: float = 0
+    calls: int = 1                                      # how many calls one run of the thunk makes
+    least_peak: float = 0                               # least fraction of the FMA peak, on one thread
+
+    def bar(self, peer: str, threads: int) -> float | None:
+        if threads == 1 and peer in self.one_thread:
+            return self.one_thread[peer]
+        return self.bars.get(peer)
+
+
+CASES: list[Case] = []
+
+
+def add(name: str, build: Callable[[Any], Thunk], torch: float | None = None, **options: Any) -> None:
+    bars = options.pop("bars", {}) | ({} if torch is None else {"torch": torch})
+    CASES.append(Case(name, build, bars, **options))
+
+
+def values(*shape: int, seed: int = 0, low: float = -2, high: float = 2) -> np.ndarray:
+    return np.random.default_rng(seed + len(shape)).uniform(low, high, shape).astype(np.float32)
+
+
+def put(library: Any, array: np.ndarray) -> Any:
+    """A tensor in the library's own memory."""
+    return library.from_numpy(array).clone()
+
+
+def is_torch(library: Any) -> bool:
+    return library.__name__ == "torch"
+
+
+def functional(library: Any) -> Any:
+    return library.nn.functional
+
+
+# --- matrices ----------------------------------------------------------------------------------------------------------
+
+def gemm(m: int, n: int, k: int, torch: float, **options: Any) -> None:
+    a, b = values(m, k), values(k, n, seed=1)
+
+    def build(library: Any) -> Thunk:
+        x, y = put(library, a), put(library, b)
+        return lambda: library.matmul(x, y)
+
+    def jax() -> Thunk:
+        import jax as j
+
+        x, y = j.numpy.asarray(a), j.numpy.asarray(b)
+        f = j.jit(j.numpy.matmul)
+        return lambda: f(x, y).block_until_ready()
+
+    add(f"gemm {m}x{k}x{n}", build, torch, numpy=lambda: lambda: a @ b, jax=jax, flops=2.0 * m * n * k, **options)
+
+
+for size, least in ((64, 1.2), (128, 1.15), (256, 1.05), (512, 1.0)):
+    gemm(size, size, size, least)
+gemm(1024, 1024, 1024, 0.97, least_peak=0.88)
+gemm(2048, 2048, 2048, 0.97, least_peak=0.88)
+gemm(64, 256, 784, 1.0)
+gemm(1, 1024, 1024, 1.3)
+gemm(64, 10, 128, 2.0)
+
+
+def linear(batch: int, inputs: int, outputs: int, torch: float) -> None:
+    def build(library: Any) -> Thunk:
+        x = put(library, values(batch, inputs)).requires_grad_(True)
+        w = put(library, values(outputs, inputs, seed=1)).requires_grad_(True)
+        b = put(library, values(outputs)).requires_grad_(True)
+        g = put(library, values(batch, outputs, seed=2))
+        f = functional(library).linear
+
+        def run() -> None:
+            f(x, w, b).backward(g)
+            x.grad = w.grad = b.grad = None
+
+        return run
+
+    add(f"linear {batch}x{inputs}->{outputs} fwd+bwd", build, torch)
+
+
+linear(64, 784, 256, 1.2)
+linear(64, 128, 10, 3.0)
+
+
+# --- a million floats ------------------------------------------------------------------------------------------------
+
+MILLION = values(1_000_000)
+
+
+def million(name: str, torch: float, f: Callable[[Any, Any], Any] | None = None, numpy: Any = None, jax: str | None = None,
+            **options: Any) -> None:
+    def build(library: Any) -> Thunk:
+        x = put(library, MILLION)
+        call = f or (lambda lib, v: getattr(lib, name)(v))
+        return lambda: call(library, x)
+
+    def with_jax() -> Thunk:
+        import jax as j
+
+        x = j.numpy.asarray(MILLION)
+        op = j.jit(getattr(j.nn if hasattr(j.nn, jax or name) else j.numpy, jax or name))
+        return lambda: op(x).block_until_ready()
+
+    add(f"{name} 1M", build, torch, numpy=numpy, jax=with_jax if f is None or jax else None, **options)
+
+
+million("tanh", 5.0, numpy=lambda: lambda: np.tanh(MILLION), bars={"jax": 1.0})
+million("exp", 1.8, numpy=lambda: lambda: np.exp(MILLION))
+million("sigmoid", 1.8, numpy=lambda: lambda: 1 / (1 + np.exp(-MILLION)))
+million("gelu", 1.5, f=lambda lib, x: functional(lib).gelu(x), jax="gelu")
+million("relu", 1.0, numpy=lambda: lambda: np.maximum(MILLION, 0), bars={"numpy": 1.0})
+
+
+def relu_both(library: Any) -> Thunk:
+    x = put(library, MILLION).requires_grad_(True)
+    g = put(library, values(1_000_000, seed=1))
+
+    def run() -> None:
+        library.relu(x).backward(g)
+        x.grad = None
+
+    return run
+
+
+add("relu 1M fwd+bwd", relu_both, 1.5)
+
+
+def never_slower(name: str, shape: Sequence[int], f: Callable[[Any, Any], Any],
+                 numpy: Callable[[np.ndarray], Any] | None = None) -> None:
+    array = values(*shape)
+
+    def build(library: Any) -> Thunk:
+        x = put(library, array)
+        return lambda: f(library, x)
+
+    add(f"{name} {'x'.join(map(str, shape))}", build, 1.0, bars={"numpy": 1.0},
+        numpy=(lambda: lambda: numpy(array)) if numpy else None)
+
+
+for rows in ((64, 10), (1024, 1000)):
+    never_slower("softmax rows", rows, lambda lib, x: lib.softmax(x, -1))
+for shape in ((1_000_000,), (1000, 1000)):
+    never_slower("sum all", shape, lambda lib, x: lib.sum(x), np.sum)
+for dim in (0, 1):
+    never_slower(f"sum dim {dim}", (1000, 1000), lambda lib, x, dim=dim: lib.sum(x, dim), lambda x, dim=dim: x.sum(dim))
+    never_slower(f"mean dim {dim}", (512, 256), lambda lib, x, dim=dim: lib.mean(x, dim), lambda x, dim=dim: x.mean(dim))
+    never_slower(f"amax dim {dim}", (1000, 1000), lambda lib, x, dim=dim: lib.amax(x, dim), lambda x, dim=dim: x.max(dim))
+never_slower("max all", (1_000_000,), lambda lib, x: lib.amax(x), np.max)
+never_slower("copy", (1_000_000,), lambda lib, x: x.clone(), np.copy)
+never_slower("copy transposed", (1000, 1000), lambda lib, x: x.t().contiguous(), lambda x: np.ascontiguousarray(x.T))
+never_slower("copy transposed", (64, 784), lambda lib, x: x.t().contiguous(), lambda x: np.ascontiguousarray(x.T))
+never_slower("copy permuted", (32, 64, 28, 28), lambda lib, x: x.permute(0, 2, 3, 1).contiguous(),
+             lambda x: np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
+never_slower("add row", (1000, 1000), lambda lib, x: x + x[0], lambda x: x + x[0])
+never_slower("add column", (1000, 1000), lambda lib, x: x + x[:, :1], lambda x: x + x[:, :1])
+never_slower("add same", (1000, 1000), lambda lib, x: x + x, lambda x: x + x)
+never_slower("mul scalar", (1000, 1000), lambda lib, x: x * 3.0, lambda x: x * np.float32(3))
+never_slower("add row", (64, 256), lambda lib, x: x + x[0], lambda x: x + x[0])
+
+
+# --- losses ------------------------------------------------------------------------------------------------------------
+
+def cross_entropy(rows: int, classes: int, torch: float) -> None:
+    targets = np.random.default_rng(0).integers(0, classes, rows)
+
+    def build(library: Any) -> Thunk:
+        x = put(library, values(rows, classes)).requires_grad_(True)
+        t = put(library, targets)
+        f = functional(library).cross_entropy
+
+        def run() -> None:
+            f(x, t).backward()
+            x.grad = None
+
+        return run
+
+    add(f"cross_entropy {rows}x{classes} fwd+bwd", build, torch)
+
+
+cross_entropy(1024, 1000, 2.5)
+cross_entropy(64, 10, 3.0)
+
+
+# --- optimizers --------------------------------------------------------------------------------------------------------
+
+def optimizer(kind: str, count: int, size: int, fused: bool, torch: float, only_one_thread: bool = False,
+              **options: Any) -> None:
+    def build(library: Any) -> Thunk:
+        params = [put(library, values(size, seed=i)).requires_grad_(True) for i in range(count)]
+        for i, p in enumerate(params):
+            p.grad = put(library, values(size, seed=i + 1))
+        more = {"fused": True} if fused and is_torch(library) else {}
+        step = getattr(library.optim, kind)(params, lr=1e-3, **options, **more).step
+        return lambda: step() and None
+
+    total = f"{count * size / 1e6:g}M" if count * size >= 1e6 else f"{count * size}"
+    name = f"{kind} {total} in {count} tensors" + (" (fused peer)" if fused else "")
+    bars = {"one_thread": {"torch": torch}} if only_one_thread else {"bars": {"torch": torch}}
+    add(name, build, **bars)
+
+
+optimizer("Adam", 50, 100_000, False, 3.5, only_one_thread=True)
+optimizer("Adam", 50, 100_000, True, 1.1)
+optimizer("Adam", 64, 256, False, 10)
+optimizer("Adam", 64, 256, True, 4)
+optimizer("SGD", 50, 100_000, False, 1.2, momentum=0.9)
+optimizer("SGD", 50, 100_000, True, 1.0, momentum=0.9)
+
+
+# --- the cost of a call ------------------------------------------------------------------------------------------------
+
+def recorded_add(library: Any) -> Thunk:
+    x = put(library, values(8, 8)).requires_grad_(True)
+    y = put(library, values(8, 8, seed=1))
+    hundred = [None] * 100
+
+    def run() -> None:
+        for _ in hundred:
+            x + y
+
+    return run
+
+
+def chained_adds(library: Any) -> Thunk:
+    x = put(library, values(8, 8)).requires_grad_(True)
+    c = put(library, values(8, 8, seed=1))
+    g = put(library, values(8, 8, seed=2))
+    twenty = [None] * 20
+
+    def run() -> None:
+        y = x
+        for _ in twenty:
+            y = y + c
+        y.backward(g)
+        x.grad = None
+
+    return run
+
+
+add("recorded add 8x8", recorded_add, most_us=0.5, calls=100)
+add("20 adds 8x8 + backward", chained_adds, 5.0)
+
+
+# --- a whole step ------------------------------------------------------------------------------------------------------
+
+def mlp(library: Any) -> Any:
+    nn = library.nn
+    library.manual_seed(0)
+    return nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10))
+
+
+def training(batch: int, fused: bool, torch: float) -> None:
+    targets = np.random.default_rng(0).integers(0, 10, batch)
+
+    def build(library: Any) -> Thunk:
+        model = mlp(library)
+        x, t = put(library, values(batch, 784)), put(library, targets)
+        more = {"fused": True} if fused and is_torch(library) else {}
+        adam = library.optim.Adam(model.parameters(), lr=1e-3, **more)
+        loss = library.nn.CrossEntropyLoss()
+
+        def step() -> None:
+            adam.zero_grad()
+            loss(model(x), t).backward()
+            adam.step()
+
+        return step
+
+    add(f"MLP step batch {batch}" + (" (fused peer)" if fused else ""), build, torch)
+
+
+for batch, default, with_fused in ((1, 4.0, 2.0), (64, 1.6, 1.3), (512, 1.2, 1.1)):
+    training(batch, False, default)
+    training(batch, True, with_fused)
+
+
+def peer_build(case: Case, peer: str) -> Thunk | None:
+    """The case in the peer library, or None where it has no such thing."""
+    if peer in ("torch", "pydl"):
+        import importlib
+
+        return case.build(importlib.import_module(peer))
+    own = case.numpy if peer == "numpy" else case.jax
+    return own() if own else None
+
+
+def threads_of(library: str, count: int) -> None:
+    """Make a library use `count` threads."""
+    if library == "pydl":
+        import pydl
+
+        pydl.set_num_threads(count)
+    elif library == "torch":
+        import torch
+
+        torch.set_num_threads(count)
+    elif library == "numpy":
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(count, user_api="blas")
+    elif library == "jax":
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])

@@ -1,0 +1,269 @@
+/* Rows and elements by index. Indices are int64, already checked against the size they index: index_range finds the
+ * smallest and largest before anything is written. Legend: x (outer, n, inner), index (count,), y (outer, count, inner),
+ * all contiguous.
+ * rows_take: y[o, i] = x[o, index[i]].  rows_put: x[o, index[i]] = y[o, i], the last of equal indices wins.
+ * rows_add: x[o, index[i]] += y[o, i], added in the order of i, so that the sum has the same bits for any thread count.
+ * gather, scatter, scatter_add: along one dimension of strided operands, see index_axis.
+ * Threads: chunks are blocks of rows where every output is written once, else blocks of columns or of lines. */
+#ifndef PD_INDEX_ONCE
+#define PD_INDEX_ONCE
+
+enum { INDEX_GRAIN = 1 << 17, INDEX_AHEAD = 8, INDEX_BLOCK = 1 << 16 };
+
+/* ---- checks and positions: one function for all element types ---- */
+
+/* index (n,) -> (2,): the smallest and the largest; (0, -1) where there is none. */
+static UNUSED void index_range(const pd_launch *launch) {
+    const int64_t *index = launch->buf[0];
+    int64_t *out = launch->buf[1];
+    const size_t n = launch->lines.n;
+    int64_t low = n ? index[0] : 0, high = n ? index[0] : -1;
+    for (size_t i = 0; i < n; i++) {
+        low = index[i] < low ? index[i] : low;
+        high = index[i] > high ? index[i] : high;
+    }
+    out[0] = low, out[1] = high;
+}
+
+/* One index array's share of a position: y = (index + size where negative) * scalar[1], size = scalar[0]; added to y
+ * where scalar[2] is set. A pd_map of (index, y). */
+static UNUSED void index_position_row(size_t n, const void *const *in, void *out, const double *s) {
+    const int64_t *index = in[0], *before = in[1], size = (int64_t)s[0], step = (int64_t)s[1];
+    int64_t *y = out;
+    if (s[2] != 0)
+        for (size_t i = 0; i < n; i++) y[i] = before[i] + (index[i] + (index[i] < 0 ? size : 0)) * step;
+    else
+        for (size_t i = 0; i < n; i++) y[i] = (index[i] + (index[i] < 0 ? size : 0)) * step;
+}
+static UNUSED void index_position(const pd_launch *launch) {
+    static const map_kernel kernel = {index_position_row, 2, {8, 8, 8}, COST_MOVE};
+    map_run(launch, &kernel);
+}
+
+/* Flat positions (count,) -> coordinates (count, ndim) in map.shape; count = scalar[0]. */
+static UNUSED void index_unravel(const pd_launch *launch) {
+    const int64_t *position = launch->buf[0];
+    int64_t *y = launch->buf[1];
+    const size_t nd = launch->map.ndim, count = (size_t)launch->scalar[0];
+    for (size_t i = 0; i < count; i++, y += nd) {
+        uint64_t rest = (uint64_t)position[i];
+        for (size_t d = nd; d-- > 1;) {
+            y[d] = (int64_t)(rest % launch->map.shape[d]);
+            rest /= launch->map.shape[d];
+        }
+        y[0] = (int64_t)rest;
+    }
+}
+
+static UNUSED void mask_count_chunk(void *context, size_t chunk) {
+    const pd_launch *launch = context;
+    const uint8_t *mask = launch->buf[0];
+    const size_t first = chunk * INDEX_BLOCK, last = min_size(first + INDEX_BLOCK, launch->lines.n);
+    int64_t total = 0;
+    for (size_t i = first; i < last;) {
+        uint8_t partial = 0;
+        const size_t stop = min_size(i + 128, last);
+        for (; i < stop; i++) partial = (uint8_t)(partial + (mask[i] != 0));
+        total += partial;
+    }
+    ((int64_t *)launch->buf[1])[chunk + 1] = total;
+}
+
+/* mask (n,) -> starts (blocks + 1,): how many are set before every block of INDEX_BLOCK; the last is their number. */
+static UNUSED void mask_count(const pd_launch *launch) {
+    const size_t chunks = ceil_div(launch->lines.n, INDEX_BLOCK);
+    int64_t *start = launch->buf[1];
+    pd_parallel(chunks, mask_count_chunk, (void *)launch);
+    start[0] = 0;
+    for (size_t i = 0; i < chunks; i++) start[i + 1] += start[i];
+}
+
+static UNUSED void mask_positions_chunk(void *context, size_t chunk) {
+    const pd_launch *launch = context;
+    const uint8_t *mask = launch->buf[0];
+    const size_t first = chunk * INDEX_BLOCK, last = min_size(first + INDEX_BLOCK, launch->lines.n);
+    const int64_t *start = launch->buf[1];
+    int64_t *y = (int64_t *)launch->buf[2] + start[chunk];
+    int64_t *const end = (int64_t *)launch->buf[2] + start[chunk + 1];
+    for (size_t i = first; i < last && y < end; i++) {
+        *y = (int64_t)i; /* written in any case, kept where the mask is set */
+        y += mask[i] != 0;
+    }
+}
+
+/* mask (n,), starts -> the positions that are set, in order. */
+static UNUSED void mask_positions(const pd_launch *launch) {
+    pd_parallel(ceil_div(launch->lines.n, INDEX_BLOCK), mask_positions_chunk, (void *)launch);
+}
+
+/* ---- a batch of rows from several arrays at once: buf = sources, targets (arrays of step.count pointers), index;
+ * step.sizes = bytes of a row; scalar[0] = the number of indices ---- */
+static UNUSED void rows_take_many(const pd_launch *launch) {
+    char *const *source = launch->buf[0], *const *target = launch->buf[1];
+    const int64_t *index = launch->buf[2];
+    const size_t count = (size_t)launch->scalar[0];
+    for (size_t a = 0; a < launch->step.count; a++) {
+        const size_t bytes = launch->step.sizes[a];
+        for (size_t i = 0; i < count; i++) {
+            if (i + INDEX_AHEAD < count) __builtin_prefetch(source[a] + (size_t)index[i + INDEX_AHEAD] * bytes);
+            memcpy(target[a] + i * bytes, source[a] + (size_t)index[i] * bytes, bytes);
+        }
+    }
+}
+
+typedef struct rows_job {
+    const pd_launch *launch;
+    size_t per_chunk, blocks; /* indices (or columns) of a chunk; chunks of one `outer` */
+} rows_job;
+
+/* Chunks of `per` out of `total` for each of `outer`; one chunk where all of it is small. */
+static UNUSED size_t rows_chunks(rows_job *job, size_t outer, size_t total, size_t bytes_each) {
+    job->per_chunk = max_size(1, INDEX_GRAIN / max_size(1, bytes_each));
+    job->blocks = ceil_div(total, job->per_chunk);
+    return outer * job->blocks;
+}
+#endif
+
+static void N(rows_take_chunk)(void *context, size_t chunk) {
+    const rows_job *job = context;
+    const pd_rows g = job->launch->rows;
+    const size_t outer = chunk / job->blocks, first = chunk % job->blocks * job->per_chunk;
+    const size_t last = min_size(first + job->per_chunk, g.count);
+    const int64_t *index = job->launch->buf[1];
+    const N(cell) *x = (const N(cell) *)job->launch->buf[0] + outer * g.n * g.inner;
+    N(cell) *y = (N(cell) *)job->launch->buf[2] + (outer * g.count + first) * g.inner;
+    if (g.inner == 1) {
+        for (size_t i = first; i < last; i++) *y++ = x[index[i]];
+        return;
+    }
+    for (size_t i = first; i < last; i++, y += g.inner) {
+        if (i + INDEX_AHEAD < last) __builtin_prefetch(x + (size_t)index[i + INDEX_AHEAD] * g.inner);
+        N(copy_row)(y, x + (size_t)index[i] * g.inner, g.inner);
+    }
+}
+
+/* buf: x, index, y. */
+static void N(rows_take)(const pd_launch *launch) {
+    const pd_rows *g = &launch->rows;
+    rows_job job = {launch, 0, 0};
+    if (g->outer * g->count * g->inner == 0) return;
+    const size_t chunks = rows_chunks(&job, g->outer, g->count, g->inner * sizeof(T));
+    if (chunks == 1) N(rows_take_chunk)(&job, 0);
+    else pd_parallel(chunks, N(rows_take_chunk), &job);
+}
+
+#if PD_REAL
+#define ADD(a, b) ((a) + (b))
+#else
+#define ADD(a, b) ((T)((uint64_t)(a) + (uint64_t)(b))) /* wraps */
+#endif
+/* Columns first .. last of every row, in the order of the indices. */
+#define ROWS_WRITE(name, value)                                                                              \
+    static void N(name##_chunk)(void *context, size_t chunk) {                                               \
+        const rows_job *job = context;                                                                       \
+        const pd_rows g = job->launch->rows;                                                                 \
+        const size_t outer = chunk / job->blocks, first = chunk % job->blocks * job->per_chunk;              \
+        const size_t width = min_size(job->per_chunk, g.inner - first);                                      \
+        const int64_t *index = job->launch->buf[1];                                                          \
+        const T *restrict y = (const T *)job->launch->buf[0] + outer * g.count * g.inner + first;            \
+        T *restrict x = (T *)job->launch->buf[2] + outer * g.n * g.inner + first;                            \
+        for (size_t i = 0; i < g.count; i++)                                                                 \
+            for (size_t j = 0; j < width; j++) {                                                             \
+                T *const to = x + (size_t)index[i] * g.inner + j;                                            \
+                const T new = y[i * g.inner + j];                                                            \
+                *to = value;                                                                                 \
+            }                                                                                                \
+    }                                                                                                        \
+    static void N(name)(const pd_launch *launch) {                                                           \
+        const pd_rows *g = &launch->rows;                                                                    \
+        rows_job job = {launch, 0, 0};                                                                       \
+        if (g->outer * g->count * g->inner == 0) return;                                                     \
+        const size_t each = min_size(max_size(1, g->count) * sizeof(T), INDEX_GRAIN / (256 / sizeof(T)));    \
+        const size_t chunks = rows_chunks(&job, g->outer, g->inner, each);                                   \
+        if (chunks == 1) N(name##_chunk)(&job, 0);                                                           \
+        else pd_parallel(chunks, N(name##_chunk), &job);                                                     \
+    }
+/* buf: y, index, x. */
+ROWS_WRITE(rows_put, new)
+ROWS_WRITE(rows_add, ADD(*to, new))
+#undef ROWS_WRITE
+
+/* gather, scatter: a pd_map over index's shape with the operands x, index, y, where stride[0] has 0 at the axis:
+ * gather y[p] = x[p + index[p] * step], scatter x[p + index[p] * step] = (or +=) y[p]. axis = scalar[0], step =
+ * scalar[1]. Lines along the axis are independent of each other, so a chunk is a block of lines. */
+typedef struct N(axis_plan) {
+    const pd_launch *launch;
+    size_t ndim, shape[PD_MAX_DIMS + 1], lines_per_chunk, lines, n; /* n: along the axis; the rest lies in shape */
+    ptrdiff_t stride[3][PD_MAX_DIMS + 1], along[3], step;
+} N(axis_plan);
+
+static size_t N(index_axis)(N(axis_plan) *p, const pd_launch *launch) {
+    const pd_map *map = &launch->map;
+    const size_t axis = (size_t)launch->scalar[0];
+    p->launch = launch, p->step = (ptrdiff_t)launch->scalar[1];
+    p->ndim = 0, p->lines = 1, p->n = map->ndim ? map->shape[axis] : 1;
+    for (size_t o = 0; o < 3; o++) p->along[o] = map->ndim ? map->stride[o][axis] : 0;
+    for (size_t d = 0; d < map->ndim; d++) {
+        if (d == axis) continue;
+        p->shape[p->ndim] = map->shape[d];
+        for (size_t o = 0; o < 3; o++) p->stride[o][p->ndim] = map->stride[o][d];
+        p->lines *= map->shape[d];
+        p->ndim++;
+    }
+    if (p->ndim == 0) { /* a single line */
+        p->shape[0] = 1, p->ndim = 1;
+        for (size_t o = 0; o < 3; o++) p->stride[o][0] = 0;
+    }
+    p->lines_per_chunk = max_size(1, (INDEX_GRAIN / 16) / max_size(1, p->n));
+    return p->lines * p->n == 0 ? 0 : ceil_div(p->lines, p->lines_per_chunk);
+}
+
+/* A run of lines is a plane of `lines` (neighbours along the last other dimension) x n; the nearer one goes innermost. */
+#define AXIS_KERNEL(name, statement)                                                                         \
+    INLINE void N(name##_plane)(const N(axis_plan) *p, T *x, const int64_t *index, T *y, size_t lines) {     \
+        const size_t l = p->ndim - 1;                                                                        \
+        const ptrdiff_t xl = p->stride[0][l], il = p->stride[1][l], yl = p->stride[2][l];                    \
+        const ptrdiff_t in = p->along[1], yn = p->along[2], step = p->step;                                  \
+        if (stride_size(in) < stride_size(il) || lines == 1) {                                               \
+            for (ptrdiff_t i = 0; i < (ptrdiff_t)lines; i++)                                                 \
+                for (ptrdiff_t j = 0; j < (ptrdiff_t)p->n; j++) {                                            \
+                    T *const at = x + i * xl + index[i * il + j * in] * step, *const value = y + i * yl + j * yn; \
+                    statement;                                                                               \
+                }                                                                                            \
+        } else                                                                                               \
+            for (ptrdiff_t j = 0; j < (ptrdiff_t)p->n; j++)                                                  \
+                for (ptrdiff_t i = 0; i < (ptrdiff_t)lines; i++) {                                           \
+                    T *const at = x + i * xl + index[i * il + j * in] * step, *const value = y + i * yl + j * yn; \
+                    statement;                                                                               \
+                }                                                                                            \
+    }                                                                                                        \
+    static void N(name##_chunk)(void *context, size_t chunk) {                                               \
+        const N(axis_plan) *p = context;                                                                     \
+        size_t line = chunk * p->lines_per_chunk;                                                            \
+        const size_t last = min_size(line + p->lines_per_chunk, p->lines), width = p->shape[p->ndim - 1];    \
+        while (line < last) {                                                                                \
+            const size_t run = min_size(width - line % width, last - line);                                  \
+            T *x = p->launch->buf[0], *y = p->launch->buf[2];                                                \
+            const int64_t *index = p->launch->buf[1];                                                        \
+            size_t rest = line;                                                                              \
+            for (size_t d = p->ndim; d-- > 0;) {                                                             \
+                const ptrdiff_t k = (ptrdiff_t)(rest % p->shape[d]);                                         \
+                rest /= p->shape[d];                                                                         \
+                x += k * p->stride[0][d], index += k * p->stride[1][d], y += k * p->stride[2][d];            \
+            }                                                                                                \
+            N(name##_plane)(p, x, index, y, run);                                                            \
+            line += run;                                                                                     \
+        }                                                                                                    \
+    }                                                                                                        \
+    static void N(name)(const pd_launch *launch) {                                                           \
+        N(axis_plan) plan;                                                                                   \
+        const size_t chunks = N(index_axis)(&plan, launch);                                                  \
+        if (chunks == 1) N(name##_chunk)(&plan, 0);                                                          \
+        else if (chunks > 1) pd_parallel(chunks, N(name##_chunk), &plan);                                    \
+    }
+/* buf: x, index, y. */
+AXIS_KERNEL(gather, *value = *at)
+AXIS_KERNEL(scatter, *at = *value)
+AXIS_KERNEL(scatter_add, *at = ADD(*at, *value))
+#undef AXIS_KERNEL
+#undef ADD

@@ -1,0 +1,134 @@
+/* Permutations and draws from discrete distributions; buf[0] is the generator's state (philox.h). Serial: each draw
+ * depends on those before it. */
+#ifndef PD_SAMPLE_ONCE
+#define PD_SAMPLE_ONCE
+
+/* Words one after another: two at a time, 32 pairs a group. */
+typedef struct word_pairs {
+    uint64_t state[2];
+    size_t group, pair;
+    uint32_t w[WORDS];
+} word_pairs;
+
+enum { PAIRS = WORDS / 2 };
+
+static UNUSED const uint32_t *next_pair(word_pairs *from) {
+    if (from->pair == PAIRS) {
+        philox_group(from->state, from->group++, from->w);
+        from->pair = 0;
+    }
+    const size_t i = from->pair++;
+    return from->w + i / BLOCKS * 2 * BLOCKS + i % BLOCKS;
+}
+
+static UNUSED double next_unit(word_pairs *from) {
+    const uint32_t *pair = next_pair(from);
+    return unit53(pair[0], pair[BLOCKS]);
+}
+
+typedef struct keyed {
+    double key;
+    int64_t index;
+} keyed;
+
+static UNUSED int comes_after(keyed a, keyed b) { return a.key > b.key || (a.key == b.key && a.index > b.index); }
+
+/* Moves heap[at] down in a heap of n whose root comes last. */
+static UNUSED void sift_down(keyed *heap, size_t at, size_t n) {
+    const keyed moved = heap[at];
+    for (size_t child; (child = 2 * at + 1) < n; at = child) {
+        if (child + 1 < n && comes_after(heap[child + 1], heap[child])) child++;
+        if (!comes_after(heap[child], moved)) break;
+        heap[at] = heap[child];
+    }
+    heap[at] = moved;
+}
+
+/* The first k of n by key, sorted, to the front of `items`. */
+static UNUSED void select_first(keyed *items, size_t n, size_t k) {
+    for (size_t i = k / 2; i-- > 0;) sift_down(items, i, k);
+    for (size_t i = k; i < n; i++)
+        if (comes_after(items[0], items[i])) {
+            items[0] = items[i];
+            sift_down(items, 0, k);
+        }
+    for (size_t end = k; end-- > 1;) {
+        const keyed last = items[0];
+        items[0] = items[end];
+        items[end] = last;
+        sift_down(items, 0, end);
+    }
+}
+
+#endif
+
+#if !PD_REAL
+
+/* y = a random order of 0 .. lines.n - 1 (Fisher & Yates; Durstenfeld 1964). */
+static void N(permutation)(const pd_launch *launch) {
+    const size_t n = launch->lines.n;
+    T *y = launch->buf[1];
+    word_pairs words = {.pair = PAIRS};
+    take_blocks(launch->buf[0], ceil_div(n, PAIRS), words.state);
+    for (size_t i = 0; i < n; i++) y[i] = (T)i;
+    for (size_t i = 0; i + 1 < n; i++) {
+        const uint32_t *pair = next_pair(&words);
+        const size_t j = i + (size_t)below64(pair[0], pair[BLOCKS], n - i);
+        const T swapped = y[i];
+        y[i] = y[j];
+        y[j] = swapped;
+    }
+}
+
+#else
+
+/* With replacement: the first category whose cumulated weight exceeds u times the whole. */
+static void N(draw_again)(const real *weights, int64_t *y, const pd_lines *lines, double *cumulated, word_pairs *words) {
+    double sum = 0;
+    size_t top = 0; /* the last category that can be drawn */
+    for (size_t i = 0; i < lines->n; i++) {
+        if (weights[i] > 0) top = i;
+        cumulated[i] = sum += (double)weights[i];
+    }
+    for (size_t s = 0; s < lines->inner; s++) {
+        const double at = next_unit(words) * sum;
+        size_t low = 0, high = top;
+        while (low < high) {
+            const size_t middle = low + (high - low) / 2;
+            if (cumulated[middle] > at) high = middle;
+            else low = middle + 1;
+        }
+        y[s] = (int64_t)low;
+    }
+}
+
+/* Without: the smallest of exponential variables with the weights as rates come first (Efraimidis & Spirakis 2006). */
+static void N(draw_once)(const real *weights, int64_t *y, const pd_lines *lines, keyed *items, word_pairs *words) {
+    for (size_t i = 0; i < lines->n; i++) {
+        const double wait = -fixed_log(next_unit(words) + 0x1p-53);
+        items[i].key = weights[i] > 0 ? wait / (double)weights[i] : INFINITY;
+        items[i].index = (int64_t)i;
+    }
+    select_first(items, lines->n, lines->inner);
+    for (size_t s = 0; s < lines->inner; s++) y[s] = items[s].index;
+}
+
+/* y (outer, inner) int64: categories drawn by the weights (outer, n), finite, not negative, not all zero; scalar[0] says
+ * whether a category may come twice. buf: state, weights, y. */
+static size_t N(multinomial_workspace)(const pd_launch *launch) { return launch->lines.n * sizeof(keyed); }
+static void N(multinomial)(const pd_launch *launch) {
+    const pd_lines *lines = &launch->lines;
+    const int again = launch->scalar[0] != 0;
+    const size_t groups = ceil_div(again ? lines->inner : lines->n, PAIRS);
+    uint64_t state[2];
+    take_blocks(launch->buf[0], groups * lines->outer, state);
+    for (size_t row = 0; row < lines->outer; row++) {
+        word_pairs words = {.state = {state[0], state[1]}, .group = row * groups, .pair = PAIRS};
+        const real *weights = (const real *)launch->buf[1] + row * lines->n;
+        int64_t *y = (int64_t *)launch->buf[2] + row * lines->inner;
+        if (again) N(draw_again)(weights, y, lines, launch->workspace, &words);
+        else N(draw_once)(weights, y, lines, launch->workspace, &words);
+    }
+}
+
+#endif

@@ -1,0 +1,6 @@
+from typing import Any
+
+from pydl._core.tensor import Tensor
+
+def from_dlpack(source: Any) -> Tensor: ...
+def to_dlpack(x: Tensor, max_version: tuple[int, int] | None, dl_device: tuple[int, int] | None, copy: bool | None) -> Any: ...

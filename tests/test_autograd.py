@@ -1,0 +1,458 @@
+"""The tape and the walk back: accumulation, modes, hooks, in-place changes, memory, misuse."""
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+import pydl
+from pydl import autograd
+
+
+def leaf(*values: float) -> pydl.Tensor:
+    return pydl.tensor(list(values), dtype=pydl.float64, requires_grad=True)
+
+
+def test_gradients_of_a_shared_input_are_summed():
+    x = leaf(1.0, 2.0)
+    (x * x + 3 * x).sum().backward()
+    assert x.grad.tolist() == [5.0, 7.0]
+
+
+def test_backward_twice_over_fresh_graphs_accumulates():
+    x = leaf(3.0)
+    for _ in range(2):
+        (x * x).sum().backward()
+    assert x.grad.tolist() == [12.0]
+
+
+def test_two_leaves_never_share_one_gradient():
+    a, b = leaf(1.0), leaf(2.0)
+    (a + b).sum().backward()
+    assert a.grad is not b.grad and a.grad.data_ptr() != b.grad.data_ptr()
+    a.grad.zero_()
+    assert b.grad.tolist() == [1.0]
+
+
+def test_given_gradient_is_not_written_to():
+    x = leaf(1.0, 2.0)
+    dy = pydl.ones(2, dtype=pydl.float64)
+    y = x + 0.0
+    y.backward(dy, retain_graph=True)
+    y.backward(dy)
+    assert dy.tolist() == [1.0, 1.0] and x.grad.tolist() == [2.0, 2.0]
+
+
+def test_broadcast_gradients_are_summed_to_the_inputs_shape():
+    a = pydl.ones(3, 1, requires_grad=True)
+    b = pydl.ones(4, requires_grad=True)
+    c = pydl.ones((), requires_grad=True)
+    (a * b * c).sum().backward()
+    assert a.grad.tolist() == [[4.0]] * 3 and b.grad.tolist() == [3.0] * 4 and c.grad.item() == 12.0
+
+
+def test_grad_leaves_grad_alone_and_finds_inner_tensors():
+    x = leaf(2.0)
+    y = x * x
+    z = (y * y).sum()
+    dy, dx = autograd.grad(z, [y, x])
+    assert dy.tolist() == [8.0] and dx.tolist() == [32.0] and x.grad is None
+
+
+def test_grad_runs_only_what_leads_to_the_inputs():
+    ran = []
+
+    class Tell(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, dy):
+            ran.append(1)
+            return dy
+
+    a, b = leaf(1.0), leaf(2.0)
+    z = (Tell.apply(a) * b).sum()
+    autograd.grad(z, b, retain_graph=True)
+    assert not ran
+    autograd.grad(z, a)
+    assert ran == [1]
+
+
+def test_unused_inputs():
+    a, b = leaf(1.0), leaf(2.0)
+    with pytest.raises(RuntimeError, match="do not depend on input 1"):
+        autograd.grad((a * 2).sum(), [a, b])
+    assert autograd.grad((a * 2).sum(), [a, b], allow_unused=True)[1] is None
+    assert autograd.grad((a * 2).sum(), [a, b], materialize_grads=True)[1].tolist() == [0.0]
+
+
+def test_third_derivative():
+    x = leaf(2.0)
+    y = x * x * x * x
+    for expected in (32.0, 48.0, 48.0):
+        (y,) = autograd.grad(y.sum(), x, create_graph=True)
+        assert y.tolist() == [expected]
+
+
+def test_outputs_kept_for_backward_connect_to_the_graph():
+    x = leaf(0.5)
+    (dy,) = autograd.grad(pydl.tanh(x).sum(), x, create_graph=True)
+    (ddy,) = autograd.grad(dy.sum(), x)
+    t = np.tanh(0.5)
+    np.testing.assert_allclose(ddy.numpy(), [-2 * t * (1 - t * t)], rtol=1e-12)
+
+
+@pytest.mark.parametrize("mode", [pydl.no_grad, pydl.inference_mode])
+def test_nothing_is_recorded_inside(mode):
+    x = leaf(1.0)
+    with mode():
+        y = x * 2
+    assert not y.requires_grad and y.grad_fn is None
+    assert y.is_inference() == (mode is pydl.inference_mode)
+
+    @mode()
+    def inside():
+        return x * 2
+
+    assert not inside().requires_grad and pydl.is_grad_enabled()
+    with mode(), pydl.enable_grad():
+        assert (x * 2).requires_grad
+
+
+def test_modes_come_back_after_an_error_and_belong_to_a_thread():
+    with pytest.raises(KeyError), pydl.no_grad():
+        raise KeyError
+    assert pydl.is_grad_enabled()
+    seen = []
+    with pydl.no_grad():
+        thread = threading.Thread(target=lambda: seen.append(pydl.is_grad_enabled()))
+        thread.start()
+        thread.join()
+    assert seen == [True]
+    with pydl.set_grad_enabled(False):
+        assert not pydl.is_grad_enabled()
+    assert pydl.is_grad_enabled()
+
+
+# ---- Misuse
+
+def test_backward_a_second_time_needs_retain_graph():
+    x = leaf(1.0, 2.0)
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    with pytest.raises(RuntimeError, match="mul: backward through this graph a second time"):
+        y.backward()
+    assert x.grad.tolist() == [4.0, 8.0]
+
+
+def test_backward_of_what_is_no_scalar():
+    x = leaf(1.0, 2.0)
+    with pytest.raises(RuntimeError, match=r"shape \(2,\) must be given"):
+        (x * x).backward()
+    with pytest.raises(ValueError, match=r"gradient has shape \(3,\), the tensor \(2,\)"):
+        (x * x).backward(pydl.ones(3, dtype=pydl.float64))
+    with pytest.raises(TypeError, match="gradient is pydl.float32"):
+        (x * x).backward(pydl.ones(2))
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        pydl.ones(1).sum().backward()
+    assert x.grad is None
+
+
+def test_requires_grad_is_for_floating_leaves():
+    for dtype in (pydl.int64, pydl.int32, pydl.uint8, pydl.bool):
+        with pytest.raises(TypeError, match="only float32 and float64"):
+            pydl.zeros(2, dtype=dtype, requires_grad=True)
+    y = leaf(1.0) * 2
+    with pytest.raises(RuntimeError, match="leaf"):
+        y.requires_grad = False
+
+
+def test_a_failed_backward_leaves_the_graph_usable():
+    x = leaf(1.0)
+    hits = []
+
+    def fail_once(dy):
+        hits.append(1)
+        if len(hits) == 1:
+            raise KeyError("once")
+
+    y = x * x
+    y.register_hook(fail_once)
+    z = (y * 3).sum()
+    with pytest.raises(KeyError):
+        z.backward(retain_graph=True)
+    assert x.grad is None
+    z.backward()
+    assert x.grad.tolist() == [6.0]
+
+
+# ---- In-place changes
+
+def test_a_changed_saved_value_raises_and_names_the_op():
+    x = leaf(1.0, 2.0)
+    y = x * 1
+    z = pydl.exp(y)
+    z.add_(1)
+    with pytest.raises(RuntimeError, match="exp: a tensor of shape .2,. that its backward needs was modified in place"):
+        z.sum().backward()
+    w = y * y
+    with pydl.no_grad():
+        y.mul_(2)
+    with pytest.raises(RuntimeError, match="mul: .* modified in place"):
+        w.sum().backward()
+
+
+def test_in_place_ops_are_differentiated():
+    x = leaf(1.0, 2.0)
+    y = x * 1
+    y *= x
+    y += 3
+    y.sum().backward()
+    assert y.tolist() == [4.0, 7.0] and x.grad.tolist() == [2.0, 4.0]
+
+
+def test_a_leaf_that_requires_grad_is_not_changed_in_place():
+    x = leaf(1.0)
+    for change in (lambda: x.add_(1), lambda: x.zero_(), lambda: x.__setitem__(0, 1.0), lambda: x[:1].mul_(2)):
+        with pytest.raises(RuntimeError, match="leaf"):
+            change()
+    assert x.tolist() == [1.0]
+    with pydl.no_grad():
+        x.add_(1)
+    assert x.tolist() == [2.0]
+
+
+def test_a_change_through_a_view_reaches_its_base_and_other_views():
+    x = pydl.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=pydl.float64, requires_grad=True)
+    y = x * 1
+    other = y.view(4)
+    row = y[0]
+    row *= 10
+    assert y.tolist() == [[10.0, 20.0], [3.0, 4.0]]
+    (y * y).sum().backward(retain_graph=True)
+    assert x.grad.tolist() == [[200.0, 400.0], [6.0, 8.0]]
+    x.grad = None
+    (other * 1).sum().backward(retain_graph=True)
+    assert x.grad.tolist() == [[10.0, 10.0], [1.0, 1.0]]
+    x.grad = None
+    (row * 1).sum().backward()
+    assert x.grad.tolist() == [[10.0, 10.0], [0.0, 0.0]]
+
+
+def test_values_written_into_a_buffer_are_differentiated():
+    out = pydl.zeros(3, 2, dtype=pydl.float64)
+    h = leaf(1.0, 2.0)
+    for t in range(3):
+        out[t] = h * (t + 1)
+    out[:, 1] += h[0]
+    (out * out).sum().backward()
+    # out = [[k h0, k h1 + h0] for k = 1, 2, 3]
+    h0, h1 = 1.0, 2.0
+    expected = [sum(2 * k * k * h0 + 2 * (k * h1 + h0) for k in (1, 2, 3)), sum(2 * (k * h1 + h0) * k for k in (1, 2, 3))]
+    np.testing.assert_allclose(h.grad.numpy(), expected)
+
+
+# ---- Hooks
+
+def test_hooks_see_and_replace_gradients():
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    seen = []
+    handle = y.register_hook(lambda dy: seen.append(dy.tolist()))
+    y.register_hook(lambda dy: dy * 10)
+    x.register_hook(lambda dx: dx + 1)
+    y.sum().backward(retain_graph=True)
+    assert seen == [[1.0, 1.0]] and x.grad.tolist() == [21.0, 21.0]
+    handle.remove()
+    y.sum().backward()
+    assert len(seen) == 1
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        pydl.ones(1).register_hook(print)
+
+
+def test_retain_grad():
+    x = leaf(3.0)
+    y = x * x
+    y.retain_grad()
+    assert y.retains_grad and not x.retains_grad
+    (y * 2).sum().backward()
+    assert y.grad.tolist() == [2.0] and x.grad.tolist() == [12.0]
+
+
+# ---- Custom Functions
+
+class Cube(autograd.Function):
+    @staticmethod
+    def forward(ctx, x, scale):
+        ctx.save_for_backward(x)
+        ctx.scale = scale
+        return x * x * x * scale
+
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        return 3 * ctx.scale * x * x * dy, None
+
+
+def test_custom_function_to_any_order():
+    x = leaf(2.0, -1.0)
+    assert pydl.testing.gradcheck(lambda t: Cube.apply(t, 2.0), (x,))
+    assert pydl.testing.gradgradcheck(lambda t: Cube.apply(t, 2.0), (x,))
+    y = Cube.apply(x, 1.0).sum()
+    y.backward()
+    with pytest.raises(RuntimeError, match="Cube: backward through this graph a second time"):
+        y.backward()
+
+
+def test_custom_function_with_two_outputs_and_saved_output():
+    class Both(autograd.Function):
+        @staticmethod
+        def forward(x):
+            y = pydl.exp(x)
+            return y, x * 2
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(output[0])
+
+        @staticmethod
+        def backward(ctx, da, db):
+            return da * ctx.saved_tensors[0] + 2 * db
+
+    x = leaf(0.3, 0.7)
+    assert pydl.testing.gradcheck(Both.apply, (x,))
+    assert pydl.testing.gradgradcheck(Both.apply, (x,))
+    a, _ = Both.apply(x)
+    a.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.exp([0.3, 0.7]))
+
+
+def test_custom_function_that_is_wrong_is_told():
+    class Two(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, dy):
+            return dy, dy
+
+    with pytest.raises(RuntimeError, match="Two: backward returned 2 gradients for 1 inputs"):
+        Two.apply(leaf(1.0)).sum().backward()
+
+
+# ---- Anomaly mode
+
+def test_anomaly_mode_names_the_op_and_the_line_forward():
+    x = leaf(-1.0)
+    with autograd.detect_anomaly(), pytest.raises(RuntimeError, match=r"log: .* holds NaN or infinity, made at .*test_autograd.py:\d+"):
+        pydl.log(x)
+    pydl.log(x)
+
+
+def test_anomaly_mode_names_the_op_and_the_line_backward():
+    x = leaf(0.0)
+    with autograd.detect_anomaly():
+        y = pydl.sqrt(x).sum()
+        with pytest.raises(RuntimeError, match=r"sqrt: its backward made NaN or infinity .*test_autograd.py:\d+"):
+            y.backward()
+
+
+# ---- Memory
+
+def test_a_chain_of_100_000_ops():
+    x = leaf(1.0)
+    y = x
+    for _ in range(100_000):
+        y = y + 1.0
+    y.sum().backward()
+    assert x.grad.tolist() == [1.0]
+    y = x
+    for _ in range(100_000):
+        y = y * 1.0
+    del y
+
+
+def test_graph_memory_is_freed_without_the_garbage_collector():
+    gc.disable()
+    try:
+        x = leaf(1.0)
+        y = pydl.tanh(pydl.exp(x))
+        inner = weakref.ref(y.grad_fn)
+        z = y.sum()
+        del y
+        z.backward()
+        del z
+        assert inner() is None
+    finally:
+        gc.enable()
+
+
+def test_kept_values_are_freed_as_backward_goes():
+    code = """
+import pydl
+x = pydl.ones(1 << 20, requires_grad=True)
+y = x
+for _ in range(20):
+    y = pydl.tanh(y)
+loss = y.sum()
+del y
+pydl.reset_peak_memory_stats()
+before = pydl.memory_stats()["allocated"]
+loss.backward()
+after = pydl.memory_stats()
+assert before >= 20 << 22, before
+assert after["peak"] <= before + (5 << 22), (after, before)
+assert after["allocated"] <= 4 << 22, after
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_concurrent_backwards_of_separate_graphs():
+    results = {}
+
+    def work(number: int) -> None:
+        x = pydl.full((64, 64), float(number), requires_grad=True)
+        for _ in range(50):
+            x.grad = None
+            ((x @ x) * x).sum().backward()
+        results[number] = x.grad.numpy().copy()
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, got in results.items():
+        x = pydl.full((64, 64), float(number), requires_grad=True)
+        ((x @ x) * x).sum().backward()
+        assert np.array_equal(got, x.grad.numpy())
+
+
+# ---- gradcheck itself
+
+def test_gradcheck_catches_a_wrong_derivative():
+    class Wrong(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, dy):
+            return ctx.saved_tensors[0] * dy * 2.001
+
+    x = leaf(1.0, 2.0, 3.0)
+    with pytest.raises(pydl.testing.GradcheckError):
+        pydl.testing.gradcheck(Wrong.apply, (x,), rtol=1e-4)
+    assert not pydl.testing.gradcheck(Wrong.apply, (x,), rtol=1e-4, raise_exception=False)
+    with pytest.raises(TypeError, match="float64"):
+        pydl.testing.gradcheck(pydl.exp, (pydl.ones(2, requires_grad=True),))
