@@ -298,15 +298,19 @@ def nll_loss_bwd(dy, target, shape, weight=None, *, ignore_index=-100, reduction
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef pd_launch launch
     cdef Node node
-    cdef int d, ndim = len(shape)
+    cdef int d, ndim = len(shape), how = reduction_of("nll_loss_bwd", reduction)
+    cdef tuple per_row = tuple(shape[:1 if ndim > 1 else 0]) + tuple(shape[2:])
+    if ndim == 0 or t.ndim != ndim - 1 or shape_of(t) != per_row or shape_of(g) != (per_row if how == NONE else ()):
+        raise ValueError(f"nll_loss_bwd: dy {shape_of(g)}, target {shape_of(t)} and the shape {tuple(shape)} do not fit")
     for d in range(t.ndim):
         sizes[d] = t.sizes[d]
     sizes[ndim - 1] = shape[1 if ndim > 1 else 0]
     rows = empty(g.code, ndim, sizes)
-    rows_launch(&launch, PD_nll_bwd, rows, t, w, 0, ignore_index, reduction_of("nll_loss_bwd", reduction), False)
+    dx = classes_back(rows)
+    t, w = labels_arg("nll_loss_bwd", dx, t, ignore_index), weight_arg("nll_loss_bwd", dx, w)
+    rows_launch(&launch, PD_nll_bwd, rows, t, w, 0, ignore_index, how, False)
     launch.buf[0], launch.buf[3] = g.data, rows.data
     run(&launch, PD_nll_bwd, rows.code)
-    dx = classes_back(rows)
     node = record1(NLL_LOSS_BWD, dx, g)
     if node is not None:
         node.keep(0, t)

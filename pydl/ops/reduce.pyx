@@ -129,22 +129,29 @@ cdef Tensor real_or_cast(str op, object input, object dtype):
 # ---- The gradient of a sum, and back
 
 def spread(dy, shape, dims):
-    """dy over the dimensions `dims` of `shape`: y[i] = dy[i without dims], a view. dy keeps the reduced dimensions as 1, or lacks them."""
+    """dy over the dimensions `dims` (sorted, not negative) of `shape`: y[i] = dy[i without dims]; the gradient of a sum.
+
+    dy keeps the dimensions `dims` as 1, or lacks them. y is a view. Raises ValueError where the shapes do not fit.
+    """
     cdef Tensor x = tensor_arg("spread", dy, "dy")
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef ptrdiff_t strides[PD_MAX_DIMS]
     cdef int ndim = len(shape), d, at = 0
-    cdef bint keeps = x.ndim == ndim
+    cdef bint keeps = x.ndim == ndim, fits = keeps or x.ndim == ndim - len(dims)
     cdef Tensor y
     cdef Node node
-    for d in range(ndim):
+    for d in range(ndim if fits and ndim <= PD_MAX_DIMS else 0):
         sizes[d] = shape[d]
         if d in dims:
+            fits = fits and (not keeps or x.sizes[at] == 1)
             strides[d] = 0
             at += keeps
         else:
-            strides[d] = x.strides[at]
+            fits = fits and at < x.ndim and x.sizes[at] == sizes[d]
+            strides[d] = x.strides[at] if fits else 0
             at += 1
+    if not fits or at != x.ndim:
+        raise ValueError(f"spread: shape {shape_of(x)} does not fit {tuple(shape)} without the dimensions {tuple(dims)}")
     y = view_of(x, ndim, sizes, strides, 0)
     node = record1(SPREAD, y, x)
     if node is not None:
