@@ -1,4 +1,6 @@
 """Element types, memory and the tensor itself. What a tensor can do beyond its operators is bound by pydl.tensor."""
+import gc
+
 cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_WRITABLE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -8,11 +10,6 @@ from libc.string cimport memcpy
 
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
 from pydl._core.native cimport allocate, release
-
-cdef extern from "Python.h":
-    ctypedef struct PyTypeObject:
-        PyObject *tp_dict
-    ctypedef struct PyObject
 
 cdef extern from *:
     const ptrdiff_t PTRDIFF_MAX
@@ -92,8 +89,8 @@ cdef Operators bound = operators
 
 
 def add_methods(dict methods):
-    """Gives Tensor further methods and properties."""
-    (<dict>(<PyTypeObject *>Tensor).tp_dict).update(methods)
+    """Gives Tensor further methods and properties. Its type refuses setattr, so its dictionary is reached through the proxy."""
+    gc.get_referents(Tensor.__dict__)[0].update(methods)
     PyType_Modified(Tensor)
 
 
