@@ -24,7 +24,7 @@ INLINE vreal N(sum_exp_step)(vreal a, vreal x, vreal m) { return a + v_exp(x - m
 INLINE T N(plus)(T a, T b) { return a + b; }
 INLINE T N(times)(T a, T b) { return a * b; }
 INLINE T N(larger)(T a, T b) { return a > b || a != a ? a : b; }
-INLINE T N(root)(T a) { return sizeof(T) == 4 ? (T)sqrtf((float)a) : (T)sqrt((double)a); }
+INLINE T N(reduce_root)(T a) { return sizeof(T) == 4 ? (T)sqrtf((float)a) : (T)sqrt((double)a); }
 INLINE T N(smaller)(T a, T b) { return a < b || a != a ? a : b; }
 
 INLINE vreal N(plus_v)(vreal a, vreal b) { return a + b; }
@@ -134,7 +134,7 @@ static void N(to_mean)(size_t count, const T *from, void *out, size_t at, const 
 }
 static void N(to_root)(size_t count, const T *from, void *out, size_t at, const double *scalar) {
     (void)scalar;
-    for (size_t k = 0; k < count; k++) ((T *)out)[at + k] = N(root)(from[k]);
+    for (size_t k = 0; k < count; k++) ((T *)out)[at + k] = N(reduce_root)(from[k]);
 }
 
 REDUCER(sum, 0, plus, NULL)
@@ -176,7 +176,7 @@ static void N(var)(const pd_launch *launch) {
     N(reduce_run)(&second, &N(spread_reducer), mean, y);
     if (launch->scalar[2] == 0) return;
     const size_t kept = N(kept_bytes)(launch) / sizeof(T);
-    for (size_t k = 0; k < kept; k++) y[k] = N(root)(y[k]);
+    for (size_t k = 0; k < kept; k++) y[k] = N(reduce_root)(y[k]);
 }
 
 /* max + log(sum(exp(x - max))); an infinite max is not subtracted. */

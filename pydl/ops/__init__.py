@@ -25,8 +25,8 @@ from pydl.ops.sort import *
 
 FAMILIES = tuple(
     sys.modules[f"pydl.ops.{name}"]
-    for name in ("arithmetic", "compare", "elementwise", "activations", "matmul", "reduce", "extremes", "scan", "softmax", "losses", "shape",
-                 "parts", "join", "gather", "index", "sort", "random")
+    for name in ("arithmetic", "compare", "elementwise", "activations", "matmul", "reduce", "extremes", "scan", "softmax",
+                 "losses", "shape", "parts", "join", "gather", "index", "sort", "random")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 __all__ = tuple(name for family in FAMILIES for name in family.__all__)
