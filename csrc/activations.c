@@ -6,6 +6,8 @@
 MAP1(relu_fwd, v_keep(~(x < 0), x))
 MAP2(relu_bwd, v_keep(~(x <= 0), y)) /* (y or x, dy) */
 
+#undef MAP_COST
+#define MAP_COST COST_LIGHT
 MAP1(sigmoid_fwd, v_sigmoid(x))
 MAP2(sigmoid_bwd, y * (x * (1 - x))) /* (y, dy) */
 
@@ -51,3 +53,5 @@ INLINE vreal N(softplus)(vreal x, real beta, real threshold) {
 }
 MAP1(softplus_fwd, N(softplus)(x, (real)s[0], (real)s[1]))
 MAP2(softplus_bwd, v_blend(x * (real)s[0] > (real)s[1], y, y * v_sigmoid(x * (real)s[0]))) /* (x, dy) */
+#undef MAP_COST
+#define MAP_COST COST_MOVE

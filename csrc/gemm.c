@@ -19,9 +19,11 @@ enum {
     GEMM_THREAD_WORK = 1 << 21,   /* multiply-adds (about 40 us) below which threads cost more than they bring */
     GEMM_CHUNK_WORK = 1 << 20,    /* multiply-adds in a chunk of work */
     GEMM_SMALL_PACK = 1 << 18,    /* bytes of packed B up to which the small way is taken */
+    GEMM_PACK_ROWS = 24,          /* of A, from which packing B pays where its rows collide */
     GEMM_SLOTS = 16,              /* chunks of a batch that pack at the same time */
     GEMM_PANELS = 8               /* panels packed in a chunk */
 };
+enum gemm_packing { PACK_NOTHING, PACK_BEFORE, PACK_AS_USED };
 static UNUSED ptrdiff_t gemm_offset(const pd_gemm *g, const ptrdiff_t *stride, size_t item) {
     ptrdiff_t offset = 0;
     for (size_t d = g->batch_ndim; d-- > 0;) {
@@ -47,9 +49,10 @@ typedef struct N(gemm_op) {
     ptrdiff_t a_row, a_col, b_row, b_col, c_row, c_col;
     const real *a, *b, *bias;
     real *c;
-    real *packed;            /* small: panels of B, or its last panel alone where B is used as it lies */
+    real *packed;            /* panels of B, or room for one panel of each chunk */
     size_t panel, panel_a;   /* elements from one packed panel to the next */
-    int swapped, large, pack_b, add, finish;
+    enum gemm_packing pack;
+    int swapped, large, threaded, add, finish;
     size_t items, row_blocks, col_blocks, rows, cols; /* of C in a chunk */
     size_t first, per_chunk; /* batch: items of a chunk */
 } N(gemm_op);
@@ -75,12 +78,18 @@ static void N(gemm_swap)(N(gemm_op) *op) {
     op->swapped = !o.swapped;
 }
 
+/* Rows of B that lie a multiple of a large power of two apart fall on few sets of the first-level cache. */
+static int N(gemm_b_collides)(const N(gemm_op) *op) {
+    const size_t bytes = (size_t)op->b_row * sizeof(real), apart = max_size(bytes & -bytes, 64);
+    return min_size(op->kc, op->k) > (1 << 14) / min_size(apart, 1 << 12);
+}
+
 static void N(gemm_plan_small)(N(gemm_op) *op, int b_packed) {
     const size_t panels = ceil_div(op->n, TN), work = op->m * op->n * op->k;
-    op->pack_b = !b_packed && op->b_col != 1;
     op->panel = op->k * TN;
     op->row_blocks = op->col_blocks = 1;
-    if (work * op->items >= GEMM_THREAD_WORK && op->items < 4) {
+    op->threaded = work * op->items >= GEMM_THREAD_WORK;
+    if (op->threaded && op->items < 4) {
         const size_t blocks = work / GEMM_CHUNK_WORK + 1;
         if (op->m >= op->n) op->row_blocks = min_size(blocks, ceil_div(op->m, MR));
         else op->col_blocks = min_size(blocks, panels);
@@ -89,7 +98,11 @@ static void N(gemm_plan_small)(N(gemm_op) *op, int b_packed) {
     op->cols = ceil_div(panels, op->col_blocks) * TN;
     op->row_blocks = ceil_div(op->m, op->rows);
     op->col_blocks = ceil_div(op->n, op->cols);
-    op->per_chunk = 1;
+    op->per_chunk = op->items;
+    if (op->threaded)
+        op->per_chunk = max_size(1, min_size(ceil_div(op->items, GEMM_SLOTS), ceil_div(GEMM_CHUNK_WORK, work)));
+    const int pack = op->b_col != 1 || (op->m >= GEMM_PACK_ROWS && N(gemm_b_collides)(op));
+    op->pack = b_packed || !pack ? PACK_NOTHING : op->row_blocks > 1 ? PACK_BEFORE : PACK_AS_USED;
 }
 
 static void N(gemm_plan)(N(gemm_op) *op, const pd_launch *L) {
@@ -134,7 +147,8 @@ static void N(gemm_activate)(pd_activation activation, real *x, size_t n) {
 
 static void N(tile_load)(const N(gemm_op) *op, real *tile, size_t ld, const real *c, size_t rows, size_t cols) {
     for (size_t r = 0; r < rows; r++)
-        for (size_t s = 0; s < cols; s++) tile[r * ld + s] = c[(ptrdiff_t)r * op->c_row + (ptrdiff_t)s * op->c_col];
+        for (size_t s = 0; s < ld; s++)
+            tile[r * ld + s] = s >= cols ? 0 : c[(ptrdiff_t)r * op->c_row + (ptrdiff_t)s * op->c_col];
 }
 
 static void N(tile_store)(const N(gemm_op) *op, const real *tile, size_t ld, real *c, size_t rows, size_t cols) {
@@ -162,11 +176,13 @@ static void N(tile_finish)(const N(gemm_op) *op, real *tile, size_t ld, size_t i
     if (op->g->activation != PD_NO_ACTIVATION) N(gemm_activate)(op->g->activation, tile, rows * ld);
 }
 
-/* C (i.., j..), rows x cols: t holds the operands. Full tiles of a row-major C are written from the registers. */
-static void N(gemm_tile)(const N(gemm_op) *op, N(tile_function) run, N(tile) *t, size_t i, size_t j, size_t rows,
-                         size_t cols, size_t width) {
+/* Tiles of `rows` x `cols` one below the other from C (i, j) on; t holds the operands. Whole vectors of a row-major C
+ * are written from the registers, whatever else by way of a tile in memory. */
+static void N(gemm_tiles)(const N(gemm_op) *op, N(tile_function) run, N(tile) *t, size_t count, size_t i, size_t j,
+                          size_t rows, size_t cols) {
+    _Alignas(64) real out[TILE_ROOM];
     real *c = op->c + (ptrdiff_t)i * op->c_row + (ptrdiff_t)j * op->c_col;
-    _Alignas(64) real out[MR * TN > 16 * VL ? MR * TN : 16 * VL];
+    const size_t width = ceil_div(cols, VL) * VL;
     const pd_activation activation = op->finish ? op->g->activation : PD_NO_ACTIVATION;
     const int simple = activation == PD_NO_ACTIVATION || activation == PD_RELU;
     const int direct = op->c_col == 1 && cols == width && simple && !(op->finish && op->bias && op->swapped);
@@ -176,62 +192,53 @@ static void N(gemm_tile)(const N(gemm_op) *op, N(tile_function) run, N(tile) *t,
     t->from_ld = t->to_ld;
     t->bias = direct && op->finish && op->bias ? op->bias + j : NULL;
     t->relu = direct && activation == PD_RELU;
-    if (op->add && !direct) {
-        memset(out, 0, rows * width * sizeof(real));
-        N(tile_load)(op, out, width, c, rows, cols);
+    if (direct) {
+        t->count = count;
+        run(rows, t);
+        return;
     }
-    run(rows, t);
-    if (direct) return;
-    if (op->finish) N(tile_finish)(op, out, width, i, j, rows, cols);
-    N(tile_store)(op, out, width, c, rows, cols);
+    t->count = 1;
+    for (; count > 0; count--, t->a += t->a_step, i += rows, c += op->c_row * (ptrdiff_t)rows) {
+        if (op->add) N(tile_load)(op, out, width, c, rows, cols);
+        run(rows, t);
+        if (op->finish) N(tile_finish)(op, out, width, i, j, rows, cols);
+        N(tile_store)(op, out, width, c, rows, cols);
+    }
 }
 
-/* ---- Small: rows i0..i1, columns j0..j1 of one item. ---- */
+/* ---- Small. ---- */
 
-static void N(gemm_small_block)(const N(gemm_op) *op, size_t i0, size_t i1, size_t j0, size_t j1) {
-    _Alignas(64) real total[MR * TN > 16 * VL ? MR * TN : 16 * VL];
-    const int dense = op->a_col != 1, whole = op->pack_b || op->g->b_packed;
-    const size_t tiles = ceil_div(i1 - i0, MR), wide = (i1 - i0 == 1 ? 8 : 4) * VL;
-    const int few = i1 - i0 <= 3 && !whole && !dense;
+/* Rows i0..i1, columns j0..j1 of one item. Panels of B that do not lie ready are packed into `slot`, one by one. */
+static void N(gemm_small_block)(const N(gemm_op) *op, size_t i0, size_t i1, size_t j0, size_t j1, real *slot) {
+    _Alignas(64) real total[TILE_ROOM];
+    const int dense = op->a_col != 1, ready = op->pack == PACK_BEFORE || op->g->b_packed;
+    const size_t tiles = ceil_div(i1 - i0, MR), rows = (i1 - i0) / tiles, taller = (i1 - i0) % tiles, wide = (i1 - i0 == 1 ? 8 : 4) * VL;
+    const int few = i1 - i0 <= 3 && op->pack == PACK_NOTHING && !ready && !dense;
     N(tile) t = {.k = op->k, .kc = op->kc, .lda = dense ? op->a_col : op->a_row, .total = total};
     for (size_t j = j0; j < j1;) {
-        const size_t cols = min_size(TN, op->n - j);
+        const size_t cols = min_size(TN, op->n - j), vecs = ceil_div(cols, VL);
+        const int lies = op->pack == PACK_NOTHING && !ready && cols == TN;
+        t.b = ready ? op->packed + j / TN * op->panel : op->b + (ptrdiff_t)j * op->b_col;
+        t.ldb = lies ? op->b_row : (ptrdiff_t)TN;
         if (few && j1 - j >= wide) {
             t.a = op->a + (ptrdiff_t)i0 * op->a_row;
-            t.b = op->b + j;
-            t.ldb = op->b_row;
-            N(gemm_tile)(op, N(tile_wide), &t, i0, j, i1 - i0, wide, wide);
+            N(gemm_tiles)(op, N(tile_wide), &t, 1, i0, j, i1 - i0, wide);
             j += wide;
             continue;
         }
-        const int lies = !whole && cols == TN;
-        const size_t vecs = ceil_div(cols, VL);
-        t.b = lies ? op->b + j : whole ? op->packed + j / TN * op->panel : op->packed;
-        t.ldb = lies ? op->b_row : (ptrdiff_t)TN;
-        for (size_t r = 0; r < tiles; r++) {
-            const size_t i = i0 + (i1 - i0) * r / tiles, next = i0 + (i1 - i0) * (r + 1) / tiles;
+        if (!ready && !lies) {
+            N(pack_b_panel)(slot, t.b, op->b_row, op->b_col, cols, op->k);
+            t.b = slot;
+        }
+        for (int more = 1; more >= 0; more--) { /* taller tiles first, then those of one row less */
+            const size_t count = more ? taller : tiles - taller, i = i0 + (more ? 0 : taller * (rows + 1));
+            if (count == 0) continue;
             t.a = op->a + (ptrdiff_t)i * op->a_row;
-            N(gemm_tile)(op, N(tile_function_for)(vecs, dense), &t, i, j, next - i, cols, vecs * VL);
+            t.a_step = (ptrdiff_t)(rows + (size_t)more) * op->a_row;
+            N(gemm_tiles)(op, N(tile_function_for)(vecs, dense), &t, count, i, j, rows + (size_t)more, cols);
         }
         j += cols;
     }
-}
-
-/* Panel `q` of B into its place; where B is used as it lies only the last, incomplete one is copied. */
-static void N(gemm_pack_small)(const N(gemm_op) *op, size_t q) {
-    const size_t cols = min_size(TN, op->n - q * TN);
-    const real *from = op->b + (ptrdiff_t)(q * TN) * op->b_col;
-    N(pack_b_panel)(op->packed + (op->pack_b ? q * op->panel : 0), from, op->b_row, op->b_col, cols, op->k);
-}
-
-static size_t N(gemm_first_panel)(const N(gemm_op) *op) {
-    if (op->g->b_packed) return ceil_div(op->n, TN);
-    return op->pack_b ? 0 : op->n / TN;
-}
-
-static size_t N(gemm_slot)(const N(gemm_op) *op) { /* elements */
-    const size_t panels = ceil_div(op->n, TN) - N(gemm_first_panel)(op);
-    return panels * op->panel;
 }
 
 static N(gemm_op) N(gemm_item)(const N(gemm_op) *op, size_t item) {
@@ -244,51 +251,51 @@ static N(gemm_op) N(gemm_item)(const N(gemm_op) *op, size_t item) {
     return o;
 }
 
-static void N(gemm_small_item)(void *context, size_t chunk) {
+static void N(gemm_small_items)(void *context, size_t chunk) {
     const N(gemm_op) *op = context;
     const size_t first = op->first + chunk * op->per_chunk;
     for (size_t item = first; item < min_size(first + op->per_chunk, op->items); item++) {
-        N(gemm_op) o = N(gemm_item)(op, item);
-        if (!op->g->b_packed) o.packed += chunk * N(gemm_slot)(op);
-        for (size_t q = N(gemm_first_panel)(&o); q < ceil_div(o.n, TN); q++) N(gemm_pack_small)(&o, q);
-        N(gemm_small_block)(&o, 0, o.m, 0, o.n);
+        const N(gemm_op) o = N(gemm_item)(op, item);
+        N(gemm_small_block)(&o, 0, o.m, 0, o.n, op->packed + chunk * op->panel);
     }
 }
 
-static void N(gemm_small_pack_chunk)(void *context, size_t chunk) {
+static void N(gemm_small_pack)(void *context, size_t q) {
     const N(gemm_op) *op = context;
-    const size_t last = ceil_div(op->n, TN);
-    for (size_t q = N(gemm_first_panel)(op) + chunk * 4, end = min_size(q + 4, last); q < end; q++)
-        N(gemm_pack_small)(op, q);
+    N(pack_b_panel)(op->packed + q * op->panel, op->b + (ptrdiff_t)(q * TN) * op->b_col, op->b_row, op->b_col,
+                    min_size(TN, op->n - q * TN), op->k);
 }
 
 static void N(gemm_small_chunk)(void *context, size_t chunk) {
     const N(gemm_op) *op = context;
     const size_t i = chunk / op->col_blocks * op->rows, j = chunk % op->col_blocks * op->cols;
-    N(gemm_small_block)(op, i, min_size(i + op->rows, op->m), j, min_size(j + op->cols, op->n));
+    N(gemm_small_block)(op, i, min_size(i + op->rows, op->m), j, min_size(j + op->cols, op->n),
+                        op->packed + chunk * op->panel);
 }
 
 static void N(gemm_small)(N(gemm_op) *op) {
-    if (op->items >= 4 && op->m * op->n * op->k * op->items >= GEMM_THREAD_WORK) {
-        op->per_chunk = max_size(1, min_size(ceil_div(op->items, GEMM_SLOTS), /* even shares of the batch */
-                                             ceil_div(GEMM_CHUNK_WORK, op->m * op->n * op->k)));
-        for (; op->first < op->items; op->first += GEMM_SLOTS * op->per_chunk)
-            pd_parallel(min_size(GEMM_SLOTS, ceil_div(op->items - op->first, op->per_chunk)), N(gemm_small_item), op);
+    const size_t blocks = op->row_blocks * op->col_blocks;
+    if (blocks == 1) { /* a batch, shared out by items */
+        for (; op->first < op->items; op->first += GEMM_SLOTS * op->per_chunk) {
+            const size_t chunks = min_size(GEMM_SLOTS, ceil_div(op->items - op->first, op->per_chunk));
+            if (op->threaded) pd_parallel(chunks, N(gemm_small_items), op);
+            else
+                for (size_t chunk = 0; chunk < chunks; chunk++) N(gemm_small_items)(op, chunk);
+        }
         return;
     }
-    const size_t blocks = op->row_blocks * op->col_blocks;
     for (size_t item = 0; item < op->items; item++) {
-        if (blocks == 1) {
-            op->first = item;
-            N(gemm_small_item)(op, 0);
-            continue;
-        }
         N(gemm_op) o = N(gemm_item)(op, item);
-        const size_t panels = ceil_div(o.n, TN) - N(gemm_first_panel)(&o);
-        if (panels > 4) pd_parallel(ceil_div(panels, 4), N(gemm_small_pack_chunk), &o);
-        else if (panels) N(gemm_small_pack_chunk)(&o, 0);
+        if (o.pack == PACK_BEFORE) pd_parallel(ceil_div(o.n, TN), N(gemm_small_pack), &o);
         pd_parallel(blocks, N(gemm_small_chunk), &o);
     }
+}
+
+static size_t N(gemm_small_room)(const N(gemm_op) *op) { /* elements of workspace */
+    const size_t blocks = op->row_blocks * op->col_blocks;
+    if (op->g->b_packed || (op->pack == PACK_NOTHING && op->n % TN == 0)) return 0;
+    if (op->pack == PACK_BEFORE) return ceil_div(op->n, TN) * op->panel;
+    return op->panel * (blocks > 1 ? blocks : op->threaded ? min_size(op->items, GEMM_SLOTS) : 1);
 }
 
 /* ---- Large: one block of k at a time; panels are packed by all threads, then C's blocks handed out. ---- */
@@ -325,15 +332,15 @@ static void N(gemm_large_chunk)(void *context, size_t chunk) {
     const size_t across = ceil_div(block->cols, N(GEMM_CHUNK_COLS));
     const size_t i0 = chunk / across * N(GEMM_MC), i1 = min_size(i0 + N(GEMM_MC), op->m);
     const size_t j0 = chunk % across * N(GEMM_CHUNK_COLS), j1 = min_size(j0 + N(GEMM_CHUNK_COLS), block->cols);
-    N(tile) t = {.k = op->k, .kc = op->k, .lda = MR, .ldb = (ptrdiff_t)TN};
+    const size_t full = (i1 - i0) / MR, rest = (i1 - i0) % MR;
+    N(tile) t = {.k = op->k, .kc = op->k, .lda = MR, .ldb = (ptrdiff_t)TN, .a_step = (ptrdiff_t)op->panel_a};
     for (size_t j = j0; j < j1; j += TN) {
         const size_t cols = min_size(TN, j1 - j), vecs = ceil_div(cols, VL);
         t.b = block->b + j / TN * op->panel;
-        for (size_t i = i0; i < i1; i += MR) {
-            t.a = block->a + i / MR * op->panel_a;
-            N(gemm_tile)(op, N(tile_function_for)(vecs, 1), &t, i, block->j0 + j, min_size(MR, i1 - i), cols,
-                         vecs * VL);
-        }
+        t.a = block->a + i0 / MR * op->panel_a;
+        if (full) N(gemm_tiles)(op, N(tile_function_for)(vecs, 1), &t, full, i0, block->j0 + j, MR, cols);
+        t.a = block->a + (i0 / MR + full) * op->panel_a;
+        if (rest) N(gemm_tiles)(op, N(tile_function_for)(vecs, 1), &t, 1, i1 - rest, block->j0 + j, rest, cols);
     }
 }
 
@@ -375,9 +382,9 @@ static void N(gemm_large)(const N(gemm_op) *whole, real *workspace) {
 static size_t N(gemm_workspace)(const pd_launch *L) {
     N(gemm_op) op;
     N(gemm_plan)(&op, L);
+    if (op.m == 0 || op.n == 0 || op.items == 0) return 0;
     if (op.large) return (N(gemm_large_a)(&op) + N(gemm_large_b)(&op)) * sizeof(real);
-    const size_t slot = op.g->b_packed ? 0 : N(gemm_slot)(&op) * sizeof(real);
-    return op.items < 4 ? slot : slot * min_size(op.items, GEMM_SLOTS);
+    return N(gemm_small_room)(&op) * sizeof(real);
 }
 
 static void N(gemm)(const pd_launch *L) {

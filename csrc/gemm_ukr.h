@@ -10,9 +10,12 @@
 #define TN (NV * VL)         /* columns of a tile: NR for float32, NR / 2 for float64 */
 #ifdef __clang__
 #define UNROLL _Pragma("unroll")
+#define UNROLL_BY_8 _Pragma("unroll 8")
 #else
 #define UNROLL _Pragma("GCC unroll 32")
+#define UNROLL_BY_8 _Pragma("GCC unroll 8")
 #endif
+#define TILE_ROOM (MR * TN > 12 * VL ? MR * TN : 12 * VL) /* elements of the largest tile */
 #endif
 
 typedef struct N(tile) {
@@ -23,9 +26,11 @@ typedef struct N(tile) {
     ptrdiff_t from_ld;
     real *to;
     ptrdiff_t to_ld;
-    real *total;         /* MR x TN, holds the sum between blocks of k; never where `to` is */
+    real *total;         /* TILE_ROOM, holds the sum between blocks of k; never where `to` is */
     const real *bias;    /* one for each column, or NULL */
     int relu;
+    size_t count;        /* tiles one below the other; a_step and the row strides lead from one to the next */
+    ptrdiff_t a_step;
 } N(tile);
 
 typedef void (*N(tile_function))(size_t rows, const N(tile) *t);
@@ -34,7 +39,7 @@ typedef void (*N(tile_function))(size_t rows, const N(tile) *t);
 INLINE void N(tile_chain)(const size_t rows, const size_t vecs, const int dense, size_t k, const real *a,
                           ptrdiff_t lda, const real *b, ptrdiff_t ldb, vreal *acc) {
     UNROLL for (size_t i = 0; i < rows * vecs; i++) acc[i] = (vreal){0};
-    for (size_t p = 0; p < k; p++, b += ldb) {
+    UNROLL_BY_8 for (size_t p = 0; p < k; p++, b += ldb) {
         vreal row[8];
         UNROLL for (size_t v = 0; v < vecs; v++) row[v] = v_load(b + v * VL);
         UNROLL for (size_t i = 0; i < rows; i++) {
@@ -45,36 +50,44 @@ INLINE void N(tile_chain)(const size_t rows, const size_t vecs, const int dense,
     }
 }
 
-INLINE void N(tile_rows)(const size_t rows, const size_t vecs, const int dense, const N(tile) *t) {
-    const real *a = t->a, *b = t->b, *from = t->from;
+INLINE void N(tile_one)(const size_t rows, const size_t vecs, const int dense, const N(tile) *t, const real *a,
+                        const real *from, real *to) {
+    const real *b = t->b;
     ptrdiff_t from_ld = t->from_ld;
-    vreal acc[MR * NV > 12 ? MR * NV : 12];
+    vreal acc[TILE_ROOM / VL];
+    if (from)
+        UNROLL for (size_t i = 0; i < rows; i++) __builtin_prefetch(from + (ptrdiff_t)i * from_ld + vecs * VL - 1);
     for (size_t left = t->k;;) {
         const size_t count = min_size(left, t->kc);
         N(tile_chain)(rows, vecs, dense, count, a, t->lda, b, t->ldb, acc);
         if (from)
-            UNROLL for (size_t i = 0; i < rows; i++)
-                UNROLL for (size_t v = 0; v < vecs; v++)
-                    acc[i * vecs + v] = v_load(from + (ptrdiff_t)i * from_ld + v * VL) + acc[i * vecs + v];
+            UNROLL for (size_t i = 0; i < rows * vecs; i++)
+                acc[i] = v_load(from + (ptrdiff_t)(i / vecs) * from_ld + i % vecs * VL) + acc[i];
         left -= count;
         if (left == 0) break;
-        UNROLL for (size_t i = 0; i < rows; i++)
-            UNROLL for (size_t v = 0; v < vecs; v++)
-                v_store(t->total + i * vecs * VL + v * VL, acc[i * vecs + v]);
+        UNROLL for (size_t i = 0; i < rows * vecs; i++) v_store(t->total + i * VL, acc[i]);
         from = t->total;
         from_ld = (ptrdiff_t)(vecs * VL);
         a += dense ? t->lda * (ptrdiff_t)count : (ptrdiff_t)count;
         b += t->ldb * (ptrdiff_t)count;
     }
     if (t->bias)
-        UNROLL for (size_t v = 0; v < vecs; v++) {
-            const vreal bias = v_load(t->bias + v * VL);
-            UNROLL for (size_t i = 0; i < rows; i++) acc[i * vecs + v] = acc[i * vecs + v] + bias;
-        }
+        UNROLL for (size_t i = 0; i < rows * vecs; i++) acc[i] = acc[i] + v_load(t->bias + i % vecs * VL);
     if (t->relu)
         UNROLL for (size_t i = 0; i < rows * vecs; i++) acc[i] = N(relu_fwd_at)(acc[i], NULL);
-    UNROLL for (size_t i = 0; i < rows; i++)
-        UNROLL for (size_t v = 0; v < vecs; v++) v_store(t->to + (ptrdiff_t)i * t->to_ld + v * VL, acc[i * vecs + v]);
+    UNROLL for (size_t i = 0; i < rows * vecs; i++)
+        v_store(to + (ptrdiff_t)(i / vecs) * t->to_ld + i % vecs * VL, acc[i]);
+}
+
+INLINE void N(tile_rows)(const size_t rows, const size_t vecs, const int dense, const N(tile) *t) {
+    const real *a = t->a, *from = t->from;
+    real *to = t->to;
+    for (size_t left = t->count; left > 0; left--) {
+        N(tile_one)(rows, vecs, dense, t, a, from, to);
+        a += t->a_step;
+        to += t->to_ld * (ptrdiff_t)rows;
+        if (from) from += t->from_ld * (ptrdiff_t)rows;
+    }
 }
 
 #define TILE_CASE(rows, vecs, dense)                                                                         \

@@ -4,7 +4,17 @@
 #ifndef PD_MAP_ONCE
 #define PD_MAP_ONCE
 
-enum { MAP_STAGE = 256, MAP_GRAIN = 32768 };
+enum {
+    MAP_STAGE = 256,           /* elements of a staging buffer */
+    MAP_THREADED = 50 * 1000,  /* work that is worth waking a thread, in ns */
+    MAP_CHUNK = 10 * 1000,     /* work of a chunk, in ns */
+};
+
+/* What an element costs, in ps on AVX2. MAP_COST holds for the kernels defined after it, up to the next family. */
+#define COST_MOVE 150   /* bound by memory */
+#define COST_LIGHT 500  /* exp, division */
+#define COST_HEAVY 1500 /* erf, sin, log1p */
+#define COST_LIBM 10000 /* scalar code */
 
 typedef void (*map_row)(size_t n, const void *const *in, void *out, const double *scalar);
 
@@ -12,6 +22,7 @@ typedef struct map_kernel {
     map_row row;
     size_t inputs;
     unsigned char size[PD_MAX_OPERANDS]; /* bytes of an element: the inputs, then the output */
+    size_t cost;                         /* of an element, in ps */
 } map_kernel;
 
 typedef struct map_job {
@@ -98,18 +109,24 @@ static UNUSED void map_run(const pd_launch *launch, const map_kernel *kernel) {
     map_job job = {launch, kernel, 1, map->ndim ? map->shape[map->ndim - 1] : 1, 0, 0, 0};
     for (size_t d = 0; d + 1 < map->ndim; d++) job.rows *= map->shape[d];
     if (job.rows == 0 || job.n == 0) return;
-    job.segment = min_size(job.n, MAP_GRAIN);
+    if (job.rows * job.n * kernel->cost < (size_t)MAP_THREADED * 1000) {
+        job.segment = job.n;
+        job.segments = 1;
+        job.units_per_chunk = job.rows;
+        map_chunk(&job, 0);
+        return;
+    }
+    const size_t grain = (size_t)MAP_CHUNK * 1000 / kernel->cost & ~(size_t)63;
+    job.segment = min_size(job.n, grain);
     job.segments = ceil_div(job.n, job.segment);
-    job.units_per_chunk = max_size(1, MAP_GRAIN / job.segment);
-    const size_t chunks = ceil_div(job.rows * job.segments, job.units_per_chunk);
-    if (chunks == 1) map_chunk(&job, 0);
-    else pd_parallel(chunks, map_chunk, &job);
+    job.units_per_chunk = max_size(1, grain / job.segment);
+    pd_parallel(ceil_div(job.rows * job.segments, job.units_per_chunk), map_chunk, &job);
 }
 
 #define MAP_ROW_ARGS size_t n, const void *const *in, void *out, const double *scalar
 #define MAP_KERNEL(name, ...)                                                                                \
     static void N(name)(const pd_launch *launch) {                                                           \
-        static const map_kernel kernel = {N(name##_row), __VA_ARGS__};                                       \
+        static const map_kernel kernel = {N(name##_row), __VA_ARGS__, MAP_COST};                                   \
         map_run(launch, &kernel);                                                                            \
     }
 /* A row's own copy of the scalars: they stay in registers, as no store through `out` can change them. */
@@ -176,5 +193,16 @@ static UNUSED void map_run(const pd_launch *launch, const map_kernel *kernel) {
         for (size_t i = 0; i < n; i++) { const T x = a[i], y = b[i]; to[i] = (R)(expression); }              \
     }                                                                                                        \
     MAP_KERNEL(name, 2, {sizeof(T), sizeof(T), sizeof(R)})
+#define EACH3(name, R, expression)                                                                           \
+    static void N(name##_row)(MAP_ROW_ARGS) {                                                                \
+        const T *a = in[0], *b = in[1], *c = in[2];                                                          \
+        R *to = out;                                                                                         \
+        MAP_SCALARS;                                                                                         \
+        for (size_t i = 0; i < n; i++) { const T x = a[i], y = b[i], z = c[i]; to[i] = (R)(expression); }    \
+    }                                                                                                        \
+    MAP_KERNEL(name, 3, {sizeof(T), sizeof(T), sizeof(T), sizeof(R)})
 
 #endif
+
+#undef MAP_COST
+#define MAP_COST COST_MOVE

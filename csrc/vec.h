@@ -1,6 +1,6 @@
 /* A vector of `real` for this instruction set: VL lanes, loads and stores at any address, masked tails, comparison
- * blends, fused multiply-add, square root and rounding; vec_exp.h, vec_log.h, vec_erf.h and vec_trig.h build the maths
- * vocabulary on them. GNU vector extensions; an intrinsic stands only where they have no word for the instruction.
+ * blends, fused multiply-add, square root and rounding; vec_exp.h, vec_log.h, vec_erf.h, vec_trig.h and vec_power.h
+ * build the maths vocabulary on them. GNU vector extensions; an intrinsic stands only where they have no word for the instruction.
  *
  * A lane's result depends on that lane's arguments alone, never on its place or its neighbours. The instruction sets
  * may differ in the last bits: the base has no fused multiply-add, where v_fma(a, b, c) rounds twice.
@@ -44,11 +44,13 @@
 #define v_neg N(v_neg)
 #define v_copysign N(v_copysign)
 #define v_fma N(v_fma)
+#define v_product_low N(v_product_low)
 #define v_sqrt N(v_sqrt)
 #define v_round N(v_round)
 #define v_floor N(v_floor)
 #define v_ceil N(v_ceil)
 #define v_trunc N(v_trunc)
+#define v_any N(v_any)
 #define v_poly N(v_poly)
 #define V_POLY(x, table) v_poly(x, table, sizeof(table) / sizeof(table[0]))
 
@@ -176,6 +178,17 @@ INLINE vreal v_fma(vreal a, vreal b, vreal c) { return (vreal)vfmaq_f64((float64
 INLINE vreal v_fma(vreal a, vreal b, vreal c) { return a * b + c; }
 #endif
 
+/* Is any lane of the mask set? */
+INLINE int v_any(vint mask) {
+#if defined(__AVX512F__) || !defined(__SSE2__)
+    bits_t any = 0;
+    for (size_t i = 0; i < VL; i++) any |= mask[i];
+    return any != 0;
+#else
+    return V_X86(movemask)((vreal)mask) != 0;
+#endif
+}
+
 /* NaN in either argument gives NaN */
 INLINE vreal v_max(vreal a, vreal b) { return v_blend(a != a, a, v_at_least(b, a)); }
 INLINE vreal v_min(vreal a, vreal b) { return v_blend(a != a, a, v_at_most(b, a)); }
@@ -207,6 +220,17 @@ INLINE vreal v_ceil(vreal x) {
 INLINE vreal v_trunc(vreal x) { return v_copysign(v_floor(v_abs(x)), x); }
 #endif
 
+/* What rounding took from product = a * b (exact; after Dekker 1971 where there is no fused multiply-add) */
+INLINE vreal v_product_low(vreal a, vreal b, vreal product) {
+#if defined(__FMA__) || defined(__aarch64__)
+    return v_fma(a, b, v_neg(product));
+#else
+    const vuint upper = v_bits(HIGH_HALF);
+    const vreal ah = (vreal)((vuint)a & upper), al = a - ah, bh = (vreal)((vuint)b & upper), bl = b - bh;
+    return ((ah * bh - product) + ah * bl + al * bh) + al * bl;
+#endif
+}
+
 /* c[0] + c[1] x + c[2] x^2 + ... */
 INLINE vreal v_poly(vreal x, const real *c, size_t n) {
     vreal p = v_set(c[n - 1]);
@@ -218,3 +242,5 @@ INLINE vreal v_poly(vreal x, const real *c, size_t n) {
 #include "vec_exp.h"
 #include "vec_log.h"
 #include "vec_erf.h"
+#include "vec_trig.h"
+#include "vec_power.h"

@@ -2,7 +2,6 @@
  * minimax polynomial of t = (z - a) / (z + a). z^2 is carried to twice T's precision, as exp magnifies its error. */
 #ifndef PD_VEC_ERF_ONCE
 #define PD_VEC_ERF_ONCE
-#define v_product_low N(v_product_low)
 #define v_erfcx N(v_erfcx)
 #define v_erfc_tail N(v_erfc_tail)
 #define v_erf_small N(v_erf_small)
@@ -42,17 +41,6 @@ static const real N(erf_coefficients)[] = {
     -0.00085483269787651485, 0.00012055331037551108, -1.4925593518728226e-05, 1.6460972954153765e-06,
     -1.6350026192077269e-07, 1.4657883530919653e-08, -1.136567067182716e-09, 5.945255584223488e-11};
 #endif
-
-/* What rounding took from product = a * b (exact; after Dekker 1971 where there is no fused multiply-add) */
-INLINE vreal v_product_low(vreal a, vreal b, vreal product) {
-#if defined(__FMA__) || defined(__aarch64__)
-    return v_fma(a, b, v_neg(product));
-#else
-    const vuint upper = v_bits(HIGH_HALF);
-    const vreal ah = (vreal)((vuint)a & upper), al = a - ah, bh = (vreal)((vuint)b & upper), bl = b - bh;
-    return ((ah * bh - product) + ah * bl + al * bh) + al * bl;
-#endif
-}
 
 /* exp(z^2) erfc(z) for z >= 0 */
 INLINE vreal v_erfcx(vreal z) {

@@ -10,22 +10,42 @@
 #define v_log1p N(v_log1p)
 #define v_log2 N(v_log2)
 #define v_log10 N(v_log10)
+#define v_asinh N(v_asinh)
+#define v_acosh N(v_acosh)
+#define v_atanh N(v_atanh)
 #endif
 
-#undef LOG_OFFSET
 #undef LOG_SMALLEST
 #undef ONE_BITS
 #undef ROOT_HALF_BITS
 #undef V_INFINITY
+#undef LOG2E_HIGH
+#undef LOG2E_LOW
+#undef LOG10E_HIGH
+#undef LOG10E_LOW
+#undef LOG10_2_HIGH
+#undef LOG10_2_LOW
 #if BITS == 32
 #define LOG_SMALLEST FLT_MIN
 #define ONE_BITS UINT32_C(0x3f800000)
 #define ROOT_HALF_BITS UINT32_C(0x3f3504f3)
+#define LOG2E_HIGH 0x1.716p+0f /* upper parts short enough for exact products */
+#define LOG2E_LOW -0.000176052861f
+#define LOG10E_HIGH 0x1.bccp-2f
+#define LOG10E_LOW -3.16899717e-05f
+#define LOG10_2_HIGH 0x1.344p-2f
+#define LOG10_2_LOW 4.60503898e-06f
 static const real N(log_coefficients)[] = {0.666666627f, 0.400003374f, 0.285372406f, 0.235835537f};
 #else
 #define LOG_SMALLEST DBL_MIN
 #define ONE_BITS UINT64_C(0x3ff0000000000000)
 #define ROOT_HALF_BITS UINT64_C(0x3fe6a09e667f3bcd)
+#define LOG2E_HIGH 0x1.7154768p+0
+#define LOG2E_LOW -1.0542692476429138e-08
+#define LOG10E_HIGH 0x1.bcb7b18p-2
+#define LOG10E_LOW -2.6524694553078553e-09
+#define LOG10_2_HIGH 0x1.344135p-2
+#define LOG10_2_LOW 5.801722962879576e-10
 static const real N(log_coefficients)[] = {0.66666666666667351, 0.3999999999941109, 0.28571428743262689, 0.22222198475985216,
                                            0.18183569739853339, 0.15313903245646124, 0.14797507719017533};
 #endif
@@ -80,4 +100,29 @@ INLINE vreal v_log_based(vreal x, real per_k_high, real per_k_low, real high, re
     const vreal small = v_fma(rest, v_set(high), (rest + coarse) * low) + k * per_k_low;
     const vreal large = coarse * high, whole = k * per_k_high, sum = whole + large;
     return v_log_special(x, sum + (((whole - sum) + large) + small));
+}
+
+INLINE vreal v_log2(vreal x) { return v_log_based(x, 1, 0, LOG2E_HIGH, LOG2E_LOW); }
+INLINE vreal v_log10(vreal x) { return v_log_based(x, LOG10_2_HIGH, LOG10_2_LOW, LOG10E_HIGH, LOG10E_LOW); }
+
+/* asinh(x) = log1p(a + a^2 / (1 + sqrt(1 + a^2))), a = |x|; log(2 a) where a^2 may overflow */
+INLINE vreal v_asinh(vreal x) {
+    const vreal a = v_abs(x), square = a * a;
+    const vint large = a > V_INTEGRAL;
+    const vreal y = v_log1p(v_blend(large, (real)0.5 * a, a + square / (1 + v_sqrt(1 + square))));
+    return v_copysign(v_blend(large, y + (real)(2 * 0.693147180559945309417), y), x);
+}
+
+/* acosh(x) = log1p(t + sqrt(2 t + t^2)), t = x - 1 */
+INLINE vreal v_acosh(vreal x) {
+    const vreal t = x - 1;
+    const vint large = x > V_INTEGRAL;
+    const vreal y = v_log1p(v_blend(large, (real)0.5 * x, t + v_sqrt(v_fma(t, t, t + t))));
+    return v_blend(x < 1, v_set((real)NAN), v_blend(large, y + (real)(2 * 0.693147180559945309417), y));
+}
+
+/* atanh(x) = log1p(2 a / (1 - a)) / 2, a = |x| */
+INLINE vreal v_atanh(vreal x) {
+    const vreal a = v_abs(x);
+    return v_copysign((real)0.5 * v_log1p((a + a) / (1 - a)), x);
 }

@@ -1,0 +1,87 @@
+"""The command line: `pydl info`, `pydl demo NAME`. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+
+
+def main(arguments=None):
+    """Runs one command -> its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        options = parser(arguments).parse_args(arguments)
+        return options.command(options)
+    except KeyboardInterrupt:
+        print("\npydl: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # so that nothing is said at exit
+        return 1
+
+
+def parser(arguments):
+    """The whole grammar. Only the demo that `arguments` name is imported, for its options."""
+    from pydl.demos import DEMOS
+    top = argparse.ArgumentParser(prog="pydl", description="Deep learning for the CPU.")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    info_parser = commands.add_parser("info", help="version, instruction set, threads", description="What pydl runs on.")
+    info_parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    info_parser.set_defaults(command=info)
+    demo_parser = commands.add_parser("demo", help="list the demos, or run one",
+                                      description="Runs a demo; without a name, lists them.")
+    demo_parser.set_defaults(command=list_demos)
+    demos = demo_parser.add_subparsers(title="demos", metavar="NAME", dest="demo")
+    for name, line in DEMOS.items():
+        one = demos.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+        one.set_defaults(command=run_demo)
+        if name in arguments:
+            from pydl.demos.harness import add_arguments
+            add_arguments(one, name)
+    return top
+
+
+def list_demos(options):
+    from pydl.demos import DEMOS
+    for name, line in DEMOS.items():
+        print(f"{name:<10}{line}")
+    print("\npydl demo NAME runs one; pydl demo NAME --help shows its options")
+    return 0
+
+
+def run_demo(options):
+    from pydl.demos.harness import run
+    return run(options.demo, options)
+
+
+def info(options):
+    facts = gather_facts()
+    if options.json:
+        print(json.dumps(facts))
+    else:
+        for name, value in facts.items():
+            print(f"{name:<16}{' '.join(value) if isinstance(value, list) else value}")
+    return 0
+
+
+def gather_facts():
+    """What a bug report should say."""
+    import numpy
+
+    import pydl
+    return {
+        "pydl": pydl.__version__,
+        "instructions": pydl.current_isa(),
+        "available": list(pydl.available_isas()),
+        "threads": pydl.get_num_threads(),
+        "compiler": platform.python_compiler(),
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "machine": platform.machine(),
+        "system": platform.platform(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

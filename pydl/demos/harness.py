@@ -1,0 +1,119 @@
+"""What all demos share: their arguments, saying how far they are, and the figures at the end."""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import time
+
+import pydl
+from pydl.demos import DEMOS
+from pydl.demos.progress import Progress
+
+HOW_TO_GET_PLOTS = 'no plot: matplotlib is not installed; get it with: pip install "pydl-cpu[plots]"'
+
+
+def add_arguments(parser, name):
+    """The arguments of every demo, and those of demo `name`."""
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes all random numbers (default 0)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads to use (default: as PYDL_NUM_THREADS says)")
+    parser.add_argument("--out", default=".", metavar="FOLDER", help="where files are written (default: here)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout instead of lines")
+    extra = getattr(load(name), "add_arguments", None)
+    if extra is not None:
+        extra(parser)
+
+
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
+    return number
+
+
+def load(name):
+    return importlib.import_module(f"pydl.demos.{name}")
+
+
+def run(name, options):
+    """Runs a demo -> exit code. Data that is missing or damaged ends it with a message and 1."""
+    os.makedirs(options.out, exist_ok=True)
+    if options.threads is not None:
+        pydl.set_num_threads(options.threads)
+    pydl.manual_seed(options.seed)
+    stage = Stage(name, options)
+    try:
+        load(name).run(stage)
+    except DataError as error:
+        print(f"pydl demo {name}: {error}", file=sys.stderr)
+        return 1
+    stage.finish()
+    return 0
+
+
+class DataError(Exception):
+    """A demo cannot get its data."""
+
+
+class Stage:
+    """Where a demo puts what it has to say."""
+
+    def __init__(self, name, options):
+        self.name, self.options = name, options
+        self.figures, self.files, self.notes = {}, [], []
+
+    def load(self, loader, *args, **named):
+        """Data from `loader`; what is wrong with it ends the demo with a message."""
+        try:
+            return loader(*args, **named)
+        except (OSError, ValueError) as error:
+            raise DataError(error) from error
+
+    def progress(self, what, total):
+        """A bar on stderr: with tqdm where it is installed."""
+        return Progress(what, total)
+
+    def figure(self, name, value, unit="", digits=0):
+        """One line of the result, in plain words: name, number, unit."""
+        self.figures[name] = (round(value, digits) if digits else round(value), unit, digits)
+
+    def plot(self, file_name, draw):
+        """draw(figure) -> a PNG in the folder of --out, or a note on how to get matplotlib."""
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            self.notes.append(HOW_TO_GET_PLOTS)
+            return
+        figure = Figure(figsize=(11, 5), layout="constrained")
+        draw(figure)
+        path = os.path.join(self.options.out, file_name)
+        figure.savefig(path, dpi=100)
+        self.files.append(path)
+
+    def finish(self):
+        """Prints everything."""
+        if self.options.json:
+            figures = {name: {"value": value, "unit": unit} for name, (value, unit, _) in self.figures.items()}
+            print(json.dumps({"demo": self.name, "seed": self.options.seed, "threads": pydl.get_num_threads(),
+                              "figures": figures, "files": self.files, "notes": self.notes}))
+            return
+        for path in self.files:
+            print(f"wrote {path}")
+        for note in self.notes:
+            print(note)
+        for name, (value, unit, digits) in self.figures.items():
+            print(f"{name} {value:.{digits}f} {unit}".rstrip())
+
+
+class Clock:
+    """Adds up the seconds of its `with` blocks."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __enter__(self):
+        self.start = time.perf_counter()
+
+    def __exit__(self, *_):
+        self.seconds += time.perf_counter() - self.start

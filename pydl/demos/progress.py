@@ -1,0 +1,55 @@
+"""How far a long job is, on stderr."""
+
+import sys
+import time
+
+
+class Progress:
+    """A progress bar: tqdm's where it is installed (`pip install "pydl-cpu[progress]"`), else a line of its own."""
+
+    def __init__(self, what, total):
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            self.bar = Line(what, total)
+        else:
+            self.bar = tqdm(total=total, desc=what, file=sys.stderr, leave=True, mininterval=0.1)
+
+    def step(self, count=1):
+        """`count` more of the total are done."""
+        self.bar.update(count)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.bar.close()
+
+
+class Line:
+    """`training 43 %, 640 of 1500, 1.2 s left`: rewritten in a terminal, else a new line now and then."""
+
+    def __init__(self, what, total):
+        self.what, self.total, self.done = what, total, 0
+        self.start = self.shown = time.monotonic()
+        self.pause = 0.1 if sys.stderr.isatty() else 5.0
+
+    def update(self, count):
+        self.done += count
+        now = time.monotonic()
+        if now - self.shown >= self.pause:
+            self.shown = now
+            self.show(now)
+
+    def show(self, now):
+        left = (now - self.start) / max(self.done, 1) * (self.total - self.done)
+        text = f"{self.what} {100 * self.done // max(self.total, 1)} %, {self.done} of {self.total}, {left:.1f} s left"
+        if sys.stderr.isatty():
+            print(f"\r{text:<70}", end="", file=sys.stderr, flush=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self):
+        self.show(time.monotonic())
+        if sys.stderr.isatty():
+            print(file=sys.stderr)

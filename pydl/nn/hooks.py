@@ -1,0 +1,159 @@
+"""What users may hang onto a module: functions around forward, backward and the state dict."""
+
+from pydl.autograd import Function, RemovableHandle, is_grad_enabled
+from pydl.tensor import Tensor
+
+KINDS = ("forward_pre", "forward", "backward_pre", "backward", "state_pre", "state_post", "load_pre", "load_post")
+
+
+class Hook:
+    """One function and how it is to be called."""
+
+    def __init__(self, function, with_kwargs=False, always_call=False):
+        self.function, self.with_kwargs, self.always_call = function, with_kwargs, always_call
+
+
+class HookLists:
+    """The hooks of one module: per kind, number -> Hook, in the order of calling."""
+
+    def __init__(self):
+        self.lists = {kind: {} for kind in KINDS}
+
+    def add(self, kind, function, prepend=False, with_kwargs=False, always_call=False):
+        if not callable(function):
+            raise TypeError(f"hook: expected a function, got {type(function).__name__}")
+        hooks = self.lists[kind]
+        handle = RemovableHandle(lambda number: hooks.pop(number, None))
+        others = dict(hooks) if prepend else {}
+        if prepend:
+            hooks.clear()
+        hooks[handle.id] = Hook(function, with_kwargs, always_call)
+        hooks.update(others)
+        return handle
+
+    def of(self, kind):
+        """A copy, so that a hook may remove itself."""
+        return list(self.lists[kind].values())
+
+
+def hooks_of(module, kind):
+    """The functions of one kind."""
+    return [hook.function for hook in module._hooks.of(kind)] if module._hooks is not None else []
+
+
+def run_with_hooks(module, inputs, named):
+    """Module.__call__ where there are hooks."""
+    lists = module._hooks
+    output, done = None, set()
+    try:
+        for hook in lists.of("forward_pre"):
+            inputs, named = call_pre(hook, module, inputs, named)
+        watch = Watch(module) if is_grad_enabled() and (lists.lists["backward"] or lists.lists["backward_pre"]) else None
+        if watch:
+            inputs = watch.inputs(inputs)
+        output = module.forward(*inputs, **named)
+        for hook in lists.of("forward"):
+            done.add(hook)
+            output = call_post(hook, module, inputs, named, output)
+        return watch.outputs(output) if watch else output
+    except Exception:
+        for hook in lists.of("forward"):
+            if hook.always_call and hook not in done:
+                call_post(hook, module, inputs, named, output)
+        raise
+
+
+def call_pre(hook, module, inputs, named):
+    if not hook.with_kwargs:
+        result = hook.function(module, inputs)
+        if result is not None:
+            inputs = result if isinstance(result, tuple) else (result,)
+        return inputs, named
+    result = hook.function(module, inputs, named)
+    if result is None:
+        return inputs, named
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise TypeError("register_forward_pre_hook: with_kwargs: expected None or (inputs, named), "
+                        f"got {type(result).__name__}")
+    return result
+
+
+def call_post(hook, module, inputs, named, output):
+    arguments = (module, inputs, named, output) if hook.with_kwargs else (module, inputs, output)
+    result = hook.function(*arguments)
+    return output if result is None else result
+
+
+class Boundary(Function):
+    """The identity: its backward is where a module's gradients can be seen and changed."""
+
+    @staticmethod
+    def forward(ctx, seen, *tensors):
+        ctx.seen = seen
+        return tuple(x.view(x.shape) for x in tensors)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        return (None, *ctx.seen(gradients))
+
+
+class Watch:
+    """The two ends of one call of a module with backward hooks."""
+
+    def __init__(self, module):
+        self.module = module
+        self.grad_output = None
+        self.input_places = ()      # which inputs are tensors that want a gradient
+        self.input_count = 0
+
+    def inputs(self, inputs):
+        self.input_count = len(inputs)
+        self.input_places = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
+        return self.pass_through(inputs, self.input_places, self.at_inputs)
+
+    def outputs(self, output):
+        outputs = output if isinstance(output, tuple) else (output,)
+        places = [i for i, y in enumerate(outputs) if isinstance(y, Tensor) and y.requires_grad]
+        self.output_count, self.output_places = len(outputs), places
+        outputs = self.pass_through(outputs, places, self.at_outputs)
+        return outputs if isinstance(output, tuple) else outputs[0]
+
+    @staticmethod
+    def pass_through(values, places, seen):
+        if not places:
+            return values
+        passed = Boundary.apply(seen, *(values[i] for i in places))
+        passed = passed if isinstance(passed, tuple) else (passed,)
+        values = list(values)
+        for i, x in zip(places, passed, strict=True):
+            values[i] = x
+        return tuple(values)
+
+    def at_outputs(self, gradients):
+        full = spread(gradients, self.output_places, self.output_count)
+        for function in hooks_of(self.module, "backward_pre"):
+            result = function(self.module, full)
+            if result is not None:
+                full = result if isinstance(result, tuple) else (result,)
+        self.grad_output = full
+        if not self.input_places:       # no gradient will come to the inputs: this is the last moment
+            self.call((None,) * self.input_count)
+        return tuple(full[i] for i in self.output_places)
+
+    def at_inputs(self, gradients):
+        full = self.call(spread(gradients, self.input_places, self.input_count))
+        return tuple(full[i] for i in self.input_places)
+
+    def call(self, grad_input):
+        for function in hooks_of(self.module, "backward"):
+            result = function(self.module, grad_input, self.grad_output)
+            if result is not None:
+                grad_input = result if isinstance(result, tuple) else (result,)
+        return grad_input
+
+
+def spread(values, places, count):
+    full = [None] * count
+    for i, value in zip(places, values, strict=True):
+        full[i] = value
+    return tuple(full)

@@ -1,0 +1,69 @@
+"""The command line: help everywhere, exit codes, one JSON object on stdout."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pydl.demos import DEMOS
+
+
+def run(*arguments, **named):
+    return subprocess.run([sys.executable, "-m", "pydl", *arguments], capture_output=True, text=True, timeout=120,
+                          check=False, **named)
+
+
+@pytest.mark.parametrize("arguments", [[], ["info"], ["demo"], *(["demo", name] for name in DEMOS)])
+def test_help_is_true_everywhere(tmp_path, arguments):
+    done = run(*arguments, "--help", cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.startswith("usage: pydl")
+    if arguments[:1] == ["demo"] and arguments[1:]:
+        for option in ("--seed", "--threads", "--out", "--json"):
+            assert option in done.stdout
+
+
+def test_info(tmp_path):
+    done = run("info", cwd=tmp_path)
+    assert done.returncode == 0
+    for word in ("pydl", "instructions", "available", "threads", "numpy"):
+        assert word in done.stdout
+    facts = json.loads(run("info", "--json", cwd=tmp_path).stdout)
+    assert facts["instructions"] in facts["available"] and "base" in facts["available"] and facts["threads"] >= 1
+
+
+def test_info_says_which_isa_was_asked_for(tmp_path):
+    facts = json.loads(run("info", "--json", cwd=tmp_path, env={**os.environ, "PYDL_ISA": "base"}).stdout)
+    assert facts["instructions"] == "base"
+
+
+def test_demo_lists_the_demos(tmp_path):
+    done = run("demo", cwd=tmp_path)
+    assert done.returncode == 0
+    for name, line in DEMOS.items():
+        assert name in done.stdout and line in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["nothing"], ["demo", "nothing"], ["demo", "digits", "--threads", "0"], ["demo", "digits", "--seed", "x"],
+    ["info", "--nothing"],
+])
+def test_wrong_usage_is_2(tmp_path, arguments):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2 and "usage: pydl" in done.stderr and not done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_interrupted_is_130(tmp_path):
+    program = "import pydl.demos.digits as d, time\nd.run = lambda stage: (print('on', flush=True), time.sleep(60))\n" \
+              "import sys, pydl.__main__ as m\nsys.exit(m.main(['demo', 'digits']))"
+    child = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout.readline() == "on\n"
+    time.sleep(0.1)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 130 and errors.strip() == "pydl: interrupted"

@@ -1,0 +1,162 @@
+"""Data sets and the loader: right batches, in a reproducible order, and errors that say what is wrong."""
+
+import collections
+
+import numpy as np
+import pytest
+
+import pydl
+from pydl.data import DataLoader, Dataset, Subset, TensorDataset, default_collate
+
+
+def counted(n):
+    return TensorDataset(pydl.tensor(np.arange(3 * n, dtype=np.float32).reshape(n, 3)), pydl.arange(n))
+
+
+class Squares(Dataset):
+    def __len__(self):
+        return 7
+
+    def __getitem__(self, index):
+        return {"number": index, "square": pydl.tensor([float(index**2)])}
+
+
+def seen(loader):
+    return [label for _, labels in loader for label in labels.tolist()]
+
+
+# TensorDataset
+
+def test_tensor_dataset():
+    data = counted(5)
+    assert len(data) == 5
+    row, label = data[3]
+    assert row.tolist() == [9, 10, 11] and label.item() == 3
+    rows, labels = data.gather(pydl.tensor([4, 0, 4]))
+    assert rows.tolist() == [[12, 13, 14], [0, 1, 2], [12, 13, 14]] and labels.tolist() == [4, 0, 4]
+
+
+@pytest.mark.parametrize(("tensors", "error", "words"), [
+    (lambda: [], ValueError, "at least one"),
+    (lambda: [pydl.zeros(3, 2), pydl.zeros(4)], ValueError, r"lengths 3, 4 .*\(3, 2\), \(4,\)"),
+    (lambda: [pydl.tensor(1.0)], ValueError, "scalar"),
+    (lambda: [np.zeros(3)], TypeError, "ndarray"),
+])
+def test_tensor_dataset_refuses(tensors, error, words):
+    with pytest.raises(error, match=words):
+        TensorDataset(*tensors())
+
+
+def test_subset():
+    part = Subset(counted(5), [4, 1, 1])
+    assert len(part) == 3 and part[0][1].item() == 4
+    assert seen(DataLoader(part, batch_size=2)) == [4, 1, 1]
+    assert [batch["number"].tolist() for batch in DataLoader(Subset(Squares(), np.array([6, 2])), batch_size=2)] == [[6, 2]]
+    with pytest.raises(IndexError, match="index 5 is out of range: the data set has 5"):
+        Subset(counted(5), [0, 5])
+    with pytest.raises(IndexError, match="-1"):
+        Subset(counted(5), [-1])
+    with pytest.raises(TypeError, match="sequence of ints"):
+        Subset(counted(5), [0.5])
+
+
+# DataLoader
+
+@pytest.mark.parametrize(("count", "size", "drop_last", "sizes"), [
+    (10, 4, False, [4, 4, 2]), (10, 4, True, [4, 4]), (8, 4, False, [4, 4]), (3, 4, False, [3]), (3, 4, True, []),
+    (5, 1, False, [1] * 5), (0, 4, False, []),
+])
+def test_batches(count, size, drop_last, sizes):
+    for shuffle in (False, True):
+        loader = DataLoader(counted(count), batch_size=size, shuffle=shuffle, drop_last=drop_last)
+        batches = list(loader)
+        assert len(loader) == len(batches) == len(sizes)
+        assert [len(labels) for _, labels in batches] == sizes
+        for rows, labels in batches:
+            assert rows.shape == (len(labels), 3) and rows.dtype is pydl.float32 and labels.dtype is pydl.int64
+            assert rows.tolist() == [[3 * i, 3 * i + 1, 3 * i + 2] for i in labels.tolist()]
+
+
+def test_in_order_without_shuffle():
+    assert seen(DataLoader(counted(10), batch_size=3)) == list(range(10))
+
+
+def test_a_batch_is_a_copy():
+    data = counted(4)
+    for rows, _ in DataLoader(data, batch_size=2):
+        rows.fill_(0)
+    assert data.tensors[0].tolist()[1] == [3, 4, 5]
+
+
+def test_shuffle_is_complete_fresh_and_fixed_by_the_seed():
+    loader = DataLoader(counted(50), batch_size=8, shuffle=True)
+    pydl.manual_seed(3)
+    first, second = seen(loader), seen(loader)
+    assert sorted(first) == sorted(second) == list(range(50)) and first != second != list(range(50))
+    pydl.manual_seed(3)
+    assert [seen(loader), seen(loader)] == [first, second]
+
+
+def test_own_generator():
+    orders = []
+    for _ in range(2):
+        generator = pydl.Generator()
+        generator.manual_seed(11)
+        orders.append(seen(DataLoader(counted(20), batch_size=6, shuffle=True, generator=generator)))
+    assert orders[0] == orders[1]
+
+
+def test_two_walks_at_once_do_not_disturb_each_other():
+    loader = DataLoader(counted(6), batch_size=2)
+    pairs = [(a[1].tolist(), b[1].tolist()) for a, b in zip(loader, loader, strict=True)]
+    assert all(a == b for a, b in pairs) and len(pairs) == 3
+
+
+def test_map_style():
+    batches = list(DataLoader(Squares(), batch_size=3))
+    assert [batch["number"].tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert batches[1]["square"].tolist() == [[9.0], [16.0], [25.0]]
+    assert list(DataLoader([1, 2, 3], batch_size=2, collate_fn=sum)) == [3, 3]
+
+
+def test_collate_fn_gets_the_samples_of_a_tensor_dataset():
+    loader = DataLoader(counted(3), batch_size=2, collate_fn=lambda samples: [label.item() for _, label in samples])
+    assert list(loader) == [[0, 1], [2]]
+
+
+@pytest.mark.parametrize(("arguments", "error", "words"), [
+    ({"batch_size": 0}, ValueError, "expected 1 or more, got 0"),
+    ({"batch_size": -3}, ValueError, "expected 1 or more, got -3"),
+    ({"batch_size": 2.5}, TypeError, "expected an int, got float"),
+    ({"collate_fn": 3}, TypeError, "collate_fn"),
+    ({"dataset": 7}, TypeError, "__len__ and __getitem__, got int"),
+])
+def test_loader_refuses(arguments, error, words):
+    with pytest.raises(error, match=words):
+        DataLoader(**{"dataset": counted(3), **arguments})
+
+
+# Collating
+
+def test_collate_kinds():
+    Point = collections.namedtuple("Point", "x y")
+    samples = [(1, 2.5, np.float32([1, 2]), "a", Point(pydl.ones(2), True)), (3, 4.5, np.float32([3, 4]), "b", Point(pydl.zeros(2), False))]
+    ints, floats, arrays, names, points = default_collate(samples)
+    assert ints.tolist() == [1, 3] and ints.dtype is pydl.int64
+    assert floats.tolist() == [2.5, 4.5] and floats.dtype is pydl.float64
+    assert arrays.tolist() == [[1, 2], [3, 4]] and arrays.dtype is pydl.float32
+    assert names == ["a", "b"]
+    assert isinstance(points, Point) and points.x.tolist() == [[1, 1], [0, 0]] and points.y.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(("samples", "error", "words"), [
+    (lambda: [pydl.zeros(2), pydl.zeros(3)], ValueError, r"\(2,\) and \(3,\)"),
+    (lambda: [np.zeros(2), np.zeros(3)], ValueError, r"\(2,\) and \(3,\)"),
+    (lambda: [(1, 2), (1,)], ValueError, "2 and 1"),
+    (lambda: [{"a": 1}, {"b": 1}], ValueError, "'a'.*'b'"),
+    (lambda: [pydl.zeros(2), 3], TypeError, "Tensor and int"),
+    (lambda: [object()], TypeError, "cannot make a batch of object"),
+])
+def test_collate_refuses(samples, error, words):
+    with pytest.raises(error, match=words):
+        default_collate(samples())

@@ -1,0 +1,92 @@
+"""The demos end to end, as a user runs them."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pydl.demos.digits import half_pixel_shifts
+from pydl.demos.progress import Line
+
+MNIST = os.path.isdir(os.path.join(os.environ.get("PYDL_DATA", ""), "mnist"))
+HIDE = "import sys\nfor name in {!r}: sys.modules[name] = None\nimport runpy\nsys.argv = ['pydl'] + {!r}\n" \
+       "runpy.run_module('pydl', run_name='__main__')"
+
+
+def demo(folder, *arguments, hide=(), environment=None):
+    """Runs `pydl demo ...` in `folder`, as if the modules `hide` were not installed."""
+    return subprocess.run([sys.executable, "-c", HIDE.format(tuple(hide), ["demo", *arguments])], cwd=folder,
+                          capture_output=True, text=True, timeout=300, check=False, env=environment)
+
+
+def test_digits(tmp_path):
+    done = demo(tmp_path, "digits", "--json", "--out", "made/here")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["demo"] == "digits" and result["seed"] == 0
+    assert result["figures"]["test accuracy"]["value"] >= 98 and result["figures"]["test accuracy"]["unit"] == "%"
+    assert result["figures"]["train seconds"]["value"] > 0 and result["figures"]["examples/s"]["value"] > 0
+    assert "training" in done.stderr
+    if importlib.util.find_spec("matplotlib"):
+        assert (tmp_path / "made/here/digits.png").read_bytes().startswith(b"\x89PNG")
+    else:
+        assert "pydl-cpu[plots]" in result["notes"][0]
+
+
+def test_digits_without_the_extras(tmp_path):
+    done = demo(tmp_path, "digits", "--seed", "1", "--threads", "1", hide=["matplotlib", "matplotlib.figure", "tqdm", "tqdm.auto"])
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert 'pip install "pydl-cpu[plots]"' in lines[0]
+    assert re.fullmatch(r"test accuracy \d+\.\d\d %", lines[-3]) and float(lines[-3].split()[2]) >= 98
+    assert re.fullmatch(r"train seconds \d+\.\d\d s", lines[-2])
+    assert re.fullmatch(r"examples/s \d+", lines[-1])
+    assert "training 100 %" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_digits_do_not_depend_on_the_threads(tmp_path):
+    figures = [json.loads(demo(tmp_path, "digits", "--json", "--threads", threads, hide=["matplotlib"]).stdout)["figures"]
+               for threads in "12"]
+    assert figures[0]["test accuracy"] == figures[1]["test accuracy"]
+
+
+def test_mnist_without_data(tmp_path):
+    environment = {key: value for key, value in os.environ.items() if key != "PYDL_DATA"}
+    done = demo(tmp_path, "mnist", environment=environment)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "PYDL_DATA" in done.stderr and not done.stdout
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + b"\xff" * 12)
+    (tmp_path / "mnist" / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\0")
+    done = demo(tmp_path, "mnist", environment={**environment, "PYDL_DATA": str(tmp_path)})
+    assert done.returncode == 1 and "train-images-idx3-ubyte" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not MNIST, reason="no MNIST: set PYDL_DATA to the folder that holds mnist/")
+def test_mnist(tmp_path):
+    done = demo(tmp_path, "mnist", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["figures"]["test accuracy"]["value"] >= 98
+
+
+def test_half_pixel_shifts():
+    image = np.zeros((1, 8, 8), np.float32)
+    image[0, 0, 3] = 1
+    moved = half_pixel_shifts(image)
+    assert moved.shape == (5, 8, 8) and np.array_equal(moved[0], image[0])
+    assert moved[1].sum() == 0.5 and moved[2][1, 3] == 0.5 and moved[3][0, 2] == 0.5 and moved[4][0, 4] == 0.5
+
+
+def test_own_progress_line(capsys):
+    line = Line("training", 4)
+    line.update(2)
+    line.show(line.start + 1)
+    line.update(2)
+    line.close()
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[0] == "training 50 %, 2 of 4, 1.0 s left" and shown[1].startswith("training 100 %, 4 of 4, 0.0 s left")

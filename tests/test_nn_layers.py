@@ -1,0 +1,260 @@
+"""Layers, losses and starting values: against NumPy here, against PyTorch where it is installed (`-m parity`)."""
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+
+import pydl
+from pydl import nn
+from pydl.nn import functional, init
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((5, 4)).astype(np.float32)
+
+# layer -> the same in NumPy
+ACTIVATIONS = {
+    "ReLU()": lambda x: np.maximum(x, 0),
+    "Sigmoid()": lambda x: 1 / (1 + np.exp(-x)),
+    "Tanh()": np.tanh,
+    "GELU()": lambda x: x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2))),
+    "GELU(approximate='tanh')": lambda x: x * 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "SiLU()": lambda x: x / (1 + np.exp(-x)),
+    "LeakyReLU(negative_slope=0.2)": lambda x: np.where(x > 0, x, 0.2 * x),
+    "ELU(alpha=1.5)": lambda x: np.where(x > 0, x, 1.5 * np.expm1(x)),
+    "Softplus(beta=2.0, threshold=1.0)": lambda x: np.where(2 * x > 1, x, np.log1p(np.exp(2 * x)) / 2),
+    "Softmax(dim=1)": lambda x: np.exp(x) / np.exp(x).sum(1, keepdims=True),
+    "LogSoftmax(dim=0)": lambda x: x - np.log(np.exp(x).sum(0, keepdims=True)),
+}
+
+
+@pytest.mark.parametrize("text", ACTIVATIONS)
+def test_activations(text):
+    layer = eval(f"nn.{text}", {"nn": nn})
+    np.testing.assert_allclose(layer(pydl.tensor(X)).numpy(), ACTIVATIONS[text](X.astype(np.float64)), rtol=2e-6, atol=1e-6)
+    assert list(layer.parameters()) == [] and (repr(layer) == text or text == "GELU()")
+
+
+@pytest.mark.parametrize("layer", [nn.ReLU(inplace=True), nn.SiLU(inplace=True), nn.ELU(inplace=True), nn.LeakyReLU(inplace=True)])
+def test_in_place_activations(layer):
+    x = pydl.tensor(X)
+    expected = type(layer)()(x).numpy()
+    y = layer(x)
+    assert y.data_ptr() == x.data_ptr() and np.array_equal(x.numpy(), expected) and "inplace=True" in repr(layer)
+    x = pydl.tensor(X, requires_grad=True)
+    layer(x * 1).sum().backward()
+    z = pydl.tensor(X, requires_grad=True)
+    type(layer)()(z).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), z.grad.numpy(), rtol=1e-6)
+
+
+def test_linear():
+    layer = nn.Linear(4, 3)
+    assert layer.weight.shape == (3, 4) and layer.bias.shape == (3,)
+    y = layer(pydl.tensor(X))
+    np.testing.assert_allclose(y.detach().numpy(), X @ layer.weight.detach().numpy().T + layer.bias.detach().numpy(), rtol=1e-5, atol=1e-6)
+    assert layer(pydl.zeros(2, 5, 4)).shape == (2, 5, 3) and layer(pydl.zeros(4)).shape == (3,)
+    assert nn.Linear(4, 3, bias=False).bias is None and list(nn.Linear(4, 3, bias=False).state_dict()) == ["weight"]
+    assert nn.Linear(4, 3, dtype=pydl.float64).weight.dtype is pydl.float64
+    bound = 1 / math.sqrt(100)
+    for p in nn.Linear(100, 500).parameters():
+        values = p.detach().numpy()
+        assert -bound <= values.min() < -0.9 * bound and 0.9 * bound < values.max() <= bound
+    with pytest.raises(ValueError, match=r"\(5, 3\).*|.*\(3, 4\)"):
+        layer(pydl.zeros(5, 3))
+    with pytest.raises(ValueError, match="in_features"):
+        nn.Linear(-1, 3)
+
+
+def test_linear_starts_the_same_for_the_same_seed():
+    made = []
+    for _ in range(2):
+        pydl.manual_seed(5)
+        made.append([p.tolist() for p in nn.Linear(7, 3).parameters()])
+    assert made[0] == made[1]
+
+
+def test_shapes():
+    x = pydl.zeros(2, 3, 4, 5)
+    assert nn.Flatten()(x).shape == (2, 60) and nn.Flatten(0, 1)(x).shape == (6, 4, 5)
+    assert nn.Unflatten(1, (3, 1))(x).shape == (2, 3, 1, 4, 5) and nn.Identity(3, a=4)(x) is x
+    assert repr(nn.Flatten()) == "Flatten(start_dim=1, end_dim=-1)" and repr(nn.Identity()) == "Identity()"
+
+
+def test_dropout():
+    pydl.manual_seed(0)
+    layer, x = nn.Dropout(0.25), pydl.ones(1000, 100)
+    y = layer(x).numpy()
+    assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.75)} and abs((y == 0).mean() - 0.25) < 0.01
+    assert layer.eval()(x) is x
+    assert repr(layer) == "Dropout(p=0.25, inplace=False)"
+    assert nn.Dropout(0.0)(x).numpy().min() == 1 and nn.Dropout(1.0)(x).numpy().max() == 0
+    for p in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="probability"):
+            nn.Dropout(p)
+
+
+# Losses: the module must be the function with the same arguments
+
+LABELS, TARGETS = np.array([0, 3, 1, 2, 3]), rng.random((5, 4)).astype(np.float32)
+WEIGHT = np.array([0.5, 1.0, 2.0, 1.5], np.float32)
+LOSSES = [
+    ("CrossEntropyLoss", "cross_entropy", {}, LABELS),
+    ("CrossEntropyLoss", "cross_entropy", {"weight": WEIGHT, "ignore_index": 3, "label_smoothing": 0.1}, LABELS),
+    ("CrossEntropyLoss", "cross_entropy", {"reduction": "none"}, TARGETS),
+    ("NLLLoss", "nll_loss", {"weight": WEIGHT, "ignore_index": 1, "reduction": "sum"}, LABELS),
+    ("BCEWithLogitsLoss", "binary_cross_entropy_with_logits", {"weight": WEIGHT, "pos_weight": 2 * WEIGHT}, TARGETS),
+    ("BCEWithLogitsLoss", "binary_cross_entropy_with_logits", {"reduction": "none"}, TARGETS),
+    ("MSELoss", "mse_loss", {"reduction": "sum"}, TARGETS),
+    ("MSELoss", "mse_loss", {}, TARGETS),
+    ("L1Loss", "l1_loss", {"reduction": "none"}, TARGETS),
+]
+
+
+def as_tensors(named, package=pydl):
+    return {key: package.tensor(value) if isinstance(value, np.ndarray) else value for key, value in named.items()}
+
+
+@pytest.mark.parametrize(("name", "function", "named", "target"), LOSSES)
+def test_losses_are_their_functions(name, function, named, target):
+    named = as_tensors(named)
+    loss = getattr(nn, name)(**named)
+    x, y = pydl.tensor(X), pydl.tensor(target)
+    assert loss(x, y).tolist() == getattr(functional, function)(x, y, **named).tolist()
+    assert [key for key, _ in loss.named_buffers()] == [key for key in ("weight", "pos_weight") if key in named]
+
+
+def test_cross_entropy_is_minus_the_log_probability():
+    p = np.exp(X) / np.exp(X).sum(1, keepdims=True)
+    expected = -np.log(p[np.arange(5), LABELS]).mean()
+    np.testing.assert_allclose(nn.CrossEntropyLoss()(pydl.tensor(X), pydl.tensor(LABELS)).item(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["CrossEntropyLoss", "NLLLoss", "BCEWithLogitsLoss", "MSELoss", "L1Loss"])
+def test_losses_refuse_unknown_reductions(name):
+    with pytest.raises(ValueError, match=f"{name}: reduction: expected one of none, mean, sum, got 'median'"):
+        getattr(nn, name)(reduction="median")
+
+
+# Starting values
+
+def spread(fill, *shape):
+    pydl.manual_seed(1)
+    x = pydl.empty(*shape)
+    assert fill(x) is x
+    return x.numpy()
+
+
+def test_init_distributions():
+    shape, fan_in, fan_out = (200, 300), 300, 200
+    u = spread(lambda x: init.uniform_(x, -2, 3), *shape)
+    assert u.min() >= -2 and u.max() < 3 and abs(u.mean() - 0.5) < 0.03
+    n = spread(lambda x: init.normal_(x, 1, 2), *shape)
+    assert abs(n.mean() - 1) < 0.05 and abs(n.std() - 2) < 0.05
+    t = spread(lambda x: init.trunc_normal_(x, 0, 1, -0.5, 1), *shape)
+    assert t.min() >= -0.5 and t.max() <= 1 and abs((t < 0).mean() - 0.3595) < 0.01
+    x = spread(lambda x: init.xavier_uniform_(x, gain=2), *shape)
+    assert abs(np.abs(x).max() - 2 * math.sqrt(6 / (fan_in + fan_out))) < 1e-3
+    assert abs(spread(init.xavier_normal_, *shape).std() - math.sqrt(2 / (fan_in + fan_out))) < 1e-3
+    k = spread(lambda x: init.kaiming_uniform_(x, nonlinearity="relu"), *shape)
+    assert abs(np.abs(k).max() - math.sqrt(6 / fan_in)) < 1e-3
+    k = spread(lambda x: init.kaiming_normal_(x, mode="fan_out", nonlinearity="relu"), *shape)
+    assert abs(k.std() - math.sqrt(2 / fan_out)) < 1e-3
+    assert (spread(init.ones_, 3) == 1).all() and (spread(init.zeros_, 3) == 0).all()
+    assert (spread(lambda x: init.constant_(x, 7), 3) == 7).all() and np.array_equal(spread(init.eye_, 3, 5), np.eye(3, 5))
+
+
+@pytest.mark.parametrize("shape", [(4, 9), (9, 4), (5, 5), (3, 2, 2)])
+def test_init_orthogonal(shape):
+    q = spread(lambda x: init.orthogonal_(x, gain=2), *shape).reshape(shape[0], -1) / 2
+    small = q @ q.T if q.shape[0] <= q.shape[1] else q.T @ q
+    np.testing.assert_allclose(small, np.eye(len(small)), atol=1e-5)
+
+
+def test_init_of_parameters_is_not_recorded():
+    p = nn.Parameter(pydl.zeros(3, 3))
+    for fill in (init.uniform_, init.normal_, init.trunc_normal_, init.ones_, init.eye_, init.xavier_uniform_,
+                 init.kaiming_normal_, init.orthogonal_):
+        fill(p)
+        assert p.is_leaf and p.requires_grad
+
+
+def test_init_refuses():
+    for call, words in ((lambda: init.calculate_gain("sine"), "leaky_relu or one of"), (lambda: init.eye_(pydl.zeros(3)), "two dimensions"),
+                        (lambda: init.xavier_uniform_(pydl.zeros(3)), r"two or more dimensions, got shape \(3,\)"),
+                        (lambda: init.kaiming_normal_(pydl.zeros(3, 3), mode="fan"), "fan_in or fan_out"),
+                        (lambda: init.orthogonal_(pydl.zeros(3)), "two or more")):
+        with pytest.raises(ValueError, match=words):
+            call()
+    assert init.calculate_gain("leaky_relu", 0.2) == pytest.approx(1.3867505)
+
+
+# Parity with PyTorch
+
+PARITY = ["Linear", "Identity", "Flatten", "ReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "LeakyReLU", "ELU", "Softplus", "Softmax",
+          "LogSoftmax", "Dropout", "CrossEntropyLoss", "NLLLoss", "BCEWithLogitsLoss", "MSELoss", "L1Loss"]
+OLD = {"size_average", "reduce"}        # deprecated in PyTorch, not taken over
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", PARITY)
+def test_signatures_are_pytorchs(name):
+    torch = pytest.importorskip("torch")
+
+    def arguments(cls):
+        found = inspect.signature(cls.__init__).parameters.values()
+        return [(p.name, p.default) for p in found if p.name not in OLD and p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert arguments(getattr(nn, name)) == arguments(getattr(torch.nn, name))
+
+
+@pytest.mark.parity
+def test_functions_of_init_are_pytorchs():
+    torch = pytest.importorskip("torch")
+    for name in ("uniform_", "normal_", "trunc_normal_", "constant_", "ones_", "zeros_", "eye_", "xavier_uniform_", "xavier_normal_",
+                 "kaiming_uniform_", "kaiming_normal_", "orthogonal_", "calculate_gain"):
+        ours, theirs = (inspect.signature(getattr(package, name)).parameters for package in (init, torch.nn.init))
+        assert [(p.name, p.default) for p in ours.values()] == [(p.name, p.default) for p in theirs.values()], name
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(("name", "function", "named", "target"), LOSSES)
+def test_losses_match(name, function, named, target):
+    torch = pytest.importorskip("torch")
+    values = []
+    for package in (pydl, torch):
+        x = package.tensor(X, requires_grad=True)
+        loss = getattr(package.nn, name)(**as_tensors(named, package))(x, package.tensor(target))
+        loss.sum().backward()
+        values.append((loss.detach().numpy(), x.grad.numpy()))
+    for ours, theirs in zip(*values, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=1e-7)
+
+
+@pytest.mark.parity
+def test_a_network_trains_as_pytorchs():
+    """The same weights, data and AdamW: after 20 steps the losses and the weights are the same, and the state has the same keys."""
+    torch = pytest.importorskip("torch")
+    nets, losses = [], []
+    for package in (torch, pydl):
+        n = package.nn
+        net = n.Sequential(n.Linear(4, 16), n.GELU(), n.Linear(16, 16, bias=False), n.ELU(), n.Linear(16, 4))
+        nets.append(net)
+        if package is pydl:
+            net.load_state_dict(start)
+        else:
+            start = {name: pydl.tensor(value.numpy().copy()) for name, value in net.state_dict().items()}
+        optimizer = package.optim.AdamW(net.parameters(), lr=1e-2)
+        history = []
+        for _ in range(20):
+            optimizer.zero_grad()
+            loss = n.CrossEntropyLoss(label_smoothing=0.1)(net(package.tensor(X)), package.tensor(LABELS))
+            loss.backward()
+            optimizer.step()
+            history.append(loss.item())
+        losses.append(history)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    theirs, ours = (net.state_dict() for net in nets)
+    assert list(ours) == list(theirs)
+    for name in ours:
+        np.testing.assert_allclose(ours[name].numpy(), theirs[name].numpy(), rtol=1e-4, atol=1e-5)
