@@ -37,7 +37,7 @@ def test_tensor_dataset():
 
 
 @pytest.mark.parametrize(("tensors", "error", "words"), [
-    (lambda: [], ValueError, "at least one"),
+    (list, ValueError, "at least one"),
     (lambda: [pydl.zeros(3, 2), pydl.zeros(4)], ValueError, r"lengths 3, 4 .*\(3, 2\), \(4,\)"),
     (lambda: [pydl.tensor(1.0)], ValueError, "scalar"),
     (lambda: [np.zeros(3)], TypeError, "ndarray"),

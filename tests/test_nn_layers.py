@@ -235,7 +235,7 @@ def test_losses_match(name, function, named, target):
 def test_a_network_trains_as_pytorchs():
     """The same weights, data and AdamW: after 20 steps the losses and the weights are the same, and the state has the same keys."""
     torch = pytest.importorskip("torch")
-    nets, losses = [], []
+    nets, losses, start = [], [], {}
     for package in (torch, pydl):
         n = package.nn
         net = n.Sequential(n.Linear(4, 16), n.GELU(), n.Linear(16, 16, bias=False), n.ELU(), n.Linear(16, 4))

@@ -35,7 +35,7 @@ def test_walks():
     assert [name for name, _ in net.named_buffers()] == ["count", "scratch"]
     assert [name for name, _ in net.named_children()] == ["first", "rest"]
     assert [name for name, _ in net.named_modules()] == ["", "first", "rest", "rest.0", "rest.1"]
-    assert list(net.modules())[0] is net and list(net.children()) == [net.first, net.rest]
+    assert next(iter(net.modules())) is net and list(net.children()) == [net.first, net.rest]
     assert len(list(net.parameters())) == 4 and all(p.requires_grad for p in net.parameters())
     assert [tuple(b.shape) for b in net.buffers()] == [(1,), (2,)]
 
@@ -200,7 +200,7 @@ def test_state_dict():
     state["scale"].fill_(5)
     assert net.scale.tolist() == [5] * 4         # the same memory
     assert net.state_dict(keep_vars=True)["scale"] is net.scale
-    assert list(net.state_dict(prefix="net."))[0] == "net.scale"
+    assert next(iter(net.state_dict(prefix="net."))) == "net.scale"
 
 
 def test_load_state_dict():
@@ -334,7 +334,7 @@ def test_sequential():
         with pytest.raises(IndexError, match="out of range: there are 3"):
             net[index]
     net[1] = nn.Tanh()
-    assert isinstance(net[1], nn.Tanh) and list(net)[0] is a
+    assert isinstance(net[1], nn.Tanh) and next(iter(net)) is a
     del net[1]
     assert list(net) == [a, c] and list(net.state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
     assert net.append(b) is net and net[2] is b

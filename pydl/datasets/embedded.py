@@ -10,6 +10,5 @@ def digits():
 
     () -> images (1797, 8, 8) uint8, each pixel 0 to 16; labels (1797,) int64, 0 to 9. NumPy arrays, fresh at every call.
     """
-    with resources.files("pydl.datasets").joinpath("digits.npz").open("rb") as file:
-        with np.load(file, allow_pickle=False) as arrays:
-            return arrays["images"], arrays["labels"].astype(np.int64)
+    with resources.files("pydl.datasets").joinpath("digits.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return arrays["images"], arrays["labels"].astype(np.int64)

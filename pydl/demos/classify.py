@@ -1,5 +1,6 @@
 """Training a network that tells images apart, and drawing how it went: shared by the demos that do so."""
 
+import itertools
 import math
 
 import numpy as np
@@ -14,7 +15,7 @@ SHOWN = 32      # predictions in the picture
 def mlp(sizes, dropout):
     """Linear, ReLU and dropout in turn: sizes (inputs, hidden ..., classes)."""
     layers = []
-    for inputs, outputs in zip(sizes[:-2], sizes[1:-1], strict=True):
+    for inputs, outputs in itertools.pairwise(sizes[:-1]):
         layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
     return nn.Sequential(*layers, nn.Linear(*sizes[-2:]))
 

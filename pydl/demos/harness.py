@@ -8,7 +8,6 @@ import sys
 import time
 
 import pydl
-from pydl.demos import DEMOS
 from pydl.demos.progress import Progress
 
 HOW_TO_GET_PLOTS = 'no plot: matplotlib is not installed; get it with: pip install "pydl-cpu[plots]"'

@@ -1,7 +1,15 @@
 """What users may hang onto a module: functions around forward, backward and the state dict."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
 from pydl.autograd import Function, RemovableHandle, is_grad_enabled
 from pydl.tensor import Tensor
+
+if TYPE_CHECKING:
+    from pydl.nn.module import Module
 
 KINDS = ("forward_pre", "forward", "backward_pre", "backward", "state_pre", "state_post", "load_pre", "load_post")
 
@@ -9,17 +17,18 @@ KINDS = ("forward_pre", "forward", "backward_pre", "backward", "state_pre", "sta
 class Hook:
     """One function and how it is to be called."""
 
-    def __init__(self, function, with_kwargs=False, always_call=False):
+    def __init__(self, function: Callable, with_kwargs: bool = False, always_call: bool = False) -> None:
         self.function, self.with_kwargs, self.always_call = function, with_kwargs, always_call
 
 
 class HookLists:
     """The hooks of one module: per kind, number -> Hook, in the order of calling."""
 
-    def __init__(self):
-        self.lists = {kind: {} for kind in KINDS}
+    def __init__(self) -> None:
+        self.lists: dict[str, dict[int, Hook]] = {kind: {} for kind in KINDS}
 
-    def add(self, kind, function, prepend=False, with_kwargs=False, always_call=False):
+    def add(self, kind: str, function: Callable, prepend: bool = False, with_kwargs: bool = False,
+            always_call: bool = False) -> RemovableHandle:
         if not callable(function):
             raise TypeError(f"hook: expected a function, got {type(function).__name__}")
         hooks = self.lists[kind]
@@ -31,19 +40,19 @@ class HookLists:
         hooks.update(others)
         return handle
 
-    def of(self, kind):
+    def of(self, kind: str) -> list[Hook]:
         """A copy, so that a hook may remove itself."""
         return list(self.lists[kind].values())
 
 
-def hooks_of(module, kind):
+def hooks_of(module: Module, kind: str) -> list[Callable]:
     """The functions of one kind."""
     return [hook.function for hook in module._hooks.of(kind)] if module._hooks is not None else []
 
 
-def run_with_hooks(module, inputs, named):
+def run_with_hooks(module: Module, inputs: tuple, named: dict[str, Any]) -> Any:
     """Module.__call__ where there are hooks."""
-    lists = module._hooks
+    lists = module._hook_lists()
     output, done = None, set()
     try:
         for hook in lists.of("forward_pre"):
@@ -63,7 +72,7 @@ def run_with_hooks(module, inputs, named):
         raise
 
 
-def call_pre(hook, module, inputs, named):
+def call_pre(hook: Hook, module: Module, inputs: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
     if not hook.with_kwargs:
         result = hook.function(module, inputs)
         if result is not None:
@@ -78,7 +87,7 @@ def call_pre(hook, module, inputs, named):
     return result
 
 
-def call_post(hook, module, inputs, named, output):
+def call_post(hook: Hook, module: Module, inputs: tuple, named: dict[str, Any], output: Any) -> Any:
     arguments = (module, inputs, named, output) if hook.with_kwargs else (module, inputs, output)
     result = hook.function(*arguments)
     return output if result is None else result
@@ -100,18 +109,18 @@ class Boundary(Function):
 class Watch:
     """The two ends of one call of a module with backward hooks."""
 
-    def __init__(self, module):
+    def __init__(self, module: Module) -> None:
         self.module = module
-        self.grad_output = None
-        self.input_places = ()      # which inputs are tensors that want a gradient
+        self.grad_output: tuple | None = None
+        self.input_places: list[int] = []       # which inputs are tensors that want a gradient
         self.input_count = 0
 
-    def inputs(self, inputs):
+    def inputs(self, inputs: tuple) -> tuple:
         self.input_count = len(inputs)
         self.input_places = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
         return self.pass_through(inputs, self.input_places, self.at_inputs)
 
-    def outputs(self, output):
+    def outputs(self, output: Any) -> Any:
         outputs = output if isinstance(output, tuple) else (output,)
         places = [i for i, y in enumerate(outputs) if isinstance(y, Tensor) and y.requires_grad]
         self.output_count, self.output_places = len(outputs), places
@@ -119,17 +128,17 @@ class Watch:
         return outputs if isinstance(output, tuple) else outputs[0]
 
     @staticmethod
-    def pass_through(values, places, seen):
+    def pass_through(values: tuple, places: list[int], seen: Callable) -> tuple:
         if not places:
             return values
         passed = Boundary.apply(seen, *(values[i] for i in places))
         passed = passed if isinstance(passed, tuple) else (passed,)
-        values = list(values)
+        changed = list(values)
         for i, x in zip(places, passed, strict=True):
-            values[i] = x
-        return tuple(values)
+            changed[i] = x
+        return tuple(changed)
 
-    def at_outputs(self, gradients):
+    def at_outputs(self, gradients: tuple) -> tuple:
         full = spread(gradients, self.output_places, self.output_count)
         for function in hooks_of(self.module, "backward_pre"):
             result = function(self.module, full)
@@ -140,11 +149,11 @@ class Watch:
             self.call((None,) * self.input_count)
         return tuple(full[i] for i in self.output_places)
 
-    def at_inputs(self, gradients):
+    def at_inputs(self, gradients: tuple) -> tuple:
         full = self.call(spread(gradients, self.input_places, self.input_count))
         return tuple(full[i] for i in self.input_places)
 
-    def call(self, grad_input):
+    def call(self, grad_input: tuple) -> tuple:
         for function in hooks_of(self.module, "backward"):
             result = function(self.module, grad_input, self.grad_output)
             if result is not None:
@@ -152,8 +161,8 @@ class Watch:
         return grad_input
 
 
-def spread(values, places, count):
-    full = [None] * count
+def spread(values: Sequence, places: list[int], count: int) -> tuple:
+    full: list[Any] = [None] * count
     for i, value in zip(places, values, strict=True):
         full[i] = value
     return tuple(full)

@@ -4,46 +4,50 @@ What a module owns stands in its `__dict__`, like any attribute, so that `self.w
 which of those names are parameters, buffers and children, in the order in which they came. There is no second copy.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Self
+
+from pydl.autograd import RemovableHandle
 from pydl.nn import state
 from pydl.nn.hooks import HookLists, run_with_hooks
 from pydl.nn.kinds import BUFFER, BUFFERS, MODULE, PARAMETER, TEMPORARY
 from pydl.nn.parameter import Parameter
-from pydl.tensor import Tensor, float32, float64
-
+from pydl.tensor import Tensor, dtype, float32, float64
 
 
 class IncompatibleKeys(NamedTuple):
     """What `load_state_dict(strict=False)` found: keys of the module that were not given, and given keys it has no use for."""
 
-    missing_keys: list
-    unexpected_keys: list
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 class Module:
     """Base class of all layers. A subclass calls `super().__init__()`, assigns parameters and modules, defines `forward`."""
 
-    _hooks = None           # HookLists from the first hook on
-    _owned = None           # name -> kind
+    training: bool
+    _hooks: HookLists | None = None         # from the first hook on
+    _owned: dict[str, str]                  # name -> kind
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.__dict__["_owned"] = {}
         self.__dict__["training"] = True
 
-    def forward(self, *inputs):
+    def forward(self, *inputs: Any) -> Any:
         """What the module computes; a subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__}: forward is not defined")
 
-    def __call__(self, *inputs, **named):
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
         if self._hooks is None:
             return self.forward(*inputs, **named)
         return run_with_hooks(self, inputs, named)
 
     # Owning
 
-    def __setattr__(self, name, value):
-        owned = self._owned
+    def __setattr__(self, name: str, value: Any) -> None:
+        owned = self.__dict__.get("_owned")
         if isinstance(value, (Parameter, Module)):
             if owned is None:
                 raise AttributeError(f"{type(self).__name__}: call super().__init__() before assigning {name}")
@@ -58,20 +62,20 @@ class Module:
             expected = "a Tensor" if kind in BUFFERS else "a Parameter" if kind is PARAMETER else "a Module"
             raise TypeError(f"{type(self).__name__}.{name} is a {kind}: expected {expected} or None, got {type(value).__name__}")
 
-    def __delattr__(self, name):
+    def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
         self._owned.pop(name, None)
 
-    def _own(self, name, value, kind):
+    def _own(self, name: str, value: Any, kind: str) -> None:
         if self._owned.get(name) not in ((kind, *BUFFERS) if kind in BUFFERS else (kind,)):
             self._owned.pop(name, None)         # what was something else comes last, as new
         self._owned[name] = kind
         self.__dict__[name] = value
 
-    def _own_new(self, name, value, kind):
+    def _own_new(self, name: str, value: Any, kind: str) -> None:
         """Registers under a name that must be free."""
         caller = f"{type(self).__name__}: {kind} name"
-        if self._owned is None:
+        if "_owned" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__}: call super().__init__() before registering {name}")
         if not isinstance(name, str):
             raise TypeError(f"{caller}: expected a str, got {type(name).__name__}")
@@ -82,19 +86,19 @@ class Module:
             raise KeyError(f"{caller}: the attribute {name!r} exists already")
         self._own(name, value, kind)
 
-    def register_parameter(self, name, param):
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Adds a parameter; None reserves the name."""
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(f"register_parameter: {name}: expected a Parameter or None, got {type(param).__name__}")
         self._own_new(name, param, PARAMETER)
 
-    def register_buffer(self, name, tensor, persistent=True):
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Adds a tensor that is part of the state but is not trained. persistent=False keeps it out of state_dict."""
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"register_buffer: {name}: expected a Tensor or None, got {type(tensor).__name__}")
         self._own_new(name, tensor, BUFFER if persistent else TEMPORARY)
 
-    def register_module(self, name, module):
+    def register_module(self, name: str, module: Module | None) -> None:
         """Adds a child module; None reserves the name."""
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"add_module: {name}: expected a Module or None, got {type(module).__name__}")
@@ -104,24 +108,25 @@ class Module:
 
     # Walking
 
-    def _here(self, *kinds):
+    def _here(self, *kinds: str) -> list[tuple[str, Any]]:
         """(name, value) of what this module itself owns."""
         values = self.__dict__
         return [(name, values[name]) for name, kind in self._owned.items() if kind in kinds and values[name] is not None]
 
-    def named_children(self):
+    def named_children(self) -> Iterator[tuple[str, Module]]:
         """(name, module) of the direct children, each module once."""
-        seen = set()
+        seen: set[Module] = set()
         for name, module in self._here(MODULE):
             if module not in seen:
                 seen.add(module)
                 yield name, module
 
-    def children(self):
+    def children(self) -> Iterator[Module]:
         """The direct children, each once."""
         return (module for _, module in self.named_children())
 
-    def named_modules(self, memo=None, prefix="", remove_duplicate=True):
+    def named_modules(self, memo: set[Module] | None = None, prefix: str = "",
+                      remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
         """(dotted name, module): this one, under the name `prefix`, and all below, parents first."""
         memo = set() if memo is None else memo
         if remove_duplicate:
@@ -132,13 +137,13 @@ class Module:
         for name, module in self._here(MODULE):
             yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
-    def modules(self):
+    def modules(self) -> Iterator[Module]:
         """This module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
-    def _named(self, kinds, prefix, recurse, remove_duplicate):
-        seen = set()
-        modules = self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, self)]
+    def _named(self, kinds: tuple[str, ...], prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        modules = self.named_modules(None, prefix, remove_duplicate) if recurse else iter([(prefix, self)])
         for path, module in modules:
             for name, value in module._here(*kinds):
                 if remove_duplicate:
@@ -147,23 +152,25 @@ class Module:
                     seen.add(id(value))
                 yield (f"{path}.{name}" if path else name), value
 
-    def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
+    def named_parameters(self, prefix: str = "", recurse: bool = True,
+                         remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
         """(dotted name, parameter), in the order of registration, parents first; a shared one comes once."""
         return self._named((PARAMETER,), prefix, recurse, remove_duplicate)
 
-    def parameters(self, recurse=True):
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """The parameters, each once: what an optimizer is given."""
         return (value for _, value in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
+    def named_buffers(self, prefix: str = "", recurse: bool = True,
+                      remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
         """(dotted name, buffer), saved or not."""
         return self._named(BUFFERS, prefix, recurse, remove_duplicate)
 
-    def buffers(self, recurse=True):
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """The buffers, each once."""
         return (value for _, value in self.named_buffers(recurse=recurse))
 
-    def get_submodule(self, target):
+    def get_submodule(self, target: str) -> Module:
         """The module at a dotted name; "" is this one. AttributeError where there is none."""
         module = self
         for name in target.split(".") if target else ():
@@ -172,31 +179,31 @@ class Module:
             module = module.__dict__[name]
         return module
 
-    def _get(self, caller, target, kinds):
+    def _get(self, caller: str, target: str, kinds: tuple[str, ...]) -> Any:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if module._owned.get(name) not in kinds:
             raise AttributeError(f"{caller}: {type(module).__name__} has no {kinds[0]} {name!r} (asked for {target!r})")
         return module.__dict__[name]
 
-    def get_parameter(self, target):
+    def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted name. AttributeError where there is none."""
         return self._get("get_parameter", target, (PARAMETER,))
 
-    def get_buffer(self, target):
+    def get_buffer(self, target: str) -> Tensor:
         """The buffer at a dotted name. AttributeError where there is none."""
         return self._get("get_buffer", target, BUFFERS)
 
     # Changing all of it
 
-    def apply(self, fn):
+    def apply(self, fn: Callable[[Module], object]) -> Self:
         """Calls fn(module) on every module, children first."""
         for module in self.children():
             module.apply(fn)
         fn(self)
         return self
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         """Training mode (dropout on) for this module and all below, or evaluation mode."""
         if not isinstance(mode, bool):
             raise TypeError(f"train: mode: expected a bool, got {type(mode).__name__}")
@@ -204,17 +211,17 @@ class Module:
             module.training = mode
         return self
 
-    def eval(self):
+    def eval(self) -> Self:
         """Evaluation mode: the same as train(False)."""
         return self.train(False)
 
-    def requires_grad_(self, requires_grad=True):
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Whether the parameters are trained."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
-    def zero_grad(self, set_to_none=True):
+    def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients of all parameters, or (set_to_none=False) fills them with zeros."""
         for parameter in self.parameters():
             if set_to_none or parameter.grad is None:
@@ -222,33 +229,38 @@ class Module:
             else:
                 parameter.grad = parameter.grad.detach().zero_()
 
-    def to(self, *args, **named):
+    def to(self, *args: Any, **named: Any) -> Self:
         """Casts the floating-point parameters and buffers: to(dtype), to(tensor). The device "cpu" is accepted."""
-        dtype = state.target_dtype(args, named)
-        return self if dtype is None else state.cast(self, dtype)
+        target = state.target_dtype(args, named)
+        return self if target is None else self._cast(target)
 
-    def float(self):
+    def float(self) -> Self:
         """Casts the floating-point parameters and buffers to float32."""
-        return state.cast(self, float32)
+        return self._cast(float32)
 
-    def double(self):
+    def double(self) -> Self:
         """Casts the floating-point parameters and buffers to float64."""
-        return state.cast(self, float64)
+        return self._cast(float64)
 
-    def cpu(self):
+    def cpu(self) -> Self:
         """This module: there is no other device."""
+        return self
+
+    def _cast(self, target: dtype) -> Self:
+        state.cast(self, target)
         return self
 
     # State
 
-    def state_dict(self, *, destination=None, prefix="", keep_vars=False):
+    def state_dict(self, *, destination: dict[str, Any] | None = None, prefix: str = "",
+                   keep_vars: bool = False) -> dict[str, Any]:
         """Dotted name -> tensor, for parameters and saved buffers. The tensors share memory with the module's.
 
         keep_vars=True gives the parameters themselves instead of detached tensors.
         """
         return state.collect(self, {} if destination is None else destination, prefix, keep_vars)
 
-    def load_state_dict(self, state_dict, strict=True):
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Copies the tensors of a state_dict into this module's; types are cast.
 
         Everything is checked before anything is written. Raises ValueError with the full list of missing, unexpected and
@@ -258,64 +270,63 @@ class Module:
 
     # Hooks
 
-    def _hook_lists(self):
-        if self._hooks is None:
-            self.__dict__["_hooks"] = HookLists()
-        return self._hooks
+    def _hook_lists(self) -> HookLists:
+        return self.__dict__.setdefault("_hooks", HookLists())
 
-    def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
+    def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
         """hook(module, inputs) before forward; what it returns replaces the inputs. -> a handle with remove().
 
         with_kwargs=True: hook(module, inputs, named), and it returns (inputs, named) or None.
         """
         return self._hook_lists().add("forward_pre", hook, prepend, with_kwargs)
 
-    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
+    def register_forward_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False,
+                              always_call: bool = False) -> RemovableHandle:
         """hook(module, inputs, output) after forward; what it returns replaces the output. -> a handle with remove().
 
         with_kwargs=True: hook(module, inputs, named, output). always_call=True: also when forward raises.
         """
         return self._hook_lists().add("forward", hook, prepend, with_kwargs, always_call)
 
-    def register_full_backward_pre_hook(self, hook, prepend=False):
+    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """hook(module, grad_output) before the module's backward; what it returns replaces grad_output."""
         return self._hook_lists().add("backward_pre", hook, prepend)
 
-    def register_full_backward_hook(self, hook, prepend=False):
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """hook(module, grad_input, grad_output) once the gradients of the inputs are there; what it returns replaces them."""
         return self._hook_lists().add("backward", hook, prepend)
 
-    def register_state_dict_pre_hook(self, hook):
+    def register_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
         """hook(module, prefix, keep_vars) before this module's part of state_dict."""
         return self._hook_lists().add("state_pre", hook)
 
-    def register_state_dict_post_hook(self, hook):
+    def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
         """hook(module, state_dict, prefix, local_metadata) after this module's part of state_dict; local_metadata is {}."""
         return self._hook_lists().add("state_post", hook)
 
-    def register_load_state_dict_pre_hook(self, hook):
+    def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
         """hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs) before loading.
 
         It may change state_dict (a copy), and add to the three lists.
         """
         return self._hook_lists().add("load_pre", hook)
 
-    def register_load_state_dict_post_hook(self, hook):
+    def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
         """hook(module, incompatible_keys) once all is loaded; what it takes out of the lists is not reported."""
         return self._hook_lists().add("load_post", hook)
 
     # Showing
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """What stands in the parentheses of repr: the arguments."""
         return ""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = [f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._here(MODULE)]
         extra = self.extra_repr()
         if not lines:
             return f"{type(self).__name__}({extra})"
         return "\n  ".join([f"{type(self).__name__}({extra}", *lines]) + "\n)"
 
-    def __dir__(self):
-        return sorted({*super().__dir__()} - {name for name in self._owned or () if not name.isidentifier()})
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__()} - {name for name in self._owned if not name.isidentifier()})

@@ -6,7 +6,7 @@ from pydl.tensor import Tensor, empty
 class Parameter(Tensor):
     """A tensor that a module registers when it is assigned as an attribute. Shares memory with `data`, outside its graph."""
 
-    def __init__(self, data=None, requires_grad=True):
+    def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
         if data is None:
             data = empty((0,))
         if not isinstance(data, Tensor):

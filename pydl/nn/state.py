@@ -1,16 +1,22 @@
 """The state of a module: collecting it, loading it, casting it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydl.autograd import no_grad
 from pydl.nn.hooks import hooks_of
 from pydl.nn.kinds import BUFFER, BUFFERS, MODULE, PARAMETER
 from pydl.tensor import Tensor, dtype
 
+if TYPE_CHECKING:
+    from pydl.nn.module import Module
+
 SAVED = (PARAMETER, BUFFER)
 
 
-def collect(module, destination, prefix, keep_vars):
+def collect(module: Module, destination: dict[str, Any], prefix: str, keep_vars: bool) -> dict[str, Any]:
     """state_dict, children after their parent."""
     for function in hooks_of(module, "state_pre"):
         function(module, prefix, keep_vars)
@@ -24,12 +30,14 @@ def collect(module, destination, prefix, keep_vars):
     return destination
 
 
-def load(module, state_dict, strict):
+def load(module: Module, state_dict: Mapping[str, Any], strict: bool) -> tuple[list[str], list[str]]:
     """-> missing, unexpected. Checks all, then writes all."""
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"load_state_dict: expected a mapping of names to tensors, got {type(state_dict).__name__}")
     given = dict(state_dict)
-    missing, unexpected, errors = [], [], []
+    missing: list[str] = []
+    unexpected: list[str] = []
+    errors: list[str] = []
     modules = list(module.named_modules(remove_duplicate=False))
     for path, part in modules:
         for function in hooks_of(part, "load_pre"):
@@ -52,7 +60,7 @@ def load(module, state_dict, strict):
     return missing, unexpected
 
 
-def mismatch(name, target, value):
+def mismatch(name: str, target: Tensor, value: Any) -> list[str]:
     if not isinstance(value, Tensor):
         return [f"{name}: expected a Tensor, got {type(value).__name__}"]
     if tuple(value.shape) != tuple(target.shape):
@@ -60,7 +68,7 @@ def mismatch(name, target, value):
     return []
 
 
-def report(module, missing, unexpected, errors):
+def report(module: Module, missing: list[str], unexpected: list[str], errors: list[str]) -> NoReturn:
     lines = [f"load_state_dict: the state does not fit {type(module).__name__}; nothing was changed"]
     if missing:
         lines.append("missing: " + ", ".join(missing))
@@ -69,7 +77,7 @@ def report(module, missing, unexpected, errors):
     raise ValueError("\n  ".join(lines + errors))
 
 
-def target_dtype(args, named):
+def target_dtype(args: tuple, named: dict[str, Any]) -> dtype | None:
     """The dtype that Module.to was asked for, or None."""
     named = dict(named)
     asked = [*args, *(named.pop(key) for key in ("device", "dtype") if key in named)]
@@ -89,7 +97,7 @@ def target_dtype(args, named):
     return found
 
 
-def cast(module, target):
+def cast(module: Module, target: dtype) -> None:
     """Casts in place: every parameter stays the same object, so that optimizers keep theirs."""
     with no_grad():
         for part in module.modules():
@@ -101,4 +109,3 @@ def cast(module, target):
             for name, buffer in part._here(*BUFFERS):
                 if buffer.dtype.is_floating_point and buffer.dtype != target:
                     part.__dict__[name] = buffer.to(target)
-    return module
