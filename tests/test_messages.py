@@ -135,7 +135,7 @@ def arrays() -> dict[str, np.ndarray]:
     return {
         "byte-swapped": plain.astype(">f4"), "misaligned": misaligned, "read-only": read_only, "reversed": plain[::-1],
         "every third": plain[::3], "transposed": plain.reshape(3, 4).T, "broadcast": np.broadcast_to(plain[:1], (4,)),
-        "empty": plain[:0].reshape(0, 3), "0-dimensional": np.float32(3).reshape(()), "NaN": np.array([np.nan], np.float32),
+        "empty": plain[:0].reshape(0, 3), "0-dimensional": np.array(3, np.float32), "NaN": np.array([np.nan], np.float32),
         "part of a structure": np.ones(3, dtype=[("a", "f4"), ("b", "i1")])["a"], "uint16": plain.astype(np.uint16),
     }
 
