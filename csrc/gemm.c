@@ -12,6 +12,7 @@
  * Where it costs less, the transposed problem C' = B'A' is solved (the `swapped` plan). */
 #include "gemm_ukr.h"
 #include "gemm_pack.h"
+#include "gemv.h"
 
 #ifndef PD_GEMM_ONCE
 #define PD_GEMM_ONCE
@@ -105,6 +106,10 @@ static void N(gemm_plan_small)(N(gemm_op) *op, int b_packed) {
     op->pack = b_packed || !pack ? PACK_NOTHING : op->row_blocks > 1 ? PACK_BEFORE : PACK_AS_USED;
 }
 
+static int N(gemm_is_vector)(const N(gemm_op) *op) {
+    return op->m == 1 && op->k > 0 && !op->g->b_packed && (op->b_col == 1 || op->b_row == 1);
+}
+
 static void N(gemm_plan)(N(gemm_op) *op, const pd_launch *L) {
     const pd_gemm *g = &L->gemm;
     *op = (N(gemm_op)){.g = g, .m = g->m, .n = g->n, .k = g->k, .kc = gemm_block_of(g->k),
@@ -113,6 +118,11 @@ static void N(gemm_plan)(N(gemm_op) *op, const pd_launch *L) {
                        .c = L->buf[3], .add = g->accumulate, .finish = 1, .items = gemm_items(g)};
     N(gemm_op) other = *op;
     N(gemm_swap)(&other);
+    if (N(gemm_is_vector)(op)) return;
+    if (N(gemm_is_vector)(&other)) {
+        *op = other;
+        return;
+    }
     size_t cost = N(gemm_small_cost)(op, g->b_packed);
     if (!g->b_packed) {
         const size_t swapped_cost = N(gemm_small_cost)(&other, 0);
@@ -298,6 +308,34 @@ static size_t N(gemm_small_room)(const N(gemm_op) *op) { /* elements of workspac
     return op->panel * (blocks > 1 ? blocks : op->threaded ? min_size(op->items, GEMM_SLOTS) : 1);
 }
 
+/* ---- A vector times a matrix. ---- */
+
+static void N(gemm_vector_chunk)(void *context, size_t chunk) {
+    const N(gemm_op) *op = context;
+    const size_t chunks = ceil_div(op->n, op->cols), j = chunk % chunks * op->cols;
+    const N(gemm_op) o = N(gemm_item)(op, chunk / chunks);
+    _Alignas(64) real out[GEMV_COLS];
+    const size_t cols = min_size(op->cols, o.n - j), width = ceil_div(cols, VL) * VL;
+    real *c = o.c + (ptrdiff_t)j * o.c_col;
+    const real *b = o.b + (ptrdiff_t)j * o.b_col;
+    if (o.add) N(tile_load)(&o, out, width, c, 1, cols);
+    if (o.n == 1 && o.b_row == 1 && o.a_col == 1) out[0] = N(gemv_dot)(o.a, b, o.k, o.kc, o.add, out[0]);
+    else if (o.b_row == 1) N(gemv_along_k)(o.a, o.a_col, b, o.b_col, o.k, o.kc, cols, o.add, out);
+    else N(gemv_along_n)(o.a, o.a_col, b, o.b_row, o.k, o.kc, cols, o.add, out);
+    N(tile_finish)(&o, out, width, 0, j, 1, cols);
+    N(tile_store)(&o, out, width, c, 1, cols);
+}
+
+static void N(gemm_vector)(N(gemm_op) *op) {
+    const size_t share = ceil_div(ceil_div(op->n, 4), 4 * VL) * 4 * VL; /* at least four chunks where threads help */
+    const int threaded = op->n * op->k * op->items >= GEMV_THREAD_WORK;
+    op->cols = threaded ? min_size(GEMV_COLS, max_size(share, 128)) : GEMV_COLS;
+    const size_t chunks = op->items * ceil_div(op->n, op->cols);
+    if (threaded) pd_parallel(chunks, N(gemm_vector_chunk), op);
+    else
+        for (size_t chunk = 0; chunk < chunks; chunk++) N(gemm_vector_chunk)(op, chunk);
+}
+
 /* ---- Large: one block of k at a time; panels are packed by all threads, then C's blocks handed out. ---- */
 
 enum { N(GEMM_MC) = MC * 4 / sizeof(real) / MR * MR, N(GEMM_NC) = NC, N(GEMM_CHUNK_COLS) = 512 };
@@ -382,7 +420,7 @@ static void N(gemm_large)(const N(gemm_op) *whole, real *workspace) {
 static size_t N(gemm_workspace)(const pd_launch *L) {
     N(gemm_op) op;
     N(gemm_plan)(&op, L);
-    if (op.m == 0 || op.n == 0 || op.items == 0) return 0;
+    if (op.m == 0 || op.n == 0 || op.items == 0 || N(gemm_is_vector)(&op)) return 0;
     if (op.large) return (N(gemm_large_a)(&op) + N(gemm_large_b)(&op)) * sizeof(real);
     return N(gemm_small_room)(&op) * sizeof(real);
 }
@@ -392,7 +430,8 @@ static void N(gemm)(const pd_launch *L) {
     N(gemm_plan)(&op, L);
     if (op.m == 0 || op.n == 0 || op.items == 0) return;
     op.packed = op.g->b_packed ? (real *)op.b : L->workspace;
-    if (op.large && op.k > 0) N(gemm_large)(&op, L->workspace);
+    if (N(gemm_is_vector)(&op)) N(gemm_vector)(&op);
+    else if (op.large && op.k > 0) N(gemm_large)(&op, L->workspace);
     else N(gemm_small)(&op);
 }
 
