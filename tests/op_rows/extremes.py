@@ -1,7 +1,6 @@
 """Rows of pydl/ops/extremes.pyx."""
 import numpy as np
 
-from pydl.ops import extremes
 from rows import EVERY, LARGE, WIDTHS, Flat, In, Row, bad, reduction, sample
 
 
@@ -45,21 +44,21 @@ WHOLE = [sample(s) for s in ((), (1,), (5, 17), (2, 3, 4), LARGE)]
 ROWS = [
     reduction("amax", np.max, ulp=0, kind="distinct", empty=False, dtypes=EVERY),
     reduction("amin", np.min, ulp=0, kind="distinct", empty=False, dtypes=EVERY),
-    Row("max_along", chosen(np.max, np.argmax), fn=lambda *a, **k: extremes.max_along(*a, **k), ulp=0, kind="distinct",
+    Row("max_along", chosen(np.max, np.argmax), ulp=0, kind="distinct",
         samples=ALONG, refusals=[], torch=False, covers=["place", "pick"]),
-    Row("min_along", chosen(np.min, np.argmin), fn=lambda *a, **k: extremes.min_along(*a, **k), ulp=0, kind="distinct",
+    Row("min_along", chosen(np.min, np.argmin), ulp=0, kind="distinct",
         samples=ALONG, refusals=[], torch=False),
     *(Row(name, position(at), ulp=0, kind="distinct", diff=(), out="int64", dtypes=EVERY,
           samples=[sample(*s.args[:1], dim=s.args[1], **s.attrs) for s in ALONG] + WHOLE
           + [sample((3, 5, 7), keepdim=True)],
           refusals=[bad((3, 0), dim=1), bad((0,)), bad((2, 3), dim=-3, error=IndexError), bad(Flat("x"), error=TypeError)])
       for name, at in (("argmax", np.argmax), ("argmin", np.argmin))),
-    Row("place", placed, fn=lambda *a: extremes.place(*a), ulp=0, torch=False,
+    Row("place", placed, ulp=0, torch=False,
         samples=[sample((5, 1), In((5, 1), 0, 7, dtype="int64"), 1, 7), sample((1, 33), In((1, 33), 0, 3, dtype="int64"), 0, 3),
                  sample((2, 1, 3), In((2, 1, 3), 0, 4, dtype="int64"), 1, 4)],
         refusals=[bad((5, 1), In((5, 1), 7, 9, dtype="int64"), 1, 7, error=IndexError),
                   bad((5, 1), In((4, 1), 0, 7, dtype="int64"), 1, 7), bad((5, 1), In((5, 1), 0, 7, dtype="int32"), 1, 7, error=TypeError)]),
-    Row("pick", picked, fn=lambda *a: extremes.pick(*a), ulp=0, torch=False,
+    Row("pick", picked, ulp=0, torch=False,
         samples=[sample((5, 7), In((5, 1), 0, 7, dtype="int64"), 1), sample((3, 33), In((1, 33), 0, 3, dtype="int64"), 0)],
         refusals=[bad((5, 7), In((5, 1), -9, -1, dtype="int64"), 1, error=IndexError), bad((5, 7), In((5, 2), 0, 7, dtype="int64"), 1)]),
 ]

@@ -1,7 +1,6 @@
 """Rows of pydl/ops/scan.pyx."""
 import numpy as np
 
-from pydl.ops import scan
 from rows import EVERY, INTEGERS, WIDTHS, Flat, Row, bad, sample
 
 WIDE = {**dict.fromkeys(INTEGERS, "int64"), "bool": "int64"}
@@ -41,15 +40,15 @@ REFUSALS = [bad((2, 3), 2, error=IndexError), bad((2, 3), None, error=TypeError)
 ROWS = [
     Row("cumsum", running(np.cumsum), ulp=1, by="abs", dtypes=EVERY, out=WIDE, samples=[sample(s, d) for s, d in SHAPES],
         refusals=REFUSALS),
-    Row("cumsum_back", flipped(running(np.cumsum)), fn=lambda *a: scan.cumsum_back(*a), ulp=1, by="abs", torch=False,
+    Row("cumsum_back", flipped(running(np.cumsum)), ulp=1, by="abs", torch=False,
         samples=[sample(s, d) for s, d in FEW]),
     Row("cumprod", running(np.cumprod), ulp=1, ulp64=700, domain=(0.5, 1.5), dtypes=EVERY, out=WIDE,
         samples=[sample(s, d) for s, d in FEW], refusals=REFUSALS),
-    Row("prod_before", before, fn=lambda *a: scan.prod_before(*a), ulp=1, ulp64=30, torch=False,
+    Row("prod_before", before, ulp=1, ulp64=30, torch=False,
         samples=[sample(s, d) for s, d in FEW if 0 not in s]),
-    Row("prod_after", flipped(before), fn=lambda *a: scan.prod_after(*a), ulp=1, ulp64=30, torch=False,
+    Row("prod_after", flipped(before), ulp=1, ulp64=30, torch=False,
         samples=[sample(s, d) for s, d in FEW if 0 not in s]),
-    Row("recurrence", recurrence, fn=lambda *a, **k: scan.recurrence(*a, **k), ulp=2, ulp64=30, by="abs", torch=False,
+    Row("recurrence", recurrence, ulp=2, ulp64=30, by="abs", torch=False,
         samples=[sample(s, s, d, backwards=back) for s, d in FEW for back in (False, True)],
         refusals=[bad((2, 3), (3, 2), 0), bad((2, 3), (2, 3), 2, error=IndexError)]),
 ]

@@ -2,7 +2,6 @@
 import numpy as np
 from scipy import special
 
-from pydl.ops import softmax
 from rows import WIDTHS, Flat, In, Row, bad, sample
 
 SHAPES = [((n,), 0) for n in WIDTHS] + [((5, 17), 0), ((5, 17), 1), ((2, 3, 4), 1), ((2, 3, 4), -1), ((33, 65), 0), ((0, 3), 1),
@@ -36,10 +35,10 @@ PAIRS = [sample(s, s, d) for s, d in SHAPES if s not in ((70, 1000), ())]
 UNEQUAL = [bad((2, 3), (3, 2), 0), bad((2, 3), (2, 3), 2, error=IndexError)]
 ROWS = [
     Row("softmax", probabilities, ulp=8, by="max", domain=(-8, 8), samples=[sample(s, d) for s, d in SHAPES], refusals=REFUSALS),
-    Row("softmax_bwd", softmax_bwd, fn=lambda *a: softmax.softmax_bwd(*a), ulp=8, by=reach, torch=False, samples=PAIRS,
+    Row("softmax_bwd", softmax_bwd, ulp=8, by=reach, torch=False, samples=PAIRS,
         refusals=UNEQUAL),
     Row("log_softmax", log_probabilities, ulp=4, by="max", domain=(-8, 8), samples=[sample(s, d) for s, d in SHAPES],
         refusals=REFUSALS),
-    Row("log_softmax_bwd", log_softmax_bwd, fn=lambda *a: softmax.log_softmax_bwd(*a), ulp=8, by=reach, torch=False,
+    Row("log_softmax_bwd", log_softmax_bwd, ulp=8, by=reach, torch=False,
         samples=PAIRS, refusals=UNEQUAL),
 ]
