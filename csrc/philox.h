@@ -39,9 +39,11 @@ static UNUSED void philox_group(const uint64_t state[2], size_t group, uint32_t 
     const uint64_t first = state[1] + (uint64_t)group * BLOCKS;
     for (size_t j = 0; j < BLOCKS; j += SIDE * LANES) {
         lanes k0 = (lanes){0} + (state[0] & UINT32_MAX), k1 = (lanes){0} + (state[0] >> 32);
-        lanes a[SIDE] = {{0}}, b[SIDE], c[SIDE] = {{0}}, d[SIDE] = {{0}};
+        lanes a[SIDE], b[SIDE], c[SIDE] = {{0}}, d[SIDE] = {{0}};
         for (size_t v = 0; v < SIDE; v++) {
-            for (size_t i = 0; i < LANES; i++) a[v][i] = first + j + v * LANES + i;
+            uint64_t block[LANES];
+            for (size_t i = 0; i < LANES; i++) block[i] = first + j + v * LANES + i;
+            memcpy(&a[v], block, sizeof block);
             b[v] = a[v] >> 32;
         }
         for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
