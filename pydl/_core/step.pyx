@@ -8,7 +8,8 @@ from libc.stdlib cimport free, malloc
 from pydl._core.kernels cimport PD_F32, PD_F64, pd_launch
 from pydl._core.launch cimport contiguous, fill, map_into, prepare, run
 from pydl._core.tape cimport changed
-from pydl._core.tensor cimport Tensor, dtype_of, empty, empty_like, same_shape, shape_of
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, empty, empty_like, same_shape, shape_of
 
 cdef extern from "pydl.h":
     enum: PD_copy
