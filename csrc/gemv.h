@@ -7,7 +7,7 @@
 #define PD_GEMV_ONCE
 #define GEMV_LANES (2 * VL)
 enum {
-    GEMV_COLS = 256,           /* columns of C in a chunk */
+    GEMV_COLS = 1024,          /* columns of C in a chunk */
     GEMV_THREAD_WORK = 1 << 19 /* multiply-adds below which one thread does it */
 };
 #endif
