@@ -4,6 +4,11 @@ import sys
 import time
 
 
+def pause():
+    """Seconds between two signs of life: few in a log, many in a terminal."""
+    return 0.1 if sys.stderr.isatty() else 5.0
+
+
 class Progress:
     """A progress bar: tqdm's where it is installed (`pip install "pydl-cpu[progress]"`), else a line of its own."""
 
@@ -13,7 +18,7 @@ class Progress:
         except ImportError:
             self.bar = Line(what, total)
         else:
-            self.bar = tqdm(total=total, desc=what, file=sys.stderr, leave=True, mininterval=0.1)
+            self.bar = tqdm(total=total, desc=what, file=sys.stderr, mininterval=pause())
 
     def step(self, count=1):
         """`count` more of the total are done."""
@@ -32,7 +37,7 @@ class Line:
     def __init__(self, what, total):
         self.what, self.total, self.done = what, total, 0
         self.start = self.shown = time.monotonic()
-        self.pause = 0.1 if sys.stderr.isatty() else 5.0
+        self.pause = pause()
 
     def update(self, count):
         self.done += count
