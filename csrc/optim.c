@@ -1,9 +1,10 @@
 /* Optimizer steps: each kernel updates all parameters of a launch in one pass over memory.
- * Buffers hold arrays of `count` pointers, one a parameter: p the parameter, g its gradient, then its state; every array of
- * a parameter is contiguous, sizes[i] long. Hyperparameters are read from a double array when the kernel runs, and step
- * counts live in memory the kernel itself advances: the same launch run again is the next step.
- * No fused multiply-add and no order of summation: every instruction set and thread count gives the same bits, within
- * 4 roundings of the equations. The parameters are one long line cut into chunks of STEP_GRAIN, small ones together. */
+ * Buffers hold arrays of `count` pointers, one a parameter: p the parameter, g its gradient, its state, its hyperparameters
+ * (parameters of a group share theirs); every array of a parameter is contiguous, sizes[i] long. Hyperparameters are read
+ * when the kernel runs, and step counts live in memory the kernel itself advances: the same launch run again is the next
+ * step. No fused multiply-add and no order of summation: every instruction set and thread count gives the same bits, within
+ * 4 roundings of the equations. The parameters are one long line cut into chunks of STEP_GRAIN, small ones together.
+ * `places`, the last buffer, is scratch for count step_place. */
 #ifndef PD_OPTIM_ONCE
 #define PD_OPTIM_ONCE
 
@@ -58,17 +59,17 @@ static UNUSED void step_run(const pd_launch *launch, step_place *place, step_par
     else pd_parallel(chunks, step_chunk, &job);
 }
 
-static UNUSED size_t step_workspace(const pd_launch *launch) { return launch->step.count * sizeof(step_place); }
-
 /* Advances the step count t of every parameter; a = lr / (1 - beta1^t), b = 1 / sqrt(1 - beta2^t). */
-static UNUSED void adam_corrections(const pd_launch *launch, size_t steps, step_place *place, const double *hyper) {
+static UNUSED void adam_corrections(const pd_launch *launch, step_place *place) {
+    const double *hyper = NULL;
     float last = -1;
     double a = 0, b = 0;
     for (size_t i = 0; i < launch->step.count; i++) {
-        float *t = step_buffer(launch, steps, i);
+        float *t = step_buffer(launch, 5, i);
         *t += 1;
-        if (*t != last) {
+        if (*t != last || step_buffer(launch, 6, i) != hyper) {
             last = *t;
+            hyper = step_buffer(launch, 6, i);
             a = hyper[0] / (1 - pow(hyper[1], (double)last));
             b = 1 / sqrt(1 - pow(hyper[2], (double)last));
         }
@@ -86,8 +87,8 @@ INLINE real N(root)(real x) { return sizeof(real) == 4 ? (real)sqrtf((float)x) :
  *   m = d on a parameter's first step, else momentum * m + (1 - dampening) * d      (momentum != 0)
  *   d = d + momentum * m (nesterov), else m
  *   p = p - lr * d
- * buf: p, g, m (array NULL without momentum), started (uint8 a parameter: 0 before its first step; set here),
- *      hyper {lr, momentum, dampening, weight_decay, sign (-1 to maximize), nesterov}. */
+ * buf: p, g, m (NULL without momentum), started (count uint8: 0 before a parameter's first step; set here),
+ *      hyper {lr, momentum, dampening, weight_decay, sign (-1 to maximize), nesterov}, places. */
 static void N(sgd_plain)(size_t n, real *restrict p, const real *restrict g, real lr, real decay, real sign) {
     for (size_t i = 0; i < n; i++) p[i] -= lr * (sign * g[i] + decay * p[i]);
 }
@@ -112,17 +113,17 @@ static void N(sgd_momentum)(size_t n, real *restrict p, const real *restrict g, 
 
 static void N(sgd_part)(const step_job *job, size_t i, size_t from, size_t n) {
     const pd_launch *L = job->launch;
-    const double *hyper = L->buf[4];
+    const double *hyper = step_buffer(L, 4, i);
     real *p = (real *)step_buffer(L, 0, i) + from;
     const real *g = (const real *)step_buffer(L, 1, i) + from;
-    if (!L->buf[2]) N(sgd_plain)(n, p, g, (real)hyper[0], (real)hyper[3], (real)hyper[4]);
-    else N(sgd_momentum)(n, p, g, (real *)step_buffer(L, 2, i) + from, hyper, ((const uint8_t *)L->buf[3])[i]);
+    real *m = step_buffer(L, 2, i);
+    if (!m) N(sgd_plain)(n, p, g, (real)hyper[0], (real)hyper[3], (real)hyper[4]);
+    else N(sgd_momentum)(n, p, g, m + from, hyper, ((const uint8_t *)L->buf[3])[i]);
 }
 
-static size_t N(sgd_step_workspace)(const pd_launch *launch) { return step_workspace(launch); }
 static void N(sgd_step)(const pd_launch *launch) {
-    step_run(launch, launch->workspace, N(sgd_part));
-    if (launch->buf[2]) memset(launch->buf[3], 1, launch->step.count);
+    step_run(launch, launch->buf[5], N(sgd_part));
+    memset(launch->buf[3], 1, launch->step.count);
 }
 
 /* Adam (Kingma & Ba 2015; amsgrad: Reddi, Kale & Kumar 2018), weight decay coupled: added to the gradient.
@@ -130,18 +131,18 @@ static void N(sgd_step)(const pd_launch *launch) {
  *   m = m + (1 - beta1) * (d - m)          v = beta2 * v + (1 - beta2) * d^2
  *   w = max(w, v) (amsgrad), else v
  *   p = p - lr / (1 - beta1^t) * m / (sqrt(w) / sqrt(1 - beta2^t) + eps)
- * buf: p, g, m, v, w (array NULL without amsgrad), t (float, counts steps; advanced here),
- *      hyper {lr, beta1, beta2, eps, weight_decay, sign (-1 to maximize)}. */
+ * buf: p, g, m, v, w (NULL without amsgrad), t (float, counts steps; advanced here),
+ *      hyper {lr, beta1, beta2, eps, weight_decay, sign (-1 to maximize)}, places. */
 static void N(adam_part)(const step_job *job, size_t i, size_t from, size_t n) {
     const pd_launch *L = job->launch;
-    const double *hyper = L->buf[6];
+    const double *hyper = step_buffer(L, 6, i);
     real *restrict p = (real *)step_buffer(L, 0, i) + from;
     const real *restrict g = (const real *)step_buffer(L, 1, i) + from;
     real *restrict m = (real *)step_buffer(L, 2, i) + from, *restrict v = (real *)step_buffer(L, 3, i) + from;
     const real rate = (real)job->place[i].a, scale = (real)job->place[i].b, eps = (real)hyper[3];
     const real gain1 = (real)(1 - hyper[1]), keep2 = (real)hyper[2], gain2 = (real)(1 - hyper[2]);
     const real decay = (real)hyper[4], sign = (real)hyper[5];
-    if (L->buf[4]) {
+    if (step_buffer(L, 4, i)) {
         real *restrict w = (real *)step_buffer(L, 4, i) + from;
         for (size_t j = 0; j < n; j++) {
             const real d = sign * g[j] + decay * p[j];
@@ -159,10 +160,9 @@ static void N(adam_part)(const step_job *job, size_t i, size_t from, size_t n) {
         }
 }
 
-static size_t N(adam_step_workspace)(const pd_launch *launch) { return step_workspace(launch); }
 static void N(adam_step)(const pd_launch *launch) {
-    adam_corrections(launch, 5, launch->workspace, launch->buf[6]);
-    step_run(launch, launch->workspace, N(adam_part));
+    adam_corrections(launch, launch->buf[7]);
+    step_run(launch, launch->buf[7], N(adam_part));
 }
 
 /* AdamW (Loshchilov & Hutter 2019): Adam with weight decay decoupled from the gradient.
@@ -173,14 +173,14 @@ static void N(adam_step)(const pd_launch *launch) {
  * buf and hyper as for adam_step. */
 static void N(adamw_part)(const step_job *job, size_t i, size_t from, size_t n) {
     const pd_launch *L = job->launch;
-    const double *hyper = L->buf[6];
+    const double *hyper = step_buffer(L, 6, i);
     real *restrict p = (real *)step_buffer(L, 0, i) + from;
     const real *restrict g = (const real *)step_buffer(L, 1, i) + from;
     real *restrict m = (real *)step_buffer(L, 2, i) + from, *restrict v = (real *)step_buffer(L, 3, i) + from;
     const real rate = (real)job->place[i].a, scale = (real)job->place[i].b, eps = (real)hyper[3];
     const real gain1 = (real)(1 - hyper[1]), keep2 = (real)hyper[2], gain2 = (real)(1 - hyper[2]);
     const real shrink = (real)(1 - hyper[0] * hyper[4]), sign = (real)hyper[5];
-    if (L->buf[4]) {
+    if (step_buffer(L, 4, i)) {
         real *restrict w = (real *)step_buffer(L, 4, i) + from;
         for (size_t j = 0; j < n; j++) {
             m[j] += gain1 * (sign * g[j] - m[j]);
@@ -196,8 +196,7 @@ static void N(adamw_part)(const step_job *job, size_t i, size_t from, size_t n) 
         }
 }
 
-static size_t N(adamw_step_workspace)(const pd_launch *launch) { return step_workspace(launch); }
 static void N(adamw_step)(const pd_launch *launch) {
-    adam_corrections(launch, 5, launch->workspace, launch->buf[6]);
-    step_run(launch, launch->workspace, N(adamw_part));
+    adam_corrections(launch, launch->buf[7]);
+    step_run(launch, launch->buf[7], N(adamw_part));
 }

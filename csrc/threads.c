@@ -202,7 +202,10 @@ void pd_parallel(size_t chunks, pd_task task, void *context) {
     atomic_store_explicit(&pool.busy, 0, memory_order_release);
 }
 
-size_t pd_num_threads(void) {
+/* The two functions other software may find in the library by name (threadpoolctl looks for them). */
+#define EXPORTED __attribute__((visibility("default")))
+
+EXPORTED size_t pd_num_threads(void) {
     size_t count = atomic_load_explicit(&pool.wanted, memory_order_relaxed);
     if (count) return count;
     count = pd_default_threads();
@@ -211,7 +214,7 @@ size_t pd_num_threads(void) {
     return atomic_load(&pool.wanted);
 }
 
-int pd_set_num_threads(size_t count) {
+EXPORTED int pd_set_num_threads(size_t count) {
     if (count == 0 || count > MAX_THREADS) return -1;
     atomic_store(&pool.wanted, count);
     return 0;

@@ -1,0 +1,84 @@
+"""Streams of random numbers: a seed and a position. Kernels read both, and advance the position, when they run."""
+import os
+
+from libc.string cimport memcpy
+
+from pydl._core.kernels cimport PD_U8
+from pydl._core.tensor cimport Tensor, dtype_of, empty, shape_of
+
+import operator
+
+cdef enum:
+    STATE_BYTES = 24
+
+
+cdef uint64_t seed_from(str op, object seed) except? 0:
+    """Any integer of 64 bits, signed or not."""
+    try:
+        value = operator.index(seed)
+    except TypeError:
+        raise TypeError(f"{op}: seed must be an integer, got {type(seed).__name__}") from None
+    if not -(1 << 63) <= value < 1 << 64:
+        raise ValueError(f"{op}: seed must fit 64 bits, got {value}")
+    return value & 0xFFFFFFFFFFFFFFFF
+
+
+cdef class Generator:
+    """A stream of random numbers (Philox 4x32-10): the same seed gives the same numbers on every machine, for any number of
+    threads. The state is the seed and a position in the stream."""
+
+    def __init__(self, device="cpu"):
+        if str(device) != "cpu":
+            raise ValueError(f"Generator: device must be 'cpu', got {device!r}")
+        self.manual_seed(67280421310721)
+
+    def manual_seed(self, seed):
+        """Starts the stream of `seed` (any 64-bit integer) from its beginning; returns the generator."""
+        self.first_seed = self.state[0] = seed_from("manual_seed", seed)
+        self.state[1] = 0
+        return self
+
+    def seed(self):
+        """Starts a stream that nobody can foresee; returns its seed."""
+        self.manual_seed(int.from_bytes(os.urandom(8), "little"))
+        return self.initial_seed()
+
+    def initial_seed(self):
+        """The seed of the present stream."""
+        return self.first_seed
+
+    def get_state(self):
+        """The state as a uint8 tensor, for set_state."""
+        cdef ptrdiff_t size = STATE_BYTES
+        cdef Tensor x = empty(PD_U8, 1, &size)
+        memcpy(x.data, self.state, 16)
+        memcpy(x.data + 16, &self.first_seed, 8)
+        return x
+
+    def set_state(self, new_state):
+        """Goes on where get_state was called; returns the generator."""
+        if not isinstance(new_state, Tensor):
+            raise TypeError(f"set_state: new_state must be a Tensor, got {type(new_state).__name__}")
+        cdef Tensor x = new_state
+        if x.code != PD_U8:
+            raise TypeError(f"set_state: new_state must be uint8, got {dtype_of(x.code)}")
+        if x.ndim != 1 or x.numel != STATE_BYTES or not x.contiguous:
+            raise ValueError(f"set_state: new_state must be a contiguous tensor of {STATE_BYTES} bytes, got shape {shape_of(x)}")
+        memcpy(self.state, x.data, 16)
+        memcpy(&self.first_seed, x.data + 16, 8)
+        return self
+
+    def __repr__(self):
+        return f"Generator(seed={self.first_seed}, position={self.state[1]})"
+
+
+default_generator = Generator()
+default_generator.seed()
+cdef Generator default = default_generator
+
+cdef void *state_of(object generator) except NULL:
+    if generator is None:
+        return default.state
+    if not isinstance(generator, Generator):
+        raise TypeError(f"generator must be a pydl.Generator, got {type(generator).__name__}")
+    return (<Generator>generator).state

@@ -1,0 +1,289 @@
+"""One launch a step: gathers the parameters, gradients and state of an optimizer, checks everything, then makes one C call.
+
+A step is all or nothing: whatever can fail (a gradient that does not fit, no memory) fails before the call.
+"""
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport free, malloc
+
+from pydl._core.kernels cimport PD_F32, PD_F64, pd_launch
+from pydl._core.launch cimport contiguous, fill, map_into, prepare, run
+from pydl._core.tape cimport changed
+from pydl._core.tensor cimport Tensor, dtype_of, empty, empty_like, same_shape, shape_of
+
+cdef extern from "pydl.h":
+    enum: PD_copy
+    enum: PD_sgd_step
+    enum: PD_adam_step
+    enum: PD_adamw_step
+
+cdef enum:
+    HYPER = 6           # doubles a group
+    PLACE_BYTES = 24    # a step_place of optim.c
+
+
+cdef class Gathered:
+    """The pointers of up to `room` parameters of one type: `arrays` rows of them, then sizes, flags and scratch."""
+    cdef pd_launch launch
+    cdef void **pointers
+    cdef size_t *sizes
+    cdef uint8_t *started
+    cdef char *places
+    cdef size_t room, count
+    cdef int code
+    cdef list params, written_back, alive   # alive: the memory the pointers look at, while other threads run
+
+    def __cinit__(self, int code, size_t room, int arrays):
+        cdef size_t words = room * (arrays + 1) * sizeof(void *)
+        cdef int i
+        self.room, self.code = room, code
+        self.params, self.written_back, self.alive = [], [], []
+        self.pointers = <void **>malloc(words + room * (PLACE_BYTES + 1) + 1)
+        if self.pointers == NULL:
+            raise MemoryError("step: could not allocate the launch")
+        self.sizes = <size_t *>(self.pointers + room * arrays)
+        self.places = <char *>(self.sizes + room)
+        self.started = <uint8_t *>(self.places + room * PLACE_BYTES)
+        for i in range(arrays):
+            self.launch.buf[i] = &self.pointers[room * i]
+
+    def __dealloc__(self):
+        free(self.pointers)
+
+    cdef inline void put(self, int array, void *pointer) noexcept:
+        self.pointers[array * self.room + self.count] = pointer
+
+    cdef int add(self, str name, Tensor p, Tensor g) except -1:
+        """The parameter and its gradient; `finish` follows when its state is in place."""
+        cdef Tensor dense = p
+        if not p.storage.writable:
+            raise ValueError(f"{name}: a parameter of shape {shape_of(p)} looks at read-only memory; use clone()")
+        if g.code != p.code:
+            raise TypeError(f"{name}: parameter is {dtype_of(p.code)} but its gradient is {dtype_of(g.code)}")
+        if not same_shape(p, g):
+            raise ValueError(f"{name}: parameter has shape {shape_of(p)} but its gradient has {shape_of(g)}")
+        if not p.contiguous:
+            dense = contiguous(p)
+            self.written_back.append((p, dense))
+        if not g.contiguous:
+            g = contiguous(g)
+        self.alive.append(dense.storage)
+        self.alive.append(g.storage)
+        self.put(0, dense.data)
+        self.put(1, g.data)
+        self.sizes[self.count] = p.numel
+        self.params.append(p)
+        return 0
+
+    cdef int put_state(self, str name, int array, object value, str key) except -1:
+        cdef Tensor p = self.params[self.count], x
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name}: state {key!r} must be a Tensor, got {type(value).__name__}")
+        x = <Tensor>value
+        if x.code != p.code or not x.contiguous or not same_shape(x, p):
+            raise ValueError(f"{name}: state {key!r} is {dtype_of(x.code)} of shape {shape_of(x)}, expected a contiguous "
+                             f"{dtype_of(p.code)} of shape {shape_of(p)}")
+        self.put(array, x.data)
+        self.alive.append(x.storage)
+        return 0
+
+    cdef int execute(self, int kernel) except -1:
+        cdef Tensor p, dense
+        self.launch.step.count = self.count
+        self.launch.step.sizes = self.sizes
+        prepare(&self.launch, kernel, self.code)
+        run(&self.launch, kernel, self.code)
+        for p, dense in self.written_back:
+            map_into(PD_copy, p.code, (dense,), p)
+        for p in self.params:
+            changed(p)
+        return 0
+
+
+cdef class Step:
+    """What an optimizer keeps between steps: the launches of both types, and the hyperparameters of its groups."""
+    cdef Gathered single, double_
+    cdef double *hyper
+    cdef size_t groups
+    cdef bint busy
+
+    def __dealloc__(self):
+        free(self.hyper)
+
+    cdef int open(self, list groups, int arrays) except -1:
+        cdef size_t room = 0
+        if self.busy:
+            raise RuntimeError("step: another thread is in a step of this optimizer")
+        for group in groups:
+            room += len(<list>group["params"])
+        if self.groups != <size_t>len(groups) or self.single is None or self.single.room < room:
+            free(self.hyper)
+            self.hyper = <double *>malloc((len(groups) + 1) * HYPER * sizeof(double))
+            if self.hyper == NULL:
+                raise MemoryError("step: could not allocate the launch")
+            self.groups = len(groups)
+            self.single = Gathered(PD_F32, room, arrays)
+            self.double_ = Gathered(PD_F64, room, arrays)
+        self.busy = True
+        return 0
+
+    cdef int run(self, int kernel) except -1:
+        if self.single.count:
+            self.single.execute(kernel)
+        if self.double_.count:
+            self.double_.execute(kernel)
+        return 0
+
+    cdef int close(self) except -1:
+        clear(self.single)
+        clear(self.double_)
+        self.busy = False
+        return 0
+
+
+cdef void clear(Gathered gathered) noexcept:
+    gathered.count = 0
+    gathered.params.clear()
+    gathered.written_back.clear()
+    gathered.alive.clear()
+
+cdef Tensor zeros_as(Tensor p):
+    cdef Tensor x = empty_like(p)
+    fill(x, 0)
+    return x
+
+cdef Tensor step_count():
+    cdef Tensor t = empty(PD_F32, 0, NULL)
+    (<float *>t.data)[0] = 0
+    return t
+
+cdef Gathered gathered_for(Step step, str name, Tensor p):
+    if p.code == PD_F32:
+        return step.single
+    if p.code == PD_F64:
+        return step.double_
+    raise TypeError(f"{name}: parameters must be float32 or float64, got {dtype_of(p.code)}")
+
+
+def sgd_step(Step step not None, list groups, dict state):
+    """One step of stochastic gradient descent over all groups."""
+    cdef list new = []
+    step.open(groups, 5)
+    try:
+        gather_sgd(step, groups, state, new)
+        for own, buffer in new:
+            (<dict>own)["momentum_buffer"] = buffer
+        step.run(PD_sgd_step)
+    finally:
+        step.close()
+
+cdef int gather_sgd(Step step, list groups, dict state, list new) except -1:
+    cdef Tensor p
+    cdef Gathered g
+    cdef double *hyper = step.hyper
+    cdef dict own
+    cdef double momentum
+    cdef object buffer
+    for group in groups:
+        momentum = group["momentum"]
+        hyper[0], hyper[1], hyper[2] = group["lr"], momentum, group["dampening"]
+        hyper[3], hyper[4], hyper[5] = group["weight_decay"], -1 if group["maximize"] else 1, bool(group["nesterov"])
+        for item in <list>group["params"]:
+            p = <Tensor?>item
+            if p.gradient is None:
+                continue
+            g = gathered_for(step, "SGD", p)
+            g.add("SGD", p, <Tensor>p.gradient)
+            g.started[g.count] = 1
+            g.put(2, NULL)
+            if momentum != 0:
+                own = state[p]
+                buffer = own.get("momentum_buffer")
+                if buffer is None:
+                    g.started[g.count] = 0
+                    buffer = zeros_as(p)
+                    new.append((own, buffer))
+                g.put_state("SGD", 2, buffer, "momentum_buffer")
+            g.put(4, hyper)
+            g.count += 1
+        hyper += HYPER
+    for g in (step.single, step.double_):
+        g.launch.buf[3], g.launch.buf[5] = g.started, g.places
+    return 0
+
+def adam_step(Step step not None, list groups, dict state, bint decoupled):
+    """One step of Adam over all groups, or of AdamW (decoupled)."""
+    step.open(groups, 7)
+    try:
+        gather_adam(step, groups, state, "AdamW" if decoupled else "Adam")
+        step.run(PD_adamw_step if decoupled else PD_adam_step)
+    finally:
+        step.close()
+
+cdef int gather_adam(Step step, list groups, dict state, str name) except -1:
+    cdef Tensor p
+    cdef Gathered g
+    cdef double *hyper = step.hyper
+    cdef dict own
+    cdef bint amsgrad
+    for group in groups:
+        amsgrad = group["amsgrad"]
+        hyper[0], hyper[3], hyper[4] = group["lr"], group["eps"], group["weight_decay"]
+        hyper[1], hyper[2] = group["betas"]
+        hyper[5] = -1 if group["maximize"] else 1
+        for item in <list>group["params"]:
+            p = <Tensor?>item
+            if p.gradient is None:
+                continue
+            g = gathered_for(step, name, p)
+            g.add(name, p, <Tensor>p.gradient)
+            own = state[p]
+            if not own or amsgrad and "max_exp_avg_sq" not in own:
+                start_adam(own, p, amsgrad)
+            g.put_state(name, 2, own["exp_avg"], "exp_avg")
+            g.put_state(name, 3, own["exp_avg_sq"], "exp_avg_sq")
+            g.put(4, NULL)
+            if amsgrad:
+                g.put_state(name, 4, own["max_exp_avg_sq"], "max_exp_avg_sq")
+            g.put(5, step_pointer(name, own["step"]))
+            g.put(6, hyper)
+            g.count += 1
+        hyper += HYPER
+    for g in (step.single, step.double_):
+        g.launch.buf[7] = g.places
+    return 0
+
+cdef int start_adam(dict own, Tensor p, bint amsgrad) except -1:
+    """Everything is made before anything is kept."""
+    cdef dict new = {"step": step_count(), "exp_avg": zeros_as(p), "exp_avg_sq": zeros_as(p)}
+    if amsgrad:
+        new["max_exp_avg_sq"] = zeros_as(p)
+    for key in new:
+        own.setdefault(key, new[key])
+    return 0
+
+cdef void *step_pointer(str name, object value) except NULL:
+    cdef Tensor t
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}: state 'step' must be a Tensor, got {type(value).__name__}")
+    t = <Tensor>value
+    if t.code != PD_F32 or t.numel != 1:
+        raise ValueError(f"{name}: state 'step' must be one float32, got {dtype_of(t.code)} of shape {shape_of(t)}")
+    return t.data
+
+def zero_grad(list groups, bint set_to_none):
+    """Forgets every parameter's gradient, or fills it with zeros."""
+    cdef Tensor p, g
+    for group in groups:
+        for item in <list>group["params"]:
+            p = <Tensor?>item
+            if p.gradient is None:
+                continue
+            if set_to_none:
+                p.gradient = None
+                continue
+            g = <Tensor>p.gradient
+            if g.node is not None:
+                g = empty_like(g)
+                p.gradient = g
+            fill(g, 0)
+            changed(g)

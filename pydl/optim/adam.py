@@ -1,0 +1,41 @@
+"""Adam."""
+from collections.abc import Iterable
+from typing import Any
+
+from pydl._core.step import adam_step
+from pydl.optim.optimizer import Group, Optimizer, betas, number
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba 2015).
+
+    d = g + weight_decay * p;  m = beta1 * m + (1 - beta1) * d;  v = beta2 * v + (1 - beta2) * d^2;
+    p = p - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps). amsgrad divides by the largest v so far
+    (Reddi, Kale & Kumar 2018); maximize climbs instead. foreach and fused are taken for PyTorch's signature: every step is one
+    fused kernel. Raises ValueError for hyperparameters out of range or NaN.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(params, {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize,
+        })
+
+    def check(self, group: Group) -> None:
+        for name in ("lr", "eps", "weight_decay"):
+            number("Adam", group, name)
+        betas("Adam", group)
+
+    def update(self) -> None:
+        adam_step(self._launches, self.param_groups, self.state, decoupled=False)

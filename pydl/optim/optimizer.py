@@ -1,0 +1,153 @@
+"""What all optimizers share: parameter groups, state, saving and loading, checks of hyperparameters."""
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pydl._core.step import Step, zero_grad
+from pydl.autograd import enable_grad
+from pydl.tensor import Tensor
+
+Group = dict[str, Any]
+
+
+class Optimizer:
+    """Base of all optimizers. params: tensors, or dicts {"params": tensors, hyperparameters of their own ...}.
+
+    Parameters without a gradient are left as they are. Raises ValueError where there are no parameters, a parameter is no leaf
+    or comes twice; TypeError for what is no Tensor.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: Group) -> None:
+        if isinstance(params, Tensor):
+            raise TypeError("params argument given to the optimizer should be an iterable of Tensors or dicts, got a Tensor")
+        self.defaults = defaults
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.param_groups: list[Group] = []
+        self._launches = Step()
+        groups = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Also optimize these parameters: {"params": tensors, and hyperparameters that differ from the defaults}."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, got {type(param_group).__name__}")
+        params = param_group["params"]
+        if isinstance(params, (set, frozenset)):
+            raise TypeError("optimizer parameters need to be in an order, and a set has none; use a list")
+        group = {**self.defaults, **param_group, "params": [params] if isinstance(params, Tensor) else list(params)}
+        if group["params"] and isinstance(group["params"][0], tuple):
+            group["param_names"], group["params"] = map(list, zip(*group["params"], strict=True))
+        self.check(group)
+        known = {id(p) for other in self.param_groups for p in other["params"]}
+        for p in group["params"]:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
+            if not p.is_leaf:
+                raise ValueError(f"can't optimize a non-leaf Tensor (shape {p.shape}, made by {p.grad_fn!r})")
+            if not p.dtype.is_floating_point:
+                raise TypeError(f"optimizer can only optimize float32 and float64, but a param of shape {p.shape} is {p.dtype}")
+            if id(p) in known:
+                raise ValueError(f"a parameter of shape {p.shape} appears more than once in the optimizer's groups")
+            known.add(id(p))
+        self.param_groups.append(group)
+
+    def check(self, group: Group) -> None:
+        """Raises for hyperparameters out of range."""
+        raise NotImplementedError
+
+    def update(self) -> None:
+        """One step on the present gradients."""
+        raise NotImplementedError
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Updates all parameters that have a gradient. closure, if given, computes the loss anew and is returned.
+
+        A step is all or nothing: whatever can be wrong is found before the first parameter changes.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        self.update()
+        return loss
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients of all parameters, or sets them to zero."""
+        zero_grad(self.param_groups, set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"state": {index: its tensors}, "param_groups": hyperparameters and indices}: PyTorch's layout. Nothing is copied."""
+        index: dict[int, int] = {}
+        groups = []
+        for group in self.param_groups:
+            for p in group["params"]:
+                index[id(p)] = len(index)
+            groups.append({**group, "params": [index[id(p)] for p in group["params"]]})
+        return {"state": {index[id(p)]: dict(own) for p, own in self.state.items() if id(p) in index}, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over state and hyperparameters of a state_dict(); tensors are copied. Raises ValueError where it does not fit."""
+        saved = state_dict["param_groups"]
+        if len(saved) != len(self.param_groups):
+            raise ValueError(f"load_state_dict: {len(saved)} parameter groups saved, the optimizer has {len(self.param_groups)}")
+        by_index: dict[int, Tensor] = {}
+        groups = []
+        for number, (old, new) in enumerate(zip(self.param_groups, saved, strict=True)):
+            if len(old["params"]) != len(new["params"]):
+                raise ValueError(f"load_state_dict: group {number} holds {len(new['params'])} parameters in the saved state, "
+                                 f"{len(old['params'])} in the optimizer")
+            by_index.update(zip(new["params"], old["params"], strict=True))
+            groups.append({**old, **new, "params": old["params"]})
+            self.check(groups[-1])
+        state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        for index, own in state_dict["state"].items():
+            if index not in by_index:
+                raise ValueError(f"load_state_dict: state for parameter {index}, which no group has")
+            p = by_index[index]
+            state[p] = {key: loaded(p, key, value) for key, value in own.items()}
+        self.state, self.param_groups = state, groups
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for number, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {number}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key not in ("params", "param_names")]
+        return "\n".join([*lines, ")"])
+
+
+def loaded(p: Tensor, key: str, value: Any) -> Any:
+    """A copy of a saved value for parameter p: of p's type and shape, but for the step count."""
+    if not isinstance(value, Tensor):
+        return value
+    if key == "step":
+        return value.detach().clone()
+    if value.shape != p.shape:
+        raise ValueError(f"load_state_dict: {key} has shape {value.shape}, its parameter {p.shape}")
+    return value.detach().to(p.dtype).clone()
+
+
+def number(optimizer: str, group: Group, name: str) -> float:
+    """group[name] as a number >= 0."""
+    value = group[name]
+    try:
+        ok = float(value) >= 0
+    except (TypeError, ValueError):
+        raise TypeError(f"{optimizer}: {name} must be a number, got {type(value).__name__}") from None
+    if not ok:
+        raise ValueError(f"{optimizer}: {name} must be a number >= 0, got {value}")
+    return float(value)
+
+
+def betas(optimizer: str, group: Group) -> None:
+    """Two numbers in [0, 1)."""
+    pair = group["betas"]
+    try:
+        first, second = pair
+        ok = 0 <= first < 1 and 0 <= second < 1
+    except (TypeError, ValueError):
+        raise TypeError(f"{optimizer}: betas must be a pair of numbers, got {pair!r}") from None
+    if not ok:
+        raise ValueError(f"{optimizer}: betas must be two numbers in [0, 1), got {pair}")

@@ -1,0 +1,36 @@
+"""The state of random numbers. Every random function takes `generator=`; without it the default generator is used."""
+from typing import SupportsIndex
+
+from pydl._core.generator import Generator, default_generator
+from pydl._core.tensor import Tensor
+
+__all__ = ["Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
+
+
+def manual_seed(seed: SupportsIndex) -> Generator:
+    """Starts the default generator's stream of `seed`, any 64-bit integer, and returns the generator.
+
+    The same seed gives the same numbers on every machine and for any number of threads.
+    Raises TypeError for what is no integer, ValueError for more than 64 bits.
+    """
+    return default_generator.manual_seed(seed)
+
+
+def seed() -> int:
+    """Starts the default generator with a seed from the operating system, and returns the seed."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The seed of the default generator."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """The default generator's state as a uint8 tensor."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Goes on where get_rng_state was called."""
+    default_generator.set_state(new_state)
