@@ -1,7 +1,8 @@
 """Checks of gradients against differences, and comparison of tensors."""
 import numpy as np
 
-from pydl._core.tensor import Tensor, float64
+from pydl._core.dtypes import float64
+from pydl._core.tensor import Tensor
 from pydl.autograd import grad as _grad
 from pydl.autograd import no_grad
 

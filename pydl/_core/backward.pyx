@@ -5,7 +5,8 @@ from pydl._core.launch cimport contiguous, duplicate, filled, map2, map_into
 from pydl._core.tape cimport (
     Node, Output, anomaly_enabled, check_gradient, edge_of, grad_enabled, set_grad_enabled,
 )
-from pydl._core.tensor cimport Tensor, dtype_of, shape_of
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, shape_of
 
 cdef extern from "pydl.h":
     enum: PD_add

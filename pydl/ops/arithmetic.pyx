@@ -1,0 +1,498 @@
+# cython: language_level=3
+"""Arithmetic: two operands that broadcast as NumPy's, of one type; a Python or NumPy number takes the tensor's type."""
+from pydl._core.kernels cimport PD_F32, PD_F64
+from pydl._core.launch cimport cast, filled, map1, map2, map3
+from pydl._core.tape cimport Node, Op, op, record, record1, record2
+from pydl._core.tensor cimport Tensor, dtype_of, shape_of, tensor_arg
+from pydl.ops.operands cimport is_number, map_number, number_like, operands, refuse_zero_divisor
+
+from pydl.ops.compare import eq, ge, gt, le, logical_and, logical_or, lt, where
+
+cdef extern from "pydl.h":
+    enum: PD_add
+    enum: PD_sub
+    enum: PD_mul
+    enum: PD_div
+    enum: PD_addcmul
+    enum: PD_maximum
+    enum: PD_minimum
+    enum: PD_clamp
+    enum: PD_neg
+    enum: PD_abs
+    enum: PD_sign
+    enum: PD_floor_divide
+    enum: PD_remainder
+    enum: PD_fmod
+    enum: PD_pow
+    enum: PD_square
+    enum: PD_reciprocal
+    enum: PD_trunc
+
+
+# A node of one tensor and a number has one edge, and what its rule must know of the number in `extra`.
+
+cdef inline bint with_number(Node node):
+    return len(node.edges) == 1
+
+cdef inline bint is_one(object alpha):
+    return type(alpha) is int and alpha == 1
+
+
+# ---- add, sub, mul, div
+
+def add(input, other, *, alpha=1):
+    """input + alpha * other.
+
+    Shapes broadcast; numbers and tensors of one type (integers wrap around; bool has no sum).
+    Raises ValueError where the shapes do not broadcast, TypeError where the types differ.
+    """
+    cdef Tensor y
+    if not is_one(alpha):
+        other = scaled("add", other, alpha)
+    if isinstance(input, Tensor) and isinstance(other, Tensor):
+        y = map2(PD_add, <Tensor>input, <Tensor>other)
+        record2(ADD, y, <Tensor>input, <Tensor>other)
+        return y
+    if isinstance(input, Tensor):
+        y = map_number("add", PD_add, <Tensor>input, other, False)
+        record1(ADD, y, <Tensor>input)
+        return y
+    if isinstance(other, Tensor):
+        y = map_number("add", PD_add, <Tensor>other, input, True)
+        record1(ADD, y, <Tensor>other)
+        return y
+    return operands("add", input, other)
+
+cdef object scaled(str name, object other, object alpha):
+    """alpha * other, of a tensor or a number."""
+    if not is_number(alpha):
+        raise TypeError(f"{name}: alpha must be a number, got {type(alpha).__name__}")
+    return mul(other, alpha) if isinstance(other, Tensor) else other * alpha
+
+cdef object add_backward(Node node, object dy):
+    return dy if with_number(node) else (dy, dy)
+
+cdef Op ADD = op(add, add_backward)
+
+
+def sub(input, other, *, alpha=1):
+    """input - alpha * other. Shapes and types as in add."""
+    cdef Tensor y
+    if not is_one(alpha):
+        other = scaled("sub", other, alpha)
+    if isinstance(input, Tensor) and isinstance(other, Tensor):
+        y = map2(PD_sub, <Tensor>input, <Tensor>other)
+        record2(SUB, y, <Tensor>input, <Tensor>other)
+        return y
+    if isinstance(input, Tensor):
+        return sub_number(<Tensor>input, other, False)
+    if isinstance(other, Tensor):
+        return sub_number(<Tensor>other, input, True)
+    return operands("sub", input, other)
+
+cdef Tensor sub_number(Tensor x, object number, bint number_first):
+    cdef Tensor y = map_number("sub", PD_sub, x, number, number_first)
+    cdef Node node = record1(SUB, y, x)
+    if node is not None:
+        node.extra = number_first
+    return y
+
+cdef object sub_backward(Node node, object dy):
+    if with_number(node):
+        return neg(dy) if node.extra else dy
+    return dy if node.need(0) else None, neg(dy) if node.need(1) else None
+
+cdef Op SUB = op(sub, sub_backward)
+
+
+def mul(input, other):
+    """input * other. Shapes and types as in add."""
+    cdef Tensor y
+    cdef Node node
+    if isinstance(input, Tensor) and isinstance(other, Tensor):
+        y = map2(PD_mul, <Tensor>input, <Tensor>other)
+        node = record2(MUL, y, <Tensor>input, <Tensor>other)
+        if node is not None:
+            if (<Tensor>other).needs_grad:
+                node.keep(0, <Tensor>input)
+            if (<Tensor>input).needs_grad:
+                node.keep(1, <Tensor>other)
+        return y
+    if isinstance(input, Tensor):
+        return mul_number(<Tensor>input, other, False)
+    if isinstance(other, Tensor):
+        return mul_number(<Tensor>other, input, True)
+    return operands("mul", input, other)
+
+cdef Tensor mul_number(Tensor x, object number, bint number_first):
+    cdef Tensor y = map_number("mul", PD_mul, x, number, number_first)
+    cdef Node node = record1(MUL, y, x)
+    if node is not None:
+        node.extra = number
+    return y
+
+cdef object mul_backward(Node node, object dy):
+    if with_number(node):
+        return mul(dy, node.extra)
+    return (mul(dy, node.kept(1)) if node.need(0) else None,
+            mul(dy, node.kept(0)) if node.need(1) else None)
+
+cdef Op MUL = op(mul, mul_backward)
+
+
+def div(input, other, *, rounding_mode=None):
+    """input / other; rounding_mode "trunc" rounds the quotient towards zero, "floor" downwards.
+
+    Shapes broadcast, types as in add. The true quotient of integers is float32; a rounded one keeps the integer type,
+    and raises ZeroDivisionError where other has a zero. The derivative of a rounded quotient is 0.
+    """
+    if rounding_mode is not None:
+        return rounded_div(input, other, rounding_mode)
+    if isinstance(input, Tensor):
+        if isinstance(other, Tensor):
+            return div_tensors(real(<Tensor>input), real(<Tensor>other))
+        return div_number(real(<Tensor>input), other, False)
+    if isinstance(other, Tensor):
+        return div_number(real(<Tensor>other), input, True)
+    return operands("div", input, other)
+
+cdef inline Tensor real(Tensor x):
+    return x if x.code <= PD_F64 else cast(x, PD_F32)
+
+cdef Tensor div_tensors(Tensor a, Tensor b):
+    cdef Tensor y = map2(PD_div, a, b)
+    cdef Node node = record2(DIV, y, a, b)
+    if node is not None:
+        if b.needs_grad:
+            node.keep(0, a)
+        node.keep(1, b)
+    return y
+
+cdef Tensor div_number(Tensor x, object number, bint number_first):
+    cdef Tensor y = map_number("div", PD_div, x, number, number_first)
+    cdef Node node = record1(DIV, y, x)
+    if node is not None:
+        node.extra = number
+        if number_first:
+            node.keep(1, x)
+    return y
+
+cdef object div_backward(Node node, object dy):
+    cdef Tensor b
+    if with_number(node):
+        b = node.kept(1)
+        if b is None:
+            return div(dy, node.extra)
+        return neg(div(div(mul(dy, node.extra), b), b))
+    b = node.kept(1)
+    cdef object quotient = div(dy, b)
+    return (quotient if node.need(0) else None,
+            neg(mul(quotient, div(node.kept(0), b))) if node.need(1) else None)
+
+cdef Op DIV = op(div, div_backward)
+
+
+cdef object rounded_div(object input, object other, object rounding_mode):
+    cdef Tensor a, b
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode != "trunc":
+        raise ValueError(f"div: rounding_mode must be None, 'trunc' or 'floor', got {rounding_mode!r}")
+    a, b = operands("div", input, other)
+    if a.code <= PD_F64:
+        return map1(PD_trunc, map2(PD_div, a, b))
+    refuse_zero_divisor("div", b)
+    return map2(PD_floor_divide, map2(PD_sub, a, map2(PD_fmod, a, b)), b)
+
+
+# ---- Integral quotients and their remainders
+
+def floor_divide(input, other):
+    """The largest integral value not above input / other, as Python's //. It has no derivative.
+
+    Shapes and types as in add. Raises ZeroDivisionError where integers are divided by zero; floats give infinity or NaN.
+    """
+    cdef Tensor a, b
+    a, b = operands("floor_divide", input, other)
+    refuse_zero_divisor("floor_divide", b)
+    return map2(PD_floor_divide, a, b)
+
+cdef Op FLOOR_DIVIDE = op(floor_divide, NULL)
+
+
+def remainder(input, other):
+    """input - other * floor(input / other), as Python's %: it has the sign of other. Exact.
+
+    Shapes and types as in add. Raises ZeroDivisionError where integers are divided by zero; floats give NaN.
+    """
+    cdef Tensor a, b
+    cdef Node node
+    a, b = operands("remainder", input, other)
+    refuse_zero_divisor("remainder", b)
+    cdef Tensor y = map2(PD_remainder, a, b)
+    node = record2(REMAINDER, y, a, b)
+    if node is not None and b.needs_grad:
+        node.keep(0, a)
+        node.keep(1, b)
+    return y
+
+cdef object remainder_backward(Node node, object dy):
+    return (dy if node.need(0) else None,
+            neg(mul(dy, floor_divide(node.kept(0), node.kept(1)))) if node.need(1) else None)
+
+cdef Op REMAINDER = op(remainder, remainder_backward)
+
+
+def fmod(input, other):
+    """input - other * trunc(input / other), as C's fmod: it has the sign of input. Exact.
+
+    Shapes and types as in add. Raises ZeroDivisionError where integers are divided by zero; floats give NaN.
+    """
+    cdef Tensor a, b
+    cdef Node node
+    a, b = operands("fmod", input, other)
+    refuse_zero_divisor("fmod", b)
+    cdef Tensor y = map2(PD_fmod, a, b)
+    node = record2(FMOD, y, a, b)
+    if node is not None and b.needs_grad:
+        node.keep(0, a)
+        node.keep(1, b)
+    return y
+
+cdef object fmod_backward(Node node, object dy):
+    return (dy if node.need(0) else None,
+            neg(mul(dy, rounded_div(node.kept(0), node.kept(1), "trunc"))) if node.need(1) else None)
+
+cdef Op FMOD = op(fmod, fmod_backward)
+
+
+# ---- Powers
+
+def pow(input, exponent):
+    """input to the power of exponent, with C99's special values: x^0 = 1^y = 1, even of NaN.
+
+    Shapes and types as in add. A negative power of an integer is 0 unless the integer is 1 or -1; a negative *number*
+    as the exponent of an integer tensor raises ValueError. The derivative by the exponent is 0 where input is 0 and
+    the exponent is not negative; the derivative by input is 0 where the exponent is 0.
+    """
+    cdef Tensor a, b, y
+    cdef Node node
+    if isinstance(input, Tensor) and is_number(exponent):
+        return pow_number(<Tensor>input, exponent)
+    a, b = operands("pow", input, exponent)
+    y = map2(PD_pow, a, b)
+    node = record2(POW, y, a, b)
+    if node is not None:
+        node.keep(0, a)
+        node.keep(1, b)
+        node.keep_output(2, y)
+    return y
+
+cdef Tensor pow_number(Tensor x, object exponent):
+    cdef Tensor y
+    cdef Node node
+    if x.code <= PD_F64 and exponent == 2:
+        y = map1(PD_square, x)
+    elif x.code <= PD_F64 and exponent == -1:
+        y = map1(PD_reciprocal, x)
+    elif x.code > PD_F64 and exponent < 0:
+        raise ValueError(f"pow: an integer to a negative power ({exponent}) is no integer; convert the tensor with .to()")
+    else:
+        y = map_number("pow", PD_pow, x, exponent, False)
+    node = record1(POW, y, x)
+    if node is not None:
+        node.keep(0, x)
+        node.extra = float(exponent)
+    return y
+
+cdef object pow_backward(Node node, object dy):
+    cdef Tensor a = node.kept(0), b
+    cdef object da = None, db = None
+    if with_number(node):
+        if node.extra == 0:
+            return zeros(dy)
+        if node.extra == 1:
+            return dy
+        if node.extra == 2:
+            return mul(mul(dy, a), 2.0)
+        return mul(mul(dy, pow(a, node.extra - 1)), node.extra)
+    b = node.kept(1)
+    if node.need(0):
+        da = where(eq(b, 0), zero_of(dy), mul(dy, mul(b, pow(a, sub(b, 1)))))
+    if node.need(1):
+        from pydl.ops.elementwise import log
+        db = where(logical_and(eq(a, 0), ge(b, 0)), zero_of(dy), mul(dy, mul(node.kept(2), log(a))))
+    return da, db
+
+cdef Op POW = op(pow, pow_backward)
+
+
+cdef Tensor zero_of(Tensor like):
+    return filled(like.code, (), 0)
+
+cdef Tensor zeros(Tensor like):
+    return filled(like.code, shape_of(like), 0)
+
+
+# ---- Signs
+
+def neg(input):
+    """-input. Float and integer types; a uint8 wraps around."""
+    cdef Tensor x = tensor_arg("neg", input, "input")
+    cdef Tensor y = map1(PD_neg, x)
+    record1(NEG, y, x)
+    return y
+
+cdef object neg_backward(Node node, object dy):
+    return neg(dy)
+
+cdef Op NEG = op(neg, neg_backward)
+
+
+def abs(input):
+    """|input|. The derivative at 0 is 0."""
+    cdef Tensor x = tensor_arg("abs", input, "input")
+    cdef Tensor y = map1(PD_abs, x)
+    cdef Node node = record1(ABS, y, x)
+    if node is not None:
+        node.keep(0, x)
+    return y
+
+cdef object abs_backward(Node node, object dy):
+    return mul(dy, sign(node.kept(0)))
+
+cdef Op ABS = op(abs, abs_backward)
+
+
+def sign(input):
+    """1, 0 or -1 as input is above, at or below 0; 0 for NaN. The derivative is 0 everywhere."""
+    cdef Tensor x = tensor_arg("sign", input, "input")
+    cdef Tensor y = map1(PD_sign, x)
+    record1(SIGN, y, x)
+    return y
+
+cdef object sign_backward(Node node, object dy):
+    return zeros(dy)
+
+cdef Op SIGN = op(sign, sign_backward)
+
+
+# ---- Larger, smaller, between
+
+def maximum(input, other):
+    """The larger of input and other; NaN where either is NaN. Shapes and types as in add.
+
+    The derivative goes to the larger one, half to each where they are equal, and to both where one is NaN.
+    """
+    return extreme(MAXIMUM, PD_maximum, "maximum", input, other)
+
+def minimum(input, other):
+    """The smaller of input and other; NaN where either is NaN. Shapes, types and derivative as in maximum."""
+    return extreme(MINIMUM, PD_minimum, "minimum", input, other)
+
+cdef Tensor extreme(Op which, int kernel, str name, object input, object other):
+    cdef Tensor a, b, y
+    cdef Node node
+    a, b = operands(name, input, other)
+    y = map2(kernel, a, b)
+    node = record2(which, y, a, b)
+    if node is not None:
+        node.keep(0, a)
+        node.keep(1, b)
+    return y
+
+cdef object maximum_backward(Node node, object dy):
+    cdef Tensor a = node.kept(0), b = node.kept(1)
+    return (share(dy, a, b, lt(a, b)) if node.need(0) else None,
+            share(dy, a, b, gt(a, b)) if node.need(1) else None)
+
+cdef object minimum_backward(Node node, object dy):
+    cdef Tensor a = node.kept(0), b = node.kept(1)
+    return (share(dy, a, b, gt(a, b)) if node.need(0) else None,
+            share(dy, a, b, lt(a, b)) if node.need(1) else None)
+
+cdef object share(object dy, Tensor a, Tensor b, object lost):
+    """dy, but half of it at ties and nothing where the other side was taken."""
+    return where(lost, zero_of(dy), where(eq(a, b), mul(dy, 0.5), dy))
+
+cdef Op MAXIMUM = op(maximum, maximum_backward)
+cdef Op MINIMUM = op(minimum, minimum_backward)
+
+
+def clamp(input, min=None, max=None):
+    """min(max(input, min), max): max where min > max; NaN where any of the three is NaN.
+
+    min and max: numbers or tensors of input's type that broadcast with it; one of them may be None.
+    The derivative by input is 1 from min to max, both included, else 0 (0 for NaN); by min it is 1 where input < min,
+    by max where input > max.
+    """
+    cdef Tensor x = tensor_arg("clamp", input, "input")
+    cdef Tensor low = bound(x, min), high = bound(x, max), y
+    cdef Node node
+    if low is None and high is None:
+        raise ValueError(f"clamp: at least one of min and max must be given (input {shape_of(x)})")
+    if high is None:
+        y = map2(PD_maximum, x, low)
+    elif low is None:
+        y = map2(PD_minimum, x, high)
+    else:
+        if low.code != x.code:
+            raise TypeError(f"clamp: {dtype_of(x.code)} and {dtype_of(low.code)} do not mix; convert one with .to()")
+        y = map3(PD_clamp, x, low, high)
+    node = record(CLAMP, y, (x, low, high))
+    if node is not None:
+        node.keep(0, x)
+        node.keep(1, low) if low is not None else None
+        node.keep(2, high) if high is not None else None
+    return y
+
+cdef Tensor bound(Tensor x, object value):
+    if value is None or isinstance(value, Tensor):
+        return <Tensor>value
+    return number_like("clamp", value, x)
+
+cdef object clamp_backward(Node node, object dy):
+    cdef Tensor x = node.kept(0), low = node.kept(1), high = node.kept(2)
+    cdef object inside, dx = None, dlow = None, dhigh = None
+    cdef Tensor zero = zero_of(dy)
+    if node.need(0):
+        inside = ge(x, low) if high is None else le(x, high) if low is None else logical_and(ge(x, low), le(x, high))
+        dx = where(inside, dy, zero)
+    if node.need(1):
+        dlow = where(lt(x, low) if high is None else logical_and(lt(x, low), lt(low, high)), dy, zero)
+    if node.need(2):
+        dhigh = where(gt(x, high) if low is None else logical_or(gt(x, high), gt(low, high)), dy, zero)
+    return dx, dlow, dhigh
+
+cdef Op CLAMP = op(clamp, clamp_backward)
+
+
+def addcmul(input, tensor1, tensor2, *, value=1):
+    """input + value * tensor1 * tensor2. Shapes broadcast; float32 or float64, the same for all three."""
+    cdef Tensor x = tensor_arg("addcmul", input, "input")
+    cdef Tensor a = tensor_arg("addcmul", tensor1, "tensor1"), b = tensor_arg("addcmul", tensor2, "tensor2")
+    if not is_number(value):
+        raise TypeError(f"addcmul: value must be a number, got {type(value).__name__}")
+    if x.code != a.code:
+        raise TypeError(f"addcmul: {dtype_of(x.code)} and {dtype_of(a.code)} do not mix; convert one with .to()")
+    cdef Tensor y = map3(PD_addcmul, x, a, b, value)
+    cdef Node node = record(ADDCMUL, y, (x, a, b))
+    if node is not None:
+        node.extra = value
+        node.keep(0, a)
+        node.keep(1, b)
+    return y
+
+cdef object addcmul_backward(Node node, object dy):
+    return (dy if node.need(0) else None,
+            mul(mul(dy, node.kept(1)), node.extra) if node.need(1) else None,
+            mul(mul(dy, node.kept(0)), node.extra) if node.need(2) else None)
+
+cdef Op ADDCMUL = op(addcmul, addcmul_backward)
+
+true_divide = div
+clip = clamp
+
+__all__ = ["add", "sub", "mul", "div", "true_divide", "floor_divide", "remainder", "fmod", "pow", "neg", "abs", "sign",
+           "maximum", "minimum", "clamp", "clip", "addcmul"]
+METHODS = __all__
