@@ -7,54 +7,48 @@ import pydl
 SHAPES = ((), (1,), (7,), (5, 4), (3, 1, 6), (2, 3, 4), (2, 3, 2, 5), (0, 3), (2, 0, 3))
 
 
-def random_index(rng, shape, *, ints_beside_arrays=False):
-    """A tuple that is a valid index of an array of this shape, as NumPy objects."""
-    index, d, arrays = [], 0, rng.random() < 0.5
+def random_index(rng, shape):
+    """A tuple of NumPy objects that is nearly always a valid index of an array of this shape."""
+    index, d, dotted = [], 0, False
+    arrays, masked = rng.random() < 0.5, False
     common = tuple(int(n) for n in rng.integers(1, 4, rng.integers(0, 3)))
     while d < len(shape):
         size, kind = shape[d], rng.integers(0, 10)
         if kind == 0:
             index.append(None)
-            continue
-        if kind == 1 and Ellipsis not in index and all(one is not Ellipsis for one in index):
+        elif kind == 1 and not dotted:
+            dotted = True
             index.append(...)
             d += int(rng.integers(0, len(shape) - d + 1))
-            if rng.random() < 0.5:
-                continue
-            break
-        if arrays and kind < 6 and size:
-            lengths = tuple(n if rng.random() < 0.8 else 1 for n in common)
-            index.append(rng.integers(-size, size, lengths) if lengths else np.asarray([rng.integers(-size, size)]))
+        elif kind < 6 and arrays and size:
+            lengths = tuple(n if rng.random() < 0.8 else 1 for n in common) or (1,)
+            index.append(rng.integers(-size, size, lengths))
             d += 1
-        elif arrays and kind == 6:
+        elif kind == 6 and arrays and not masked:
+            masked = True
             used = int(rng.integers(1, len(shape) - d + 1))
-            if any(isinstance(one, np.ndarray) for one in index):
-                break
             index.append(rng.random(shape[d:d + used]) < 0.5)
             d += used
-            arrays = False
-        elif kind < 8 or not size or (arrays and not ints_beside_arrays):
+        elif kind < 8 or not size:
             start, stop = (None if rng.random() < 0.3 else int(rng.integers(-size - 2, size + 3)) for _ in range(2))
             index.append(slice(start, stop, None if rng.random() < 0.5 else int(rng.integers(1, 4))))
             d += 1
         else:
             index.append(int(rng.integers(-size, size)))
             d += 1
-    # Where ... did not take what is left, NumPy fills it in at the end; a cut-off walk leaves dimensions to it as well.
-    if any(one is ... for one in index):
-        used = sum(0 if one is None or one is ... else one.ndim if isinstance(one, np.ndarray) and one.dtype == bool else 1
-                   for one in index)
-        if used > len(shape):
-            return random_index(rng, shape)
     return tuple(index)
 
 
 def valid(rng, shape):
-    """A random index that NumPy accepts, without the one rule where PyTorch differs from NumPy (ints beside arrays)."""
+    """A random index that NumPy accepts, without the rules where PyTorch differs from NumPy (ints beside arrays)."""
     while True:
         index = random_index(rng, shape)
         if any(isinstance(one, np.ndarray) for one in index) and any(isinstance(one, int) for one in index):
             continue
+        used = sum(one.ndim if isinstance(one, np.ndarray) and one.dtype == bool else one is not None and one is not ...
+                   for one in index)
+        if used == len(shape):          # in NumPy alone a ... that stands for nothing keeps its neighbours apart
+            index = tuple(one for one in index if one is not ...)
         try:
             np.zeros(shape)[index]
         except IndexError:

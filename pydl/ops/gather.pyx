@@ -31,16 +31,24 @@ cdef Tensor index_arg(str op, object x, str name):
         raise TypeError(f"{op}: {name} must be int64 or int32, got {dtype_of(t.code)} of shape {shape_of(t)}")
     return contiguous(cast(t, PD_I64))
 
-cdef bint check_range(str op, Tensor index, ptrdiff_t size, bint wrap) except -1:
+cdef int ends_of(Tensor index, int64_t *ends) except -1:
     cdef pd_launch launch
+    prepare(&launch, PD_index_range, PD_I64)
+    launch.buf[0], launch.buf[1] = index.data, ends
+    launch.lines.n = index.numel
+    return run(&launch, PD_index_range, PD_I64)
+
+cdef object largest(Tensor index):
+    cdef int64_t ends[2]
+    ends_of(index, ends)
+    return max(ends[1], 0)
+
+cdef bint check_range(str op, Tensor index, ptrdiff_t size, bint wrap) except -1:
     cdef int64_t ends[2]
     cdef const int64_t *values = <const int64_t *>index.data
     cdef int64_t low = -size if wrap else 0
     cdef size_t i
-    prepare(&launch, PD_index_range, PD_I64)
-    launch.buf[0], launch.buf[1] = index.data, ends
-    launch.lines.n = index.numel
-    run(&launch, PD_index_range, PD_I64)
+    ends_of(index, ends)
     if index.numel and (ends[0] < low or ends[1] >= size):
         for i in range(index.numel):
             if values[i] < low or values[i] >= size:
@@ -162,6 +170,8 @@ def index_add(input, dim, index, source, *, alpha=1):
     wanted = wanted[:d] + (i.numel,) + wanted[d + 1:] if x.ndim else wanted
     if shape_of(s) != wanted:
         raise ValueError(f"index_add: source must have shape {wanted} for input {shape_of(x)} and index {shape_of(i)}, got {shape_of(s)}")
+    if x.code == PD_BOOL:
+        raise TypeError("index_add: not defined for bool; convert the tensor with .to()")
     y = duplicate(x)
     rows_around(x, d, &outer, &inner)
     launch_rows(PD_rows_add, contiguous(s), i, y, outer, n, inner)
@@ -237,6 +247,8 @@ cdef Tensor scatter_source(str op, Tensor x, Tensor i, object src):
 cdef Tensor scattered(str name, Op which, int kernel, object input, object dim, object index, object src):
     cdef Tensor x = tensor_arg(name, input, "input"), i, s, y
     cdef int d = wrap_dim(name, dim, x.ndim)
+    if kernel == PD_scatter_add and x.code == PD_BOOL:
+        raise TypeError(f"{name}: not defined for bool; convert the tensor with .to()")
     i = axis_index(name, x, d, index)
     s = scatter_source(name, x, i, src)
     y = duplicate(x)
@@ -383,8 +395,7 @@ def one_hot(tensor, num_classes=-1):
     if classes == -1:
         if i.numel == 0:
             raise ValueError(f"one_hot: num_classes must be given for an empty tensor of shape {shape_of(i)}")
-        classes = reshape(i, -1).max().item() + 1
-        check_range("one_hot", i, max(classes, 0), False)
+        classes = largest(i) + 1
     if classes < 1:
         raise ValueError(f"one_hot: num_classes must be positive or -1, got {num_classes}")
     check_range("one_hot", i, classes, False)

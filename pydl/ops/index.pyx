@@ -39,6 +39,7 @@ cdef class Lookup:
     cdef bint negative      # some index counts from the end
     cdef tuple shape        # their common shape
     cdef int place          # where that stands among the dimensions that are left
+    cdef bint neighbours    # the dimensions lie side by side
 
 cdef class Index:
     """An index made ready for a shape: a box, then new dimensions of size 1, then a lookup."""
@@ -184,7 +185,8 @@ cdef Lookup new_lookup(str name, list sizes, list looked):
                 raise IndexError(f"{name}: index arrays of shapes {', '.join([str(shape_of(<Tensor>i)) for i in made.indices])} do not broadcast")
     made.versions = tuple([(<Tensor>i).storage.version for i in made.indices])
     made.shape = tuple(common)
-    made.place = made.dims[0] if made.dims[len(looked) - 1] - made.dims[0] == len(looked) - 1 else 0
+    made.neighbours = made.dims[len(looked) - 1] - made.dims[0] == len(looked) - 1
+    made.place = made.dims[0] if made.neighbours else 0
     if len(common) + len(sizes) - len(made.dims) > PD_MAX_DIMS:
         raise IndexError(f"{name}: the result would have more than {PD_MAX_DIMS} dimensions")
     return made
@@ -246,7 +248,7 @@ cdef int move(Lookup at, Tensor x, Tensor y, int rows_kernel, int axis_kernel) e
     cdef Tensor places
     if y.numel == 0:
         return 0
-    if x.contiguous and y.contiguous and at.place == first:
+    if x.contiguous and y.contiguous and at.neighbours:
         for d in range(x.ndim):
             if d < first: outer *= x.sizes[d]
             elif d < first + <int>len(at.dims): n *= x.sizes[d]
@@ -359,7 +361,10 @@ cdef int write(Tensor part, Lookup lookup, Tensor value, int ndim, const ptrdiff
     cdef Tensor source
     if lookup is None:
         return map_into(PD_copy, x.code, (value,), part)
-    source = <Tensor>broadcast_to(alias_of(value), tuple([sizes[d] for d in range(ndim)]))
+    source = alias_of(value)
+    if value.numel == 1:
+        source = <Tensor>reshape(source, ())    # stride 0 everywhere
+    source = <Tensor>broadcast_to(source, tuple([sizes[d] for d in range(ndim)]))
     if value.numel != 1:
         source = duplicate(source) if value.storage is x.storage else contiguous(source)
     return move(lookup, part, source, PD_rows_put, PD_scatter)
