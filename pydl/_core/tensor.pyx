@@ -30,7 +30,7 @@ cdef class Storage:
         raise TypeError("Storage: made by tensors only")
 
     def __dealloc__(self):
-        if self.owner is None and self.data != NULL:
+        if self.owned:
             release(self.data, self.nbytes)
 
 
@@ -42,7 +42,7 @@ cdef Storage new_storage(size_t nbytes):
     if storage.data == NULL:
         raise MemoryError(f"could not allocate {nbytes} bytes")
     storage.nbytes = nbytes if nbytes else 1
-    storage.writable = True
+    storage.writable = storage.owned = True
     return storage
 
 
