@@ -82,25 +82,20 @@ INLINE void N(turn)(vreal *x, const real *from, ptrdiff_t line, size_t lines) {
 #undef PAIR_LOW
 #undef PAIR_HIGH
 
-/* Lines dense along k, `width` a multiple of VL: whole vectors of lines, VL steps at a time. Returns the lines done. */
-INLINE size_t N(pack_turned)(real *to, const real *from, ptrdiff_t line, size_t lines, size_t k, const size_t width) {
-    size_t w = 0;
-    for (; w + VL <= lines; w += VL) {
-        const real *x = from + (ptrdiff_t)w * line;
-        real *y = to + w;
-        size_t p = 0;
-        for (; p + VL <= k; p += VL) {
-            vreal t[VL];
-            N(turn)(t, x + p, line, VL);
-            UNROLL for (size_t r = 0; r < VL; r++) v_store(y + (p + r) * width, t[r]);
-        }
-        for (; p < k; p++)
-            for (size_t l = 0; l < VL; l++) y[p * width + l] = x[(ptrdiff_t)l * line + p];
+/* VL lines dense along k, VL steps at a time, to one vector in each row of `to`. Not inlined: gcc would jam neighbours. */
+static __attribute__((noinline)) void N(pack_lines)(real *to, const real *from, ptrdiff_t line, size_t k,
+                                                    size_t width) {
+    size_t p = 0;
+    for (; p + VL <= k; p += VL) {
+        vreal t[VL];
+        N(turn)(t, from + p, line, VL);
+        UNROLL for (size_t r = 0; r < VL; r++) v_store(to + (p + r) * width, t[r]);
     }
-    return w;
+    for (; p < k; p++)
+        for (size_t l = 0; l < VL; l++) to[p * width + l] = from[(ptrdiff_t)l * line + (ptrdiff_t)p];
 }
 
-/* The same for all `width` lines where width is no multiple of VL: stores run over into the next step, which is
+/* The same for `width` lines where width is no multiple of VL: stores run over into the next step, which is
  * written after; so the last steps are left to the caller. Returns the steps done. */
 INLINE size_t N(pack_turned_odd)(real *to, const real *from, ptrdiff_t line, size_t k, const size_t width) {
     const size_t groups = (width + VL - 1) / VL;
@@ -123,7 +118,9 @@ INLINE void N(pack_panel)(real *to, const real *from, ptrdiff_t line, ptrdiff_t 
         for (; p < k; p++) memcpy(to + p * width, from + (ptrdiff_t)p * step, width * sizeof(real));
         return;
     }
-    if (step == 1 && width % VL == 0) done = N(pack_turned)(to, from, line, lines, k, width);
+    if (step == 1 && width % VL == 0)
+        for (; done + VL <= lines; done += VL)
+            N(pack_lines)(to + done, from + (ptrdiff_t)done * line, line, k, width);
     else if (step == 1 && lines == width) p = N(pack_turned_odd)(to, from, line, k, width);
     if (done == width) return;
     for (; p < k; p++) {

@@ -1,14 +1,23 @@
-/* One row of C: x (k) times B (k, n), where B is dense along n or along k. Bound by the memory that holds B, so B is
- * read once, in the order it lies. The sums are those of gemm_ukr.h, bit for bit. */
+/* One row of C: x (k) times B (k, n). Bound by the memory that holds B, so B is read once, in the order it lies.
+ *
+ * Every sum has GEMV_LANES lanes, one chain each: lane l adds the products of the steps p with p % GEMV_LANES == l, first
+ * to last; the lanes are then added by halves. A dot product along dense columns of B has that order by nature; where B
+ * is dense along n the lanes are rows of sums. So the bits are the same for every layout. */
 #ifndef PD_GEMV_ONCE
 #define PD_GEMV_ONCE
+#define GEMV_LANES (2 * VL)
 enum {
-    GEMV_COLS = 512,           /* columns of C in a chunk */
-    GEMV_VECS = 8,             /* vectors of columns summed side by side where B is dense along k, */
-    GEMV_STEPS = 32,           /* and steps of k turned at a time */
+    GEMV_COLS = 1024,          /* columns of C in a chunk */
     GEMV_THREAD_WORK = 1 << 19 /* multiply-adds below which one thread does it */
 };
 #endif
+
+typedef struct N(gemv) {
+    const real *x, *b;
+    ptrdiff_t x_step, b_row, b_col;
+    size_t k, cols;
+    real *y;
+} N(gemv);
 
 /* acc (cols) += the products of `rows` rows of B, one after the other; overwritten where fresh. */
 INLINE void N(gemv_sweep)(const size_t rows, const int fresh, real *acc, const real *b, ptrdiff_t ldb, const real *x,
@@ -28,90 +37,84 @@ INLINE void N(gemv_sweep)(const size_t rows, const int fresh, real *acc, const r
     v_store(acc + j, sum);
 }
 
-/* total = [total +] sums of one block of k; acc and total hold whole vectors */
-static void N(gemv_add)(real *total, const real *acc, size_t cols, int add) {
-    for (size_t j = 0; j < cols; j += VL)
-        v_store(total + j, add ? v_load(total + j) + v_load(acc + j) : v_load(acc + j));
-}
-
-static void N(gemv_along_n)(const real *x, ptrdiff_t x_step, const real *b, ptrdiff_t ldb, size_t k, size_t kc,
-                            size_t cols, int add, real *total) {
-    _Alignas(64) real acc[GEMV_COLS];
-    for (size_t pc = 0; pc < k; pc += kc, add = 1) {
-        const size_t end = min_size(pc + kc, k);
-        size_t p = pc;
-        for (; p + 4 <= end; p += 4, b += 4 * ldb, x += 4 * x_step) {
-            if (p == pc) N(gemv_sweep)(4, 1, acc, b, ldb, x, x_step, cols);
-            else N(gemv_sweep)(4, 0, acc, b, ldb, x, x_step, cols);
+/* y = x B where B's rows are dense */
+static void N(gemv_rows)(const N(gemv) *v) {
+    _Alignas(64) real acc[GEMV_LANES * GEMV_COLS];
+    const size_t width = ceil_div(v->cols, VL) * VL;
+    const ptrdiff_t ldb = v->b_row, step = v->x_step;
+    size_t p = 0;
+    if (v->k < GEMV_LANES) memset(acc, 0, GEMV_LANES * width * sizeof(real));
+    for (; p + 4 * GEMV_LANES <= v->k; p += 4 * GEMV_LANES)
+        for (size_t l = 0; l < GEMV_LANES; l++) {
+            const real *b = v->b + (ptrdiff_t)(p + l) * ldb, *x = v->x + (ptrdiff_t)(p + l) * step;
+            real *to = acc + l * width;
+            if (p == 0) N(gemv_sweep)(4, 1, to, b, ldb * GEMV_LANES, x, step * GEMV_LANES, v->cols);
+            else N(gemv_sweep)(4, 0, to, b, ldb * GEMV_LANES, x, step * GEMV_LANES, v->cols);
         }
-        for (; p < end; p++, b += ldb, x += x_step) {
-            if (p == pc) N(gemv_sweep)(1, 1, acc, b, ldb, x, x_step, cols);
-            else N(gemv_sweep)(1, 0, acc, b, ldb, x, x_step, cols);
+    for (; p < v->k; p++) {
+        const real *b = v->b + (ptrdiff_t)p * ldb, *x = v->x + (ptrdiff_t)p * step;
+        real *to = acc + p % GEMV_LANES * width;
+        if (p < GEMV_LANES) N(gemv_sweep)(1, 1, to, b, ldb, x, step, v->cols);
+        else N(gemv_sweep)(1, 0, to, b, ldb, x, step, v->cols);
+    }
+    for (size_t s = GEMV_LANES / 2; s > 0; s /= 2)
+        for (size_t i = 0; i < s * width; i += VL) v_store(acc + i, v_load(acc + i) + v_load(acc + s * width + i));
+    memcpy(v->y, acc, width * sizeof(real));
+}
+
+/* The same for any strides: every row of B is brought together first. */
+static void N(gemv_strided)(const N(gemv) *v) {
+    _Alignas(64) real acc[GEMV_LANES * GEMV_COLS], row[GEMV_COLS];
+    const size_t width = ceil_div(v->cols, VL) * VL;
+    memset(acc, 0, GEMV_LANES * width * sizeof(real));
+    for (size_t p = 0; p < v->k; p++) {
+        const real *b = v->b + (ptrdiff_t)p * v->b_row;
+        for (size_t j = 0; j < v->cols; j++) row[j] = b[(ptrdiff_t)j * v->b_col];
+        N(gemv_sweep)(1, 0, acc + p % GEMV_LANES * width, row, 0, v->x + (ptrdiff_t)p * v->x_step, 0, v->cols);
+    }
+    for (size_t s = GEMV_LANES / 2; s > 0; s /= 2)
+        for (size_t i = 0; i < s * width; i += VL) v_store(acc + i, v_load(acc + i) + v_load(acc + s * width + i));
+    memcpy(v->y, acc, width * sizeof(real));
+}
+
+INLINE real N(gemv_lanes)(vreal a, vreal b) {
+    real lane[VL];
+    v_store(lane, a + b);
+    for (size_t s = VL / 2; s > 0; s /= 2)
+        for (size_t l = 0; l < s; l++) lane[l] += lane[l + s];
+    return lane[0];
+}
+
+INLINE vreal N(gemv_part)(const real *p, size_t count) { return count == VL ? v_load(p) : v_load_part(p, count); }
+
+/* y (cols) = dot products of x with `cols` columns of B, all dense; cols is 1 or 4 */
+INLINE void N(gemv_dots)(const size_t cols, const real *x, const real *b, ptrdiff_t ldb, size_t k, real *y) {
+    vreal low[4], high[4];
+    size_t p = 0;
+    UNROLL for (size_t c = 0; c < cols; c++) low[c] = high[c] = (vreal){0};
+    for (; p + 2 * VL <= k; p += 2 * VL) {
+        const vreal u = v_load(x + p), v = v_load(x + p + VL);
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            low[c] = v_fma(u, v_load(b + (ptrdiff_t)c * ldb + p), low[c]);
+            high[c] = v_fma(v, v_load(b + (ptrdiff_t)c * ldb + p + VL), high[c]);
         }
-        N(gemv_add)(total, acc, cols, add);
     }
-}
-
-/* acc (vecs vectors) += x times a block of B turned to [steps][vecs * VL] */
-INLINE void N(gemv_steps)(const size_t vecs, real *acc, const real *turned, const real *x, ptrdiff_t x_step,
-                          size_t steps) {
-    vreal sum[GEMV_VECS];
-    UNROLL for (size_t v = 0; v < vecs; v++) sum[v] = v_load(acc + v * VL);
-    for (size_t p = 0; p < steps; p++, turned += vecs * VL) {
-        const vreal scale = v_set(x[(ptrdiff_t)p * x_step]);
-        UNROLL for (size_t v = 0; v < vecs; v++) sum[v] = v_fma(scale, v_load(turned + v * VL), sum[v]);
-    }
-    UNROLL for (size_t v = 0; v < vecs; v++) v_store(acc + v * VL, sum[v]);
-}
-
-/* total (vecs vectors) = [total +] x B for `lines` <= vecs * VL columns of B, turned a few steps at a time */
-INLINE void N(gemv_columns)(const size_t vecs, const real *x, ptrdiff_t x_step, const real *b, ptrdiff_t ldb, size_t k,
-                            size_t kc, size_t lines, int add, real *total) {
-    _Alignas(64) real turned[GEMV_STEPS * GEMV_VECS * VL], acc[GEMV_VECS * VL];
-    for (size_t pc = 0; pc < k; pc += kc, add = 1) {
-        const size_t end = min_size(pc + kc, k);
-        memset(acc, 0, sizeof acc);
-        for (size_t p = pc; p < end; p += GEMV_STEPS) {
-            const size_t steps = min_size(GEMV_STEPS, end - p);
-            N(pack_panel)(turned, b + p, ldb, 1, lines, steps, vecs * VL);
-            N(gemv_steps)(vecs, acc, turned, x + (ptrdiff_t)p * x_step, x_step, steps);
+    for (size_t part = 0; p < k; p += VL, part++) {
+        const size_t count = min_size(VL, k - p);
+        const vreal u = N(gemv_part)(x + p, count);
+        UNROLL for (size_t c = 0; c < cols; c++) {
+            const vreal w = N(gemv_part)(b + (ptrdiff_t)c * ldb + p, count);
+            if (part == 0) low[c] = v_fma(u, w, low[c]);
+            else high[c] = v_fma(u, w, high[c]);
         }
-        N(gemv_add)(total, acc, vecs * VL, add);
     }
+    UNROLL for (size_t c = 0; c < cols; c++) y[c] = N(gemv_lanes)(low[c], high[c]);
 }
 
-static void N(gemv_along_k)(const real *x, ptrdiff_t x_step, const real *b, ptrdiff_t ldb, size_t k, size_t kc,
-                            size_t cols, int add, real *total) {
+/* y = x B where B's columns are dense, and x too */
+static void N(gemv_columns)(const N(gemv) *v) {
     size_t j = 0;
-    for (; j + GEMV_VECS * VL <= cols; j += GEMV_VECS * VL)
-        N(gemv_columns)(GEMV_VECS, x, x_step, b + (ptrdiff_t)j * ldb, ldb, k, kc, GEMV_VECS * VL, add, total + j);
-    for (; j + 2 * VL <= cols; j += 2 * VL)
-        N(gemv_columns)(2, x, x_step, b + (ptrdiff_t)j * ldb, ldb, k, kc, 2 * VL, add, total + j);
-    for (; j < cols; j += VL)
-        N(gemv_columns)(1, x, x_step, b + (ptrdiff_t)j * ldb, ldb, k, kc, min_size(VL, cols - j), add, total + j);
-}
-
-/* A single sum of two dense vectors: a lane is a block of k. */
-static real N(gemv_dot)(const real *x, const real *b, size_t k, size_t kc, int add, real total) {
-    const size_t blocks = k / kc;
-    for (size_t first = 0; first < blocks; first += VL) {
-        const size_t count = min_size(VL, blocks - first);
-        vreal t[VL], u[VL], acc = {0};
-        size_t p = 0;
-        for (; p + VL <= kc; p += VL) {
-            N(turn)(t, b + first * kc + p, (ptrdiff_t)kc, count);
-            N(turn)(u, x + first * kc + p, (ptrdiff_t)kc, count);
-            UNROLL for (size_t r = 0; r < VL; r++) acc = v_fma(u[r], t[r], acc);
-        }
-        for (size_t l = 0; l < count; l++, add = 1) {
-            vreal sum = v_set(acc[l]);
-            for (size_t q = p; q < kc; q++)
-                sum = v_fma(v_set(x[(first + l) * kc + q]), v_set(b[(first + l) * kc + q]), sum);
-            total = add ? total + sum[0] : sum[0];
-        }
-    }
-    if (blocks * kc == k) return total;
-    vreal sum = {0};
-    for (size_t p = blocks * kc; p < k; p++) sum = v_fma(v_set(x[p]), v_set(b[p]), sum);
-    return add ? total + sum[0] : sum[0];
+    for (; j + 4 <= v->cols; j += 4)
+        N(gemv_dots)(4, v->x, v->b + (ptrdiff_t)j * v->b_col, v->b_col, v->k, v->y + j);
+    for (; j < v->cols; j++) N(gemv_dots)(1, v->x, v->b + (ptrdiff_t)j * v->b_col, v->b_col, v->k, v->y + j);
 }
