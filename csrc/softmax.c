@@ -16,6 +16,14 @@ INLINE void N(store_left)(T *p, vreal x, size_t left) {
     else v_store_part(p, x, left);
 }
 
+/* exp(x) for x <= 0, without steps against overflow: 1.0 ulp, 0 where the result would be subnormal, NaN of NaN */
+INLINE vreal N(exp_below)(vreal x) {
+    const vreal low = v_set((real)(-0.693147180559945 * (EXP_BIAS - 1)));
+    vuint n;
+    const vreal r = v_exp_reduce(v_at_least(x, low), &n), power = (vreal)((n - EXP_BIAS) << MANTISSA);
+    return v_keep(~(x < low), v_fma(v_expm1_small(r), power, power));
+}
+
 /* The largest, NaN if there is one */
 static T N(row_max)(const T *x, size_t n) {
     const size_t quarter = n < 4 * VL ? n : (n / 4 + VL) / VL * VL; /* quarters may overlap */
@@ -33,12 +41,12 @@ INLINE T N(row_exp)(const T *x, T *y, size_t n, T m) {
         const size_t end = min_size(n, i + SOFTMAX_RUN * VL);
         vreal sum = v_set(0);
         for (; i + VL <= end; i += VL) {
-            const vreal e = v_exp(v_load(x + i) - v_set(m));
+            const vreal e = N(exp_below)(v_load(x + i) - v_set(m));
             if (y) v_store(y + i, e);
             sum += e;
         }
         if (i < end) {
-            const vreal e = v_exp(v_load_part(x + i, end - i) - v_set(m));
+            const vreal e = N(exp_below)(v_load_part(x + i, end - i) - v_set(m));
             if (y) v_store_part(y + i, e, end - i);
             sum += v_keep(N(first_lanes)(end - i), e);
             i = end;
@@ -65,7 +73,7 @@ INLINE void N(few_exp)(const T *x, size_t n, const size_t count, N(few) *row) {
     row->max = N(merge_lanes)(N(larger_v), most);
     for (size_t j = 0; j < count; j++) {
         row->shifted[j] = v[j] - v_set(row->max);
-        row->e[j] = v_exp(row->shifted[j]);
+        row->e[j] = N(exp_below)(row->shifted[j]);
         sum += j + 1 < count ? row->e[j] : v_keep(n >= VL ? fresh : short_row, row->e[j]);
     }
     row->sum = N(merge_lanes)(N(plus_v), sum);
@@ -152,7 +160,7 @@ static void N(columns_exp)(const T *x, T *y, size_t n, size_t step, size_t w, T 
     for (size_t k = 0; k < n; k++)
         for (size_t c = 0; c < w; c += VL) {
             const size_t left = w - c;
-            const vreal e = v_exp(N(load_left)(x + k * step + c, left) - N(load_left)(m + c, left));
+            const vreal e = N(exp_below)(N(load_left)(x + k * step + c, left) - N(load_left)(m + c, left));
             if (y) N(store_left)(y + k * step + c, e, left);
             N(store_left)(s + c, N(load_left)(s + c, left) + e, left);
         }
