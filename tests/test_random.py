@@ -231,9 +231,10 @@ def test_fill_refuses_a_leaf_and_counts_as_a_change() -> None:
         x.uniform_(5, 6)
     assert x.detach().numpy().min() >= 5
     y = pydl.exp(x)
+    total = (y + 1).sum()
     y.normal_()
     with pytest.raises(RuntimeError, match="exp"):
-        (y * 1).sum().backward() if y.grad_fn is not None else pytest.fail("the fill left no trace in the graph")
+        total.backward()
 
 
 BAD = [
@@ -266,11 +267,11 @@ BAD = [
     (lambda: pydl.manual_seed(2**64), ValueError, "64 bits"), (lambda: pydl.Generator("cuda"), ValueError, "cpu"),
     (lambda: gen().set_state(pydl.zeros(3)), TypeError, "uint8"),
     (lambda: gen().set_state(pydl.zeros(3, dtype=pydl.uint8)), ValueError, r"\(3,\)"),
-    (lambda: pydl.rand(1 << 40, 1 << 40), ValueError, ""),
+    (lambda: pydl.rand(1 << 40, 1 << 40), (ValueError, MemoryError), None),
 ]
 
 
 @pytest.mark.parametrize(("call", "error", "match"), BAD, ids=range(len(BAD)))
-def test_refusals(call, error: type[Exception], match: str) -> None:
+def test_refusals(call, error: type[Exception], match: str | None) -> None:
     with pytest.raises(error, match=match):
         call()
