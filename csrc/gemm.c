@@ -4,14 +4,15 @@
  * `accumulate` added to. k == 0 gives the bias, or zeros. b_packed: B is what gemm_pack made of it.
  * The error is that of the summation order of gemm_ukr.h: below (min(k, KC) + k / KC) ulp of sum |a||b|.
  *
- * Letters (Goto & van de Geijn 2008): jc pc ic cut n k m into blocks, jr ir are the tiles of a block. Three ways,
- * one result, bit for bit:
- *   vector  m or n is 1 and the matrix is dense along k (gemv.h);
+ * Letters (Goto & van de Geijn 2008): jc pc ic cut n k m into blocks, jr ir are the tiles of a block. Which bits come
+ * out depends on m == 1, n == 1 and k alone. Three ways:
+ *   vector  m or n is 1; the one way with an order of summation of its own (gemv.h);
  *   small   A as it lies, B as it lies or packed whole, a tile runs through all of k;
  *   large   both packed for one block of k at a time, C carries the sum.
  * Where it costs less, the transposed problem C' = B'A' is solved (the `swapped` plan). */
 #include "gemm_ukr.h"
 #include "gemm_pack.h"
+#include "gemv.h"
 
 #ifndef PD_GEMM_ONCE
 #define PD_GEMM_ONCE
@@ -23,6 +24,7 @@ enum {
     GEMM_SLOTS = 16,              /* chunks of a batch that pack at the same time */
     GEMM_PANELS = 8               /* panels packed in a chunk */
 };
+enum gemm_vector_form { NO_VECTOR, VECTOR_COLUMNS, VECTOR_ROWS, VECTOR_STRIDED, VECTOR_PANELS };
 enum gemm_packing { PACK_NOTHING, PACK_BEFORE, PACK_AS_USED };
 static UNUSED ptrdiff_t gemm_offset(const pd_gemm *g, const ptrdiff_t *stride, size_t item) {
     ptrdiff_t offset = 0;
@@ -51,8 +53,9 @@ typedef struct N(gemm_op) {
     real *c;
     real *packed;            /* panels of B, or room for one panel of each chunk */
     size_t panel, panel_a;   /* elements from one packed panel to the next */
+    enum gemm_vector_form vector;
     enum gemm_packing pack;
-    int swapped, large, threaded, add, finish;
+    int swapped, large, threaded, add, finish, copy_x, copy_b;
     size_t items, row_blocks, col_blocks, rows, cols; /* of C in a chunk */
     size_t first, per_chunk; /* batch: items of a chunk */
 } N(gemm_op);
@@ -105,12 +108,37 @@ static void N(gemm_plan_small)(N(gemm_op) *op, int b_packed) {
     op->pack = b_packed || !pack ? PACK_NOTHING : op->row_blocks > 1 ? PACK_BEFORE : PACK_AS_USED;
 }
 
+/* m or n is 1. In the end m is; a packed B is read panel by panel, or where n was 1 as a strided vector. */
+static void N(gemm_plan_vector)(N(gemm_op) *op) {
+    const int packed = op->g->b_packed;
+    op->panel = op->k * TN;
+    if (packed) op->b_row = (ptrdiff_t)TN, op->b_col = 1;
+    if (op->n == 1) {
+        if (op->m > 1) N(gemm_swap)(op);
+        else op->b_col = 0;
+    }
+    op->vector = packed && op->n > 1 && !op->swapped ? VECTOR_PANELS
+                 : op->n == 1 || op->b_row == 1      ? VECTOR_COLUMNS
+                 : op->b_col == 1                    ? VECTOR_ROWS
+                                                     : VECTOR_STRIDED;
+    const size_t share = ceil_div(ceil_div(op->n, 4), 64) * 64; /* at least four chunks where threads help */
+    op->threaded = op->n * op->k * op->items >= GEMV_THREAD_WORK;
+    op->cols = op->threaded ? min_size(GEMV_COLS, share) : GEMV_COLS;
+    if (op->vector == VECTOR_PANELS) op->cols = op->cols / TN * TN;
+    op->copy_x = op->vector == VECTOR_COLUMNS && op->a_col != 1;
+    op->copy_b = op->vector == VECTOR_COLUMNS && op->b_row != 1;
+}
+
 static void N(gemm_plan)(N(gemm_op) *op, const pd_launch *L) {
     const pd_gemm *g = &L->gemm;
     *op = (N(gemm_op)){.g = g, .m = g->m, .n = g->n, .k = g->k, .kc = gemm_block_of(g->k),
                        .a_row = g->a_row, .a_col = g->a_col, .b_row = g->b_row, .b_col = g->b_col,
                        .c_row = g->c_row, .c_col = g->c_col, .a = L->buf[0], .b = L->buf[1], .bias = L->buf[2],
                        .c = L->buf[3], .add = g->accumulate, .finish = 1, .items = gemm_items(g)};
+    if (op->m == 1 || op->n == 1) {
+        N(gemm_plan_vector)(op);
+        return;
+    }
     N(gemm_op) other = *op;
     N(gemm_swap)(&other);
     size_t cost = N(gemm_small_cost)(op, g->b_packed);
@@ -247,7 +275,7 @@ static N(gemm_op) N(gemm_item)(const N(gemm_op) *op, size_t item) {
     o.a += op->swapped ? b : a;
     o.b += op->swapped ? a : b;
     o.c += gemm_offset(op->g, op->g->c_batch, item);
-    if (op->g->b_packed) o.packed = (real *)o.b;
+    if (op->g->b_packed && !op->vector) o.packed = (real *)o.b;
     return o;
 }
 
@@ -296,6 +324,56 @@ static size_t N(gemm_small_room)(const N(gemm_op) *op) { /* elements of workspac
     if (op->g->b_packed || (op->pack == PACK_NOTHING && op->n % TN == 0)) return 0;
     if (op->pack == PACK_BEFORE) return ceil_div(op->n, TN) * op->panel;
     return op->panel * (blocks > 1 ? blocks : op->threaded ? min_size(op->items, GEMM_SLOTS) : 1);
+}
+
+/* ---- A vector times a matrix. ---- */
+
+static void N(gemm_vector_chunk)(void *context, size_t chunk) {
+    const N(gemm_op) *op = context;
+    const size_t chunks = ceil_div(op->n, op->cols), j = chunk % chunks * op->cols, item = chunk / chunks;
+    const size_t cols = min_size(op->cols, op->n - j), width = ceil_div(cols, VL) * VL;
+    const N(gemm_op) o = N(gemm_item)(op, item);
+    _Alignas(64) real out[GEMV_COLS], old[GEMV_COLS];
+    real *c = o.c + (ptrdiff_t)j * o.c_col;
+    N(gemv) v = {.x = o.a, .b = o.b + (ptrdiff_t)j * o.b_col, .x_step = o.a_col, .b_row = o.b_row, .b_col = o.b_col,
+                 .k = o.k, .cols = cols, .y = out};
+    if (op->copy_x) v.x = op->packed + item * op->k, v.x_step = 1;
+    if (op->copy_b) v.b = op->packed + (op->copy_x ? op->items + item : item) * op->k;
+    if (op->vector == VECTOR_COLUMNS) N(gemv_columns)(&v);
+    else if (op->vector == VECTOR_ROWS) N(gemv_rows)(&v);
+    else if (op->vector == VECTOR_STRIDED) N(gemv_strided)(&v);
+    else
+        for (size_t q = 0; q < cols; q += TN) {
+            v.b = o.b + (j + q) / TN * op->panel;
+            v.cols = min_size(TN, cols - q);
+            v.y = out + q;
+            N(gemv_rows)(&v);
+        }
+    if (o.add) {
+        N(tile_load)(&o, old, width, c, 1, cols);
+        for (size_t s = 0; s < cols; s++) out[s] = old[s] + out[s];
+    }
+    for (size_t s = cols; s < width; s++) out[s] = 0;
+    N(tile_finish)(&o, out, width, 0, j, 1, cols);
+    N(tile_store)(&o, out, width, c, 1, cols);
+}
+
+/* Dot products read both vectors dense: copies where they are not. */
+static void N(gemm_vector_copy)(const N(gemm_op) *op) {
+    for (size_t item = 0; item < op->items; item++) {
+        const N(gemm_op) o = N(gemm_item)(op, item);
+        real *x = op->packed + item * op->k, *b = op->packed + (op->copy_x ? op->items + item : item) * op->k;
+        for (size_t p = 0; p < op->k && op->copy_x; p++) x[p] = o.a[(ptrdiff_t)p * o.a_col];
+        for (size_t p = 0; p < op->k && op->copy_b; p++) b[p] = o.b[(ptrdiff_t)p * o.b_row];
+    }
+}
+
+static void N(gemm_vector)(N(gemm_op) *op) {
+    const size_t chunks = op->items * ceil_div(op->n, op->cols);
+    if (op->copy_x || op->copy_b) N(gemm_vector_copy)(op);
+    if (op->threaded) pd_parallel(chunks, N(gemm_vector_chunk), op);
+    else
+        for (size_t chunk = 0; chunk < chunks; chunk++) N(gemm_vector_chunk)(op, chunk);
 }
 
 /* ---- Large: one block of k at a time; panels are packed by all threads, then C's blocks handed out. ---- */
@@ -383,6 +461,7 @@ static size_t N(gemm_workspace)(const pd_launch *L) {
     N(gemm_op) op;
     N(gemm_plan)(&op, L);
     if (op.m == 0 || op.n == 0 || op.items == 0) return 0;
+    if (op.vector) return (size_t)(op.copy_x + op.copy_b) * op.items * op.k * sizeof(real);
     if (op.large) return (N(gemm_large_a)(&op) + N(gemm_large_b)(&op)) * sizeof(real);
     return N(gemm_small_room)(&op) * sizeof(real);
 }
@@ -391,8 +470,9 @@ static void N(gemm)(const pd_launch *L) {
     N(gemm_op) op;
     N(gemm_plan)(&op, L);
     if (op.m == 0 || op.n == 0 || op.items == 0) return;
-    op.packed = op.g->b_packed ? (real *)op.b : L->workspace;
-    if (op.large && op.k > 0) N(gemm_large)(&op, L->workspace);
+    op.packed = op.g->b_packed && !op.vector ? (real *)op.b : L->workspace;
+    if (op.vector) N(gemm_vector)(&op);
+    else if (op.large && op.k > 0) N(gemm_large)(&op, L->workspace);
     else N(gemm_small)(&op);
 }
 

@@ -2,70 +2,110 @@
  * A panel's source has one stride along k and one across its lines; either may be 1, both may be anything. */
 #ifndef PD_GEMM_PACK_ONCE
 #define PD_GEMM_PACK_ONCE
-enum { GEMM_ALIGN = 64 };
-#if defined(__clang__) || __GNUC__ >= 12
-#define v_shuffle __builtin_shufflevector
-#endif
-#define SWAP_LANES_2_1(x, y) const vreal lo = v_shuffle(x, y, 0, 2), hi = v_shuffle(x, y, 1, 3)
-#define SWAP_LANES_4_1(x, y) const vreal lo = v_shuffle(x, y, 0, 4, 2, 6), hi = v_shuffle(x, y, 1, 5, 3, 7)
-#define SWAP_LANES_4_2(x, y) const vreal lo = v_shuffle(x, y, 0, 1, 4, 5), hi = v_shuffle(x, y, 2, 3, 6, 7)
-#define SWAP_LANES_8_1(x, y)                                                                                 \
-    const vreal lo = v_shuffle(x, y, 0, 8, 2, 10, 4, 12, 6, 14), hi = v_shuffle(x, y, 1, 9, 3, 11, 5, 13, 7, 15)
-#define SWAP_LANES_8_2(x, y)                                                                                 \
-    const vreal lo = v_shuffle(x, y, 0, 1, 8, 9, 4, 5, 12, 13), hi = v_shuffle(x, y, 2, 3, 10, 11, 6, 7, 14, 15)
-#define SWAP_LANES_8_4(x, y)                                                                                 \
-    const vreal lo = v_shuffle(x, y, 0, 1, 2, 3, 8, 9, 10, 11), hi = v_shuffle(x, y, 4, 5, 6, 7, 12, 13, 14, 15)
-#define SWAP_LANES_16_1(x, y)                                                                                \
-    const vreal lo = v_shuffle(x, y, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30),             \
-                hi = v_shuffle(x, y, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31)
-#define SWAP_LANES_16_2(x, y)                                                                                \
-    const vreal lo = v_shuffle(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),              \
-                hi = v_shuffle(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
-#define SWAP_LANES_16_4(x, y)                                                                                \
-    const vreal lo = v_shuffle(x, y, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),              \
-                hi = v_shuffle(x, y, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31)
-#define SWAP_LANES_16_8(x, y)                                                                                \
-    const vreal lo = v_shuffle(x, y, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),                \
-                hi = v_shuffle(x, y, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
-/* One stage of a transpose by halves: rows r and r + step exchange their off-diagonal blocks of `step` lanes. */
-#define SWAP_STAGE(lanes, step)                                                                              \
-    UNROLL for (size_t r = 0; r < lanes; r++)                                                                \
-        if ((r & step) == 0) {                                                                               \
-            SWAP_LANES_##lanes##_##step(x[r], x[r + step]);                                                  \
-            x[r] = lo;                                                                                       \
-            x[r + step] = hi;                                                                                \
-        }
+#define QUAD (16 / sizeof(T))     /* elements in 16 bytes */
+#define QUADS (VBYTES / 16)       /* of them in a vector */
+#define v_quad N(v_quad)
+#define v_join N(v_join)
 #endif
 
-/* x, VL vectors of VL lanes, becomes its transpose. */
-INLINE void N(transpose)(vreal *x) {
+typedef T v_quad __attribute__((vector_size(16)));
+typedef T N(v_quad_u) __attribute__((vector_size(16), aligned(BITS / 8), may_alias));
+
+/* Two vectors' elements taken turn by turn, within each 16 bytes. */
 #if VBYTES * 8 / BITS == 2
-    SWAP_STAGE(2, 1)
-#elif VBYTES * 8 / BITS == 4
-    SWAP_STAGE(4, 2) SWAP_STAGE(4, 1)
-#elif VBYTES * 8 / BITS == 8
-    SWAP_STAGE(8, 4) SWAP_STAGE(8, 2) SWAP_STAGE(8, 1)
+#define TURN_LOW(x, y) __builtin_shufflevector(x, y, 0, 2)
+#define TURN_HIGH(x, y) __builtin_shufflevector(x, y, 1, 3)
+#elif VBYTES == 32 && BITS == 64
+#define TURN_LOW(x, y) __builtin_shufflevector(x, y, 0, 4, 2, 6)
+#define TURN_HIGH(x, y) __builtin_shufflevector(x, y, 1, 5, 3, 7)
+#elif VBYTES == 64 && BITS == 64
+#define TURN_LOW(x, y) __builtin_shufflevector(x, y, 0, 8, 2, 10, 4, 12, 6, 14)
+#define TURN_HIGH(x, y) __builtin_shufflevector(x, y, 1, 9, 3, 11, 5, 13, 7, 15)
+#elif VBYTES == 16
+#define TURN_LOW(x, y) __builtin_shufflevector(x, y, 0, 4, 1, 5)
+#define TURN_HIGH(x, y) __builtin_shufflevector(x, y, 2, 6, 3, 7)
+#define PAIR_LOW(x, y) __builtin_shufflevector(x, y, 0, 1, 4, 5)
+#define PAIR_HIGH(x, y) __builtin_shufflevector(x, y, 2, 3, 6, 7)
+#elif VBYTES == 32
+#define TURN_LOW(x, y) __builtin_shufflevector(x, y, 0, 8, 1, 9, 4, 12, 5, 13)
+#define TURN_HIGH(x, y) __builtin_shufflevector(x, y, 2, 10, 3, 11, 6, 14, 7, 15)
+#define PAIR_LOW(x, y) __builtin_shufflevector(x, y, 0, 1, 8, 9, 4, 5, 12, 13)
+#define PAIR_HIGH(x, y) __builtin_shufflevector(x, y, 2, 3, 10, 11, 6, 7, 14, 15)
 #else
-    SWAP_STAGE(16, 8) SWAP_STAGE(16, 4) SWAP_STAGE(16, 2) SWAP_STAGE(16, 1)
+#define TURN_LOW(x, y) __builtin_shufflevector(x, y, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+#define TURN_HIGH(x, y) __builtin_shufflevector(x, y, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
+#define PAIR_LOW(x, y) __builtin_shufflevector(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define PAIR_HIGH(x, y) __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
 #endif
+
+/* 16 bytes of each of QUADS lines that lie `step` elements apart; lines from `lines` on read the last one. */
+INLINE vreal v_join(const real *from, ptrdiff_t line, size_t first, size_t lines) {
+#define QUAD_AT(q)                                                                                           \
+    (v_quad)(*(const N(v_quad_u) *)(from + (ptrdiff_t)min_size(first + (q)*QUAD, lines - 1) * line))
+#if VBYTES == 16
+    return QUAD_AT(0);
+#elif VBYTES == 32 && BITS == 32
+    return __builtin_shufflevector(QUAD_AT(0), QUAD_AT(1), 0, 1, 2, 3, 4, 5, 6, 7);
+#elif VBYTES == 32
+    return __builtin_shufflevector(QUAD_AT(0), QUAD_AT(1), 0, 1, 2, 3);
+#elif BITS == 32
+    return __builtin_shufflevector(__builtin_shufflevector(QUAD_AT(0), QUAD_AT(1), 0, 1, 2, 3, 4, 5, 6, 7),
+                                   __builtin_shufflevector(QUAD_AT(2), QUAD_AT(3), 0, 1, 2, 3, 4, 5, 6, 7), 0, 1, 2, 3,
+                                   4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+#else
+    return __builtin_shufflevector(__builtin_shufflevector(QUAD_AT(0), QUAD_AT(1), 0, 1, 2, 3),
+                                   __builtin_shufflevector(QUAD_AT(2), QUAD_AT(3), 0, 1, 2, 3), 0, 1, 2, 3, 4, 5, 6, 7);
+#endif
+#undef QUAD_AT
 }
 
-/* Lines that are dense along k: VL steps of k at a time through a transpose. Where `width` is no multiple of VL the
- * stores overlap into the next step, which is written after; the last VL steps therefore take the scalar way. */
-INLINE size_t N(pack_transposed)(real *to, const real *from, ptrdiff_t line, size_t k, const size_t width) {
-    const size_t groups = (width + VL - 1) / VL, spill = groups * VL - width;
+/* x[p], for VL steps p: element p of each of VL lines; lines from `lines` on repeat the last one. */
+INLINE void N(turn)(vreal *x, const real *from, ptrdiff_t line, size_t lines) {
+    UNROLL for (size_t c = 0; c < VL; c += QUAD) {
+        vreal *y = x + c;
+        const vreal a = v_join(from + c, line, 0, lines), b = v_join(from + c, line, 1, lines);
+#if BITS == 32
+        const vreal e = v_join(from + c, line, 2, lines), f = v_join(from + c, line, 3, lines);
+        const vreal ab = TURN_LOW(a, b), AB = TURN_HIGH(a, b), ef = TURN_LOW(e, f), EF = TURN_HIGH(e, f);
+        y[0] = PAIR_LOW(ab, ef);
+        y[1] = PAIR_HIGH(ab, ef);
+        y[2] = PAIR_LOW(AB, EF);
+        y[3] = PAIR_HIGH(AB, EF);
+#else
+        y[0] = TURN_LOW(a, b);
+        y[1] = TURN_HIGH(a, b);
+#endif
+    }
+}
+#undef TURN_LOW
+#undef TURN_HIGH
+#undef PAIR_LOW
+#undef PAIR_HIGH
+
+/* VL lines dense along k, VL steps at a time, to one vector in each row of `to`. Not inlined: gcc would jam neighbours. */
+static __attribute__((noinline)) void N(pack_lines)(real *to, const real *from, ptrdiff_t line, size_t k,
+                                                    size_t width) {
     size_t p = 0;
-    for (; p + VL + (spill ? 1 : 0) <= k; p += VL) {
-        vreal x[(MR > TN ? MR : TN) / VL + 1][VL];
-        UNROLL for (size_t g = 0; g < groups; g++) {
-            UNROLL for (size_t r = 0; r < VL; r++) {
-                const size_t w = g * VL + r < width ? g * VL + r : width - 1;
-                x[g][r] = v_load(from + (ptrdiff_t)w * line + p);
-            }
-            N(transpose)(x[g]);
-        }
+    for (; p + VL <= k; p += VL) {
+        vreal t[VL];
+        N(turn)(t, from + p, line, VL);
+        UNROLL for (size_t r = 0; r < VL; r++) v_store(to + (p + r) * width, t[r]);
+    }
+    for (; p < k; p++)
+        for (size_t l = 0; l < VL; l++) to[p * width + l] = from[(ptrdiff_t)l * line + (ptrdiff_t)p];
+}
+
+/* The same for `width` lines where width is no multiple of VL: stores run over into the next step, which is
+ * written after; so the last steps are left to the caller. Returns the steps done. */
+INLINE size_t N(pack_turned_odd)(real *to, const real *from, ptrdiff_t line, size_t k, const size_t width) {
+    const size_t groups = (width + VL - 1) / VL;
+    size_t p = 0;
+    for (; p + VL < k; p += VL) {
+        vreal t[MR / VL + 1][VL];
+        UNROLL for (size_t g = 0; g < groups; g++)
+            N(turn)(t[g], from + (ptrdiff_t)(g * VL) * line + p, line, width - g * VL < VL ? width - g * VL : VL);
         UNROLL for (size_t r = 0; r < VL; r++)
-            UNROLL for (size_t g = 0; g < groups; g++) v_store(to + (p + r) * width + g * VL, x[g][r]);
+            UNROLL for (size_t g = 0; g < groups; g++) v_store(to + (p + r) * width + g * VL, t[g][r]);
     }
     return p;
 }
@@ -73,16 +113,20 @@ INLINE size_t N(pack_transposed)(real *to, const real *from, ptrdiff_t line, siz
 /* One panel of `lines` <= width lines; what is missing to `width` is zero. */
 INLINE void N(pack_panel)(real *to, const real *from, ptrdiff_t line, ptrdiff_t step, size_t lines, size_t k,
                           const size_t width) {
-    size_t p = 0;
+    size_t p = 0, done = 0;
     if (lines == width && line == 1) {
         for (; p < k; p++) memcpy(to + p * width, from + (ptrdiff_t)p * step, width * sizeof(real));
         return;
     }
-    if (lines == width && step == 1) p = N(pack_transposed)(to, from, line, k, width);
+    if (step == 1 && width % VL == 0)
+        for (; done + VL <= lines; done += VL)
+            N(pack_lines)(to + done, from + (ptrdiff_t)done * line, line, k, width);
+    else if (step == 1 && lines == width) p = N(pack_turned_odd)(to, from, line, k, width);
+    if (done == width) return;
     for (; p < k; p++) {
         const real *x = from + (ptrdiff_t)p * step;
         real *y = to + p * width;
-        size_t w = 0;
+        size_t w = done;
         for (; w < lines; w++) y[w] = x[(ptrdiff_t)w * line];
         for (; w < width; w++) y[w] = 0;
     }

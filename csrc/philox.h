@@ -14,23 +14,54 @@ static UNUSED void take_blocks(void *state, size_t groups, uint64_t taken[2]) {
     taken[1] = __atomic_fetch_add(&s[1], (uint64_t)groups * BLOCKS, __ATOMIC_RELAXED);
 }
 
+/* A vector of blocks, one word of each in the lower half of a 64-bit lane; what is in the upper half does not matter. */
+typedef uint64_t lanes __attribute__((vector_size(VBYTES)));
+typedef uint32_t lane_words __attribute__((vector_size(VBYTES / 2), aligned(4), may_alias));
+enum { LANES = VBYTES / 8 };
+
+/* The 64-bit products of the lower halves. */
+INLINE lanes wide_product(lanes a, uint32_t factor) {
+#if defined(__AVX512F__)
+    return (lanes)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64(factor));
+#elif defined(__AVX2__)
+    return (lanes)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x(factor));
+#elif defined(__SSE2__)
+    return (lanes)_mm_mul_epu32((__m128i)a, _mm_set1_epi64x(factor));
+#else
+    return (a & UINT32_MAX) * (lanes){factor, factor};
+#endif
+}
+
+/* SIDE vectors of blocks go through the rounds side by side: one alone would wait for its own products. */
+enum { SIDE = 2 };
+
 static UNUSED void philox_group(const uint64_t state[2], size_t group, uint32_t w[WORDS]) {
-    uint32_t *restrict a = w, *restrict b = w + BLOCKS, *restrict c = w + 2 * BLOCKS, *restrict d = w + 3 * BLOCKS;
-    uint32_t k0 = (uint32_t)state[0], k1 = (uint32_t)(state[0] >> 32);
     const uint64_t first = state[1] + (uint64_t)group * BLOCKS;
-    for (size_t j = 0; j < BLOCKS; j++) {
-        a[j] = (uint32_t)(first + j);
-        b[j] = (uint32_t)((first + j) >> 32);
-        c[j] = d[j] = 0;
-    }
-    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
-        for (size_t j = 0; j < BLOCKS; j++) {
-            const uint64_t p = (uint64_t)a[j] * 0xD2511F53u, q = (uint64_t)c[j] * 0xCD9E8D57u;
-            a[j] = (uint32_t)(q >> 32) ^ b[j] ^ k0;
-            b[j] = (uint32_t)q;
-            c[j] = (uint32_t)(p >> 32) ^ d[j] ^ k1;
-            d[j] = (uint32_t)p;
+    for (size_t j = 0; j < BLOCKS; j += SIDE * LANES) {
+        lanes k0 = (lanes){0} + (state[0] & UINT32_MAX), k1 = (lanes){0} + (state[0] >> 32);
+        lanes a[SIDE], b[SIDE], c[SIDE] = {{0}}, d[SIDE] = {{0}};
+        for (size_t v = 0; v < SIDE; v++) {
+            uint64_t block[LANES];
+            for (size_t i = 0; i < LANES; i++) block[i] = first + j + v * LANES + i;
+            memcpy(&a[v], block, sizeof block);
+            b[v] = a[v] >> 32;
         }
+        for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
+            for (size_t v = 0; v < SIDE; v++) {
+                const lanes p = wide_product(a[v], 0xD2511F53u), q = wide_product(c[v], 0xCD9E8D57u);
+                a[v] = (q >> 32) ^ b[v] ^ k0;
+                b[v] = q;
+                c[v] = (p >> 32) ^ d[v] ^ k1;
+                d[v] = p;
+            }
+        for (size_t v = 0; v < SIDE; v++) {
+            uint32_t *to = w + j + v * LANES;
+            *(lane_words *)to = __builtin_convertvector(a[v], lane_words);
+            *(lane_words *)(to + BLOCKS) = __builtin_convertvector(b[v], lane_words);
+            *(lane_words *)(to + 2 * BLOCKS) = __builtin_convertvector(c[v], lane_words);
+            *(lane_words *)(to + 3 * BLOCKS) = __builtin_convertvector(d[v], lane_words);
+        }
+    }
 }
 
 /* ---- Numbers from words. Multiplications and additions in this order, no fma: the same bits everywhere. ---- */

@@ -5,9 +5,10 @@ import json
 import os
 import platform
 import sys
+from typing import Any
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Runs one command -> its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
@@ -21,7 +22,7 @@ def main(arguments=None):
         return 1
 
 
-def parser(arguments):
+def parser(arguments: list[str]) -> argparse.ArgumentParser:
     """The whole grammar. Only the demo that `arguments` name is imported, for its options."""
     from pydl.demos import DEMOS
     top = argparse.ArgumentParser(prog="pydl", description="Deep learning for the CPU.")
@@ -42,7 +43,7 @@ def parser(arguments):
     return top
 
 
-def list_demos(options):
+def list_demos(options: argparse.Namespace) -> int:
     from pydl.demos import DEMOS
     for name, line in DEMOS.items():
         print(f"{name:<10}{line}")
@@ -50,12 +51,12 @@ def list_demos(options):
     return 0
 
 
-def run_demo(options):
+def run_demo(options: argparse.Namespace) -> int:
     from pydl.demos.harness import run
     return run(options.demo, options)
 
 
-def info(options):
+def info(options: argparse.Namespace) -> int:
     facts = gather_facts()
     if options.json:
         print(json.dumps(facts))
@@ -65,7 +66,7 @@ def info(options):
     return 0
 
 
-def gather_facts():
+def gather_facts() -> dict[str, Any]:
     """What a bug report should say."""
     import numpy
 

@@ -2,23 +2,22 @@
 import numpy as np
 
 from pydl import autograd, ops
-from pydl._core import backward, dlpack, inplace, numpy_bridge, tape
+from pydl._core import backward, dlpack, dtypes, inplace, numpy_bridge, tape
 from pydl._core import tensor as core
 from pydl._core.create import arange as arange
 from pydl._core.create import empty as empty
 from pydl._core.create import tensor as tensor
 from pydl._core.numpy_bridge import from_numpy as from_numpy
 from pydl._core.tensor import Tensor
-from pydl._core.tensor import dtype as dtype
-from pydl._core.tensor import float32 as float32
-from pydl._core.tensor import float64 as float64
-from pydl._core.tensor import int64 as int64
+from pydl._core.dtypes import dtype as dtype
+from pydl._core.dtypes import float32 as float32
+from pydl._core.dtypes import float64 as float64
+from pydl._core.dtypes import int64 as int64
 
 # Ops that also exist in place, `exp_` for exp.
 IN_PLACE = (
     "add sub mul div pow neg abs sign floor_divide remainder fmod clamp addcmul exp exp2 expm1 log log2 log10 log1p sqrt rsqrt "
-    "reciprocal square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc floor ceil round trunc relu sigmoid silu "
-    "leaky_relu elu "
+    "reciprocal square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc floor ceil round trunc relu sigmoid "
     "masked_fill scatter scatter_add index_add logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
     "bitwise_not eq ne lt le gt ge cumsum cumprod"
 ).split()
@@ -31,7 +30,7 @@ def _text(self: Tensor) -> str:
     parts = [values]
     if self.numel() == 0 and self.ndim != 1:
         parts.append(f"size={self.shape}")
-    if self.dtype not in (core.float32, core.int64, core.bool) or self.numel() == 0 and self.dtype is not core.float32:
+    if self.dtype not in (dtypes.float32, dtypes.int64, dtypes.bool) or self.numel() == 0 and self.dtype is not dtypes.float32:
         parts.append(f"dtype={self.dtype!r}")
     if self.grad_fn is not None:
         parts.append(f"grad_fn={self.grad_fn!r}")
@@ -81,7 +80,7 @@ def bind() -> None:
         setattr(table, name, getattr(ops, name))
     table.operand, table.backward, table.represent = numpy_bridge.operand, autograd.backward, _text
     table.array, table.dlpack = numpy_bridge.array_protocol, dlpack.to_dlpack
-    table.construct = lambda data: numpy_bridge.make_tensor(data, core.float32)
+    table.construct = lambda data: numpy_bridge.make_tensor(data, dtypes.float32)
     methods: dict[str, object] = {name: getattr(ops, name) for name in ops.METHODS}
     methods |= {f"{name}_": inplace.in_place_form(getattr(ops, name), f"{name}_") for name in IN_PLACE}
     methods |= {
@@ -93,7 +92,7 @@ def bind() -> None:
         methods[name] = property(_transposed if name == "T" else _matrix_transposed)
     core.add_methods(methods)
     backward.bind_ops(ops.add, ops.sum_to)
-    tape.bind_views(ops.as_strided, ops.as_strided_scatter)
+    tape.bind_views(ops.strided_view, ops.strided_put)
     tape.bind_finite(_all_finite)
     inplace.bind_ops(ops.to, ops.broadcast_to)
 

@@ -1,7 +1,8 @@
 """Checks of gradients against differences, and comparison of tensors."""
 import numpy as np
 
-from pydl._core.tensor import Tensor, float64
+from pydl._core.dtypes import float64
+from pydl._core.tensor import Tensor
 from pydl.autograd import grad as _grad
 from pydl.autograd import no_grad
 
@@ -66,7 +67,7 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True, 
 def _like(y, values):
     from pydl import tensor
 
-    return tensor(np.ascontiguousarray(values, dtype=y.detach().numpy().dtype))
+    return tensor(np.asarray(values, dtype=y.detach().numpy().dtype, order="C"))
 
 
 def _difference(fn, inputs, chosen, subset, steps, weights, eps):

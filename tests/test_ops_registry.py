@@ -1,9 +1,8 @@
 """The table is whole: every registered op has a row, and every row an op."""
 from __future__ import annotations
 
-from pydl._core.tape import registry
-
 from op_table import TABLE, covered
+from pydl._core.tape import registry
 
 
 def test_every_registered_op_has_a_row() -> None:

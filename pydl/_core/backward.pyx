@@ -3,9 +3,10 @@ from cpython.ref cimport PyObject
 
 from pydl._core.launch cimport contiguous, duplicate, filled, map2, map_into
 from pydl._core.tape cimport (
-    Node, Output, anomaly_enabled, check_gradient, edge_of, grad_enabled, set_grad_enabled,
+    Node, Output, anomaly_enabled, check_gradient, edge_of, grad_enabled, set_anomaly, set_grad_enabled,
 )
-from pydl._core.tensor cimport Tensor, dtype_of, shape_of
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, shape_of
 
 cdef extern from "pydl.h":
     enum: PD_add
@@ -151,9 +152,14 @@ cdef class Walk:
         return 0
 
     cdef int differentiate(self, Node node, object dy) except -1:
+        cdef bint anomaly = anomaly_enabled()
         try:
-            self.spread(node, node.op.rule(node, dy))
+            set_anomaly(False)      # what a rule computes on the way is not the user's
+            grads = node.op.rule(node, dy)
+            set_anomaly(anomaly)
+            self.spread(node, grads)
         finally:
+            set_anomaly(anomaly)
             node.wanted = <size_t>-1
         if not self.keep_graph:
             node.release()

@@ -3,7 +3,9 @@ import numpy as np
 
 from pydl._core.kernels cimport PD_F32, PD_I64, PD_MAX_DIMS
 from pydl._core.launch cimport cast, fill, map_into
-from pydl._core.tensor cimport Tensor, code_of, empty as new_empty, scalar_of, shape_of, sizes_from, tensor_arg, view_of
+from pydl._core.arguments cimport sizes_from
+from pydl._core.dtypes cimport code_of
+from pydl._core.tensor cimport Tensor, empty as new_empty, scalar_of, shape_of, tensor_arg, view_of
 from pydl._core.numpy_bridge import make_tensor
 
 cdef extern from "pydl.h":

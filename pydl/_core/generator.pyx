@@ -4,7 +4,8 @@ import os
 from libc.string cimport memcpy
 
 from pydl._core.kernels cimport PD_U8
-from pydl._core.tensor cimport Tensor, dtype_of, empty, shape_of
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, empty, shape_of
 
 import operator
 

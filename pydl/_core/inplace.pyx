@@ -1,8 +1,9 @@
 """In-place forms of the ops, and plain overwriting: values, versions and the graph stay consistent."""
 from pydl._core.kernels cimport PD_F64
-from pydl._core.launch cimport broadcast_to, cast, map_into
-from pydl._core.tape cimport changed, grad_enabled, rebase, writable_in_place
-from pydl._core.tensor cimport Tensor, alias_of, dtype_of, same_shape, scalar_of, shape_of, tensor_arg
+from pydl._core.launch cimport broadcast_to, cast, duplicate, map_into
+from pydl._core.tape cimport changed, edge_of, grad_enabled, rebase, writable_in_place
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, alias_of, same_shape, scalar_of, shape_of, tensor_arg
 
 cdef extern from "pydl.h":
     enum: PD_copy
@@ -52,6 +53,16 @@ cdef bint try_direct(int kernel, Tensor x, object other) except -1:
     changed(x)
     return True
 
+cdef Tensor as_it_was(Tensor x):
+    """What the op may keep for backward while x is overwritten: where gradients are recorded, a copy in x's place in the graph."""
+    cdef Tensor before
+    if not grad_enabled():
+        return x
+    edge_of(x)      # brings a view of a changed base up to date
+    before = duplicate(x)
+    before.node, before.needs_grad, before.output_index = x.node, x.needs_grad, x.output_index
+    return before
+
 def in_place_form(forward, str name):
     """The method `name` (`exp_`) that overwrites its tensor with forward(tensor, ...)."""
     cdef int kernel = DIRECT.get(name, -1)
@@ -60,7 +71,9 @@ def in_place_form(forward, str name):
         writable_in_place(name, self)
         if kernel >= 0 and len(args) == 1 and not kwargs and try_direct(kernel, self, args[0]):
             return self
-        return assign(name, self, forward(self, *args, **kwargs))
+        before = as_it_was(self)
+        args = tuple([before if arg is self else arg for arg in args])
+        return assign(name, self, forward(before, *args, **kwargs))
 
     method.__name__ = name
     method.__qualname__ = f"Tensor.{name}"

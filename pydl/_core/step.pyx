@@ -8,7 +8,8 @@ from libc.stdlib cimport free, malloc
 from pydl._core.kernels cimport PD_F32, PD_F64, pd_launch
 from pydl._core.launch cimport contiguous, fill, map_into, prepare, run
 from pydl._core.tape cimport changed
-from pydl._core.tensor cimport Tensor, dtype_of, empty, empty_like, same_shape, shape_of
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, empty, empty_like, same_shape, shape_of
 
 cdef extern from "pydl.h":
     enum: PD_copy
@@ -164,7 +165,7 @@ cdef Gathered gathered_for(Step step, str name, Tensor p):
     raise TypeError(f"{name}: parameters must be float32 or float64, got {dtype_of(p.code)}")
 
 
-def sgd_step(Step step not None, list groups, dict state):
+def sgd_step(Step step not None, list groups, state):
     """One step of stochastic gradient descent over all groups."""
     cdef list new = []
     step.open(groups, 5)
@@ -176,7 +177,7 @@ def sgd_step(Step step not None, list groups, dict state):
     finally:
         step.close()
 
-cdef int gather_sgd(Step step, list groups, dict state, list new) except -1:
+cdef int gather_sgd(Step step, list groups, state, list new) except -1:
     cdef Tensor p
     cdef Gathered g
     cdef double *hyper = step.hyper
@@ -210,7 +211,7 @@ cdef int gather_sgd(Step step, list groups, dict state, list new) except -1:
         g.launch.buf[3], g.launch.buf[5] = g.started, g.places
     return 0
 
-def adam_step(Step step not None, list groups, dict state, bint decoupled):
+def adam_step(Step step not None, list groups, state, bint decoupled):
     """One step of Adam over all groups, or of AdamW (decoupled)."""
     step.open(groups, 7)
     try:
@@ -219,7 +220,7 @@ def adam_step(Step step not None, list groups, dict state, bint decoupled):
     finally:
         step.close()
 
-cdef int gather_adam(Step step, list groups, dict state, str name) except -1:
+cdef int gather_adam(Step step, list groups, state, str name) except -1:
     cdef Tensor p
     cdef Gathered g
     cdef double *hyper = step.hyper

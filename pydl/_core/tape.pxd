@@ -62,4 +62,5 @@ cdef int rebase(Tensor x, Tensor result) except -1              # x was overwrit
 cdef object edge_of(Tensor x)
 cdef Op unregistered_op(str name, backward_rule rule)           # for custom Functions
 cdef bint anomaly_enabled() noexcept
+cdef int set_anomaly(bint enabled) except -1
 cdef int check_gradient(Node node, Tensor grad) except -1       # anomaly mode: finite?

@@ -75,6 +75,11 @@ cdef bint recording(Tensor x) noexcept:
 cdef bint anomaly_enabled() noexcept:
     return pd_anomaly
 
+cdef int set_anomaly(bint enabled) except -1:
+    global pd_anomaly
+    pd_anomaly = enabled
+    return 0
+
 
 # ---- Nodes
 

@@ -1,12 +1,6 @@
+from pydl._core.arguments cimport sizes_from, wrap_dim
+from pydl._core.dtypes cimport code_of, dtype, dtype_of
 from pydl._core.kernels cimport PD_MAX_DIMS
-
-cdef class dtype:
-    """An element type: pydl.float32, float64, int64, int32, uint8 or bool."""
-    cdef readonly str name
-    cdef readonly int itemsize
-    cdef readonly bint is_floating_point
-    cdef int code                       # PD_F32 ...
-    cdef char *format                   # of the buffer protocol
 
 cdef class Storage:
     """Memory that one or more tensors look at. Changes in place are counted in `version`."""
@@ -48,11 +42,7 @@ cdef Tensor scalar_of(int code, object number)                          # a 0-di
 cdef bint same_shape(Tensor a, Tensor b) noexcept
 cdef tuple shape_of(Tensor x)
 cdef tuple strides_of(Tensor x)                                         # in elements
-cdef int sizes_from(str op, object shape, ptrdiff_t *sizes) except -1   # fills sizes, returns ndim
 cdef Tensor over_memory(Storage storage, char *data, int code, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides)
 cdef int become(Tensor x, Tensor y) except -1                           # x takes y's memory, shape and type
-cdef int wrap_dim(str op, object dim, int ndim) except -1               # -ndim <= dim < ndim, else IndexError
-cdef dtype dtype_of(int code)
-cdef int code_of(object dtype_like) except -1                           # TypeError for what is not a pydl dtype
 cdef Tensor tensor_arg(str op, object x, str name)                      # TypeError where x is not a Tensor
 cdef Tensor real_arg(str op, object x, str name)                        # ... or not float32/float64

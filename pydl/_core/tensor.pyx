@@ -1,4 +1,4 @@
-"""Element types, memory and the tensor itself. What a tensor can do beyond its operators is bound by pydl.tensor."""
+"""Memory and the tensor itself. What a tensor can do beyond its operators is bound by pydl.tensor."""
 import gc
 
 cimport cython
@@ -8,50 +8,17 @@ from cpython.type cimport PyType_Modified
 from libc.stdint cimport SIZE_MAX, int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
-from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
+from pydl._core.arguments cimport sizes_from, wrap_dim
+from pydl._core.dtypes cimport dtype, dtype_of
+from pydl._core.kernels cimport PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
 from pydl._core.native cimport allocate, release
 
 cdef extern from *:
     const ptrdiff_t PTRDIFF_MAX
 
 
-cdef class dtype:
-    """An element type: pydl.float32, float64, int64, int32, uint8 or bool."""
-
-    def __init__(self):
-        raise TypeError("dtype: the element types are pydl.float32, float64, int64, int32, uint8 and bool")
-
-    def __repr__(self):
-        return f"pydl.{self.name}"
-
-    def __reduce__(self):
-        return self.name
-
-
-cdef dtype new_dtype(str name, int code, int itemsize, char *format, bint floating):
-    cdef dtype d = dtype.__new__(dtype)
-    d.name, d.code, d.itemsize, d.format, d.is_floating_point = name, code, itemsize, format, floating
-    return d
-
-
-float32 = new_dtype("float32", PD_F32, 4, b"f", True)
-float64 = new_dtype("float64", PD_F64, 8, b"d", True)
-int64 = new_dtype("int64", PD_I64, 8, b"q", False)
-int32 = new_dtype("int32", PD_I32, 4, b"i", False)
-uint8 = new_dtype("uint8", PD_U8, 1, b"B", False)
-bool = new_dtype("bool", PD_BOOL, 1, b"?", False)
-
-cdef tuple DTYPES = (float32, float64, int64, int32, uint8, bool)
 cdef int ITEMSIZE[6]
 ITEMSIZE[:] = [4, 8, 8, 4, 1, 1]
-
-cdef dtype dtype_of(int code):
-    return <dtype>DTYPES[code]
-
-cdef int code_of(object dtype_like) except -1:
-    if not isinstance(dtype_like, dtype):
-        raise TypeError(f"dtype: expected a pydl element type such as pydl.float32, got {dtype_like!r}")
-    return (<dtype>dtype_like).code
 
 
 @cython.final
@@ -524,35 +491,6 @@ cdef tuple shape_of(Tensor x):
 
 cdef tuple strides_of(Tensor x):
     return tuple([x.strides[d] for d in range(x.ndim)])
-
-cdef int wrap_dim(str op, object dim, int ndim) except -1:
-    cdef ptrdiff_t d
-    try:
-        d = dim.__index__()
-    except (AttributeError, TypeError):
-        raise TypeError(f"{op}: dim must be an int, got {type(dim).__name__}") from None
-    except OverflowError:
-        d = PTRDIFF_MAX
-    cdef int limit = ndim if ndim else 1
-    if d < -limit or d >= limit:
-        raise IndexError(f"{op}: dim {dim} is out of range for {ndim} dimensions (expected {-limit} to {limit - 1})")
-    return <int>(d + limit if d < 0 else d)
-
-cdef int sizes_from(str op, object shape, ptrdiff_t *sizes) except -1:
-    cdef int d = 0
-    if not isinstance(shape, (tuple, list)):
-        shape = (shape,)
-    if len(shape) > PD_MAX_DIMS:
-        raise ValueError(f"{op}: a tensor has at most {PD_MAX_DIMS} dimensions, got {len(shape)}")
-    for size in shape:
-        try:
-            sizes[d] = size.__index__()
-        except (AttributeError, TypeError):
-            raise TypeError(f"{op}: sizes must be ints, got {size!r}") from None
-        except OverflowError:
-            raise ValueError(f"{op}: size {size} is more than an address can count") from None
-        d += 1
-    return d
 
 cdef Tensor tensor_arg(str op, object x, str name):
     if isinstance(x, Tensor):

@@ -1,6 +1,7 @@
 """From a list of samples to one batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from pydl import ops
 from pydl.tensor import Tensor, float64, from_numpy, int64, tensor
 
 
-def default_collate(batch):
+def default_collate(batch: Sequence) -> Any:
     """A batch of samples of the same structure: tensors and arrays are stacked along a new first dimension, ints become an
     int64 tensor, floats a float64 tensor, strings and bytes stay a list; tuples, lists and mappings are gone through.
 
@@ -34,7 +35,7 @@ def default_collate(batch):
     raise TypeError(f"DataLoader: cannot make a batch of {type(first).__name__}; pass collate_fn=")
 
 
-def same(batch, kind, measure):
+def same(batch: Sequence, kind: type, measure: Callable[[Any], object]) -> Sequence:
     """The samples, once it is sure that they are alike."""
     for sample in batch:
         if not isinstance(sample, kind):

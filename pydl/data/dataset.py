@@ -1,5 +1,8 @@
 """Data sets: things with a length whose samples have numbers."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from pydl import ops
@@ -12,17 +15,17 @@ class Dataset:
     One that can fetch many samples at once also defines `gather(indices)`: indices (B,) int64 tensor -> a batch.
     """
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Any:
         raise NotImplementedError(f"{type(self).__name__}: __getitem__ is not defined")
 
-    def __len__(self):
+    def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__}: __len__ is not defined")
 
 
 class TensorDataset(Dataset):
     """Tensors of the same length: sample i is the tuple of their rows i. A batch is one gather a tensor."""
 
-    def __init__(self, *tensors):
+    def __init__(self, *tensors: Tensor) -> None:
         if not tensors:
             raise ValueError("TensorDataset: expected at least one tensor, got none")
         for i, tensor in enumerate(tensors):
@@ -37,13 +40,13 @@ class TensorDataset(Dataset):
                              f"(shapes {', '.join(str(tuple(tensor.shape)) for tensor in tensors)})")
         self.tensors = tensors
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         return tuple(tensor[index] for tensor in self.tensors)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.tensors[0])
 
-    def gather(self, indices):
+    def gather(self, indices: Tensor) -> list[Tensor]:
         """indices (B,) int64 -> a list with one tensor (B, ...) for each of the data set's."""
         return [ops.index_select(tensor, 0, indices) for tensor in self.tensors]
 
@@ -51,7 +54,7 @@ class TensorDataset(Dataset):
 class Subset(Dataset):
     """Some samples of a data set: sample i is `dataset[indices[i]]`."""
 
-    def __init__(self, dataset, indices):
+    def __init__(self, dataset: Any, indices: Sequence[int] | np.ndarray) -> None:
         indices = np.asarray(indices)
         if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
             raise TypeError(f"Subset: indices: expected a sequence of ints, got shape {indices.shape} {indices.dtype}")
@@ -62,11 +65,11 @@ class Subset(Dataset):
         if hasattr(dataset, "gather"):
             self.gather = self._gather
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Any:
         return self.dataset[int(self.indices[index])]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.indices)
 
-    def _gather(self, indices):
+    def _gather(self, indices: Tensor) -> Any:
         return self.dataset.gather(ops.index_select(from_numpy(self.indices), 0, indices))

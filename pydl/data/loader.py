@@ -1,10 +1,13 @@
 """DataLoader: goes through a data set in batches."""
 
 import operator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from pydl.data.collate import default_collate
 from pydl.ops import randperm
-from pydl.tensor import arange
+from pydl.random import Generator
+from pydl.tensor import Tensor, arange
 
 
 class DataLoader:
@@ -16,7 +19,8 @@ class DataLoader:
     makes a batch of a list of samples. A batch of a TensorDataset is a list of tensors.
     """
 
-    def __init__(self, dataset, batch_size=1, shuffle=False, *, collate_fn=None, drop_last=False, generator=None):
+    def __init__(self, dataset: Any, batch_size: int = 1, shuffle: bool = False, *, collate_fn: Callable[[list], Any] | None = None,
+                 drop_last: bool = False, generator: Generator | None = None) -> None:
         try:
             size = operator.index(batch_size)
         except TypeError:
@@ -30,19 +34,19 @@ class DataLoader:
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, size, bool(shuffle), bool(drop_last)
         self.collate_fn, self.generator = collate_fn, generator
 
-    def __len__(self):
+    def __len__(self) -> int:
         full, rest = divmod(len(self.dataset), self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         count = len(self.dataset)
         order = randperm(count, generator=self.generator) if self.shuffle else arange(count)
         make = self._gathered if self.collate_fn is None and hasattr(self.dataset, "gather") else self._collated
         return (make(order[start:start + self.batch_size]) for start in range(0, len(self) * self.batch_size, self.batch_size))
 
-    def _gathered(self, indices):
+    def _gathered(self, indices: Tensor) -> Any:
         return self.dataset.gather(indices)
 
-    def _collated(self, indices):
+    def _collated(self, indices: Tensor) -> Any:
         samples = [self.dataset[i] for i in indices.tolist()]
         return (self.collate_fn or default_collate)(samples)

@@ -9,6 +9,7 @@ import math
 import os
 import struct
 import zlib
+from typing import IO
 
 import numpy as np
 
@@ -18,7 +19,7 @@ DEFLATE_LIMIT = 1032            # a deflate stream never expands by more than th
 CHUNK = 1 << 20
 
 
-def read_idx(path):
+def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     """The array in an IDX file, plain or gzip (told apart by content, not by name).
 
     path -> an array with the file's shape and type, in native byte order, writable. Raises FileNotFoundError where there
@@ -35,12 +36,12 @@ def read_idx(path):
             return parse(file, path, size, exact=True)
         try:
             with gzip.GzipFile(fileobj=file) as stream:
-                return parse(stream, path, size * DEFLATE_LIMIT, exact=False)
+                return parse(stream, path, size * DEFLATE_LIMIT, exact=False)      # type: ignore[arg-type]
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"read_idx: {path}: damaged gzip file: {error}") from error
 
 
-def parse(stream, path, most_bytes, exact):
+def parse(stream: IO[bytes], path: str, most_bytes: int, exact: bool) -> np.ndarray:
     """Reads one array. `most_bytes`: what the file can hold at most, or (exact) holds."""
     shape, kind, header = parse_header(stream, path)
     promised = math.prod(shape) * kind.itemsize
@@ -64,7 +65,7 @@ def parse(stream, path, most_bytes, exact):
     return np.frombuffer(data, dtype=kind).reshape(shape).astype(kind.newbyteorder("="), copy=False)
 
 
-def parse_header(stream, path):
+def parse_header(stream: IO[bytes], path: str) -> tuple[tuple[int, ...], np.dtype, int]:
     """-> shape, dtype, length of the header in bytes."""
     magic = read_exactly(stream, 4, path, "magic number")
     if magic[0] or magic[1] or magic[2] not in TYPES:
@@ -77,7 +78,7 @@ def parse_header(stream, path):
     return shape, np.dtype(TYPES[magic[2]]), 4 + 4 * ndim
 
 
-def read_exactly(stream, count, path, what):
+def read_exactly(stream: IO[bytes], count: int, path: str, what: str) -> bytes:
     data = stream.read(count)
     if len(data) < count:
         raise ValueError(f"read_idx: {path}: cut short: {what}: expected {count} bytes, got {len(data)}")

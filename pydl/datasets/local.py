@@ -2,10 +2,12 @@
 
 import os
 
+import numpy as np
+
 from pydl.datasets.idx import read_idx
 
 
-def data_folder(name, root=None):
+def data_folder(name: str, root: str | os.PathLike[str] | None = None) -> str:
     """The folder of data set `name`: `root` where it is given, else PYDL_DATA/name. FileNotFoundError where there is neither."""
     if root is not None:
         folder = os.fspath(root)
@@ -18,7 +20,7 @@ def data_folder(name, root=None):
     return folder
 
 
-def mnist(root=None, train=True):
+def mnist(root: str | os.PathLike[str] | None = None, train: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """MNIST's handwritten digits (LeCun, Cortes & Burges 1998), or any set in the same files (Fashion-MNIST ...).
 
     Reads `train-images-idx3-ubyte` and `train-labels-idx1-ubyte` (`t10k-...` for train=False), plain or with .gz, from
@@ -42,7 +44,7 @@ def mnist(root=None, train=True):
     return images, labels.astype("int64")
 
 
-def find(folder, name):
+def find(folder: str, name: str) -> str:
     """The file `name` or `name.gz` in `folder`."""
     for candidate in (name, name + ".gz"):
         path = os.path.join(folder, candidate)

@@ -1,9 +1,10 @@
 """Splits of labelled data into a training part and a held-out part."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def stratified_split(labels, test=0.25, seed=0):
+def stratified_split(labels: ArrayLike, test: float = 0.25, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Indices of a training and a test part in which every class has the same share.
 
     labels (N,) of any type -> train (N - M,) int64, test (M,) int64, both ascending. Of a class of n members round(test * n)

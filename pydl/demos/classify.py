@@ -2,25 +2,29 @@
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 import pydl
 from pydl import nn
-from pydl.demos.harness import Clock
+from pydl.data import DataLoader
+from pydl.demos.harness import Clock, Stage
 
 SHOWN = 32      # predictions in the picture
 
 
-def mlp(sizes, dropout):
+def mlp(sizes: Sequence[int], dropout: float) -> nn.Sequential:
     """Linear, ReLU and dropout in turn: sizes (inputs, hidden ..., classes)."""
-    layers = []
+    layers: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise(sizes[:-1]):
         layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
     return nn.Sequential(*layers, nn.Linear(*sizes[-2:]))
 
 
-def train(stage, model, loader, held_out, epochs, lr, weight_decay=1e-2, label_smoothing=0.0):
+def train(stage: Stage, model: nn.Module, loader: DataLoader, held_out: tuple[pydl.Tensor, np.ndarray], epochs: int, lr: float,
+          weight_decay: float = 1e-2, label_smoothing: float = 0.0) -> tuple[list[float], list[float], np.ndarray]:
     """AdamW with a cosine schedule after a short warm-up. -> loss of each epoch, test accuracy of each, predictions.
 
     held_out: images and labels that are never trained on. Notes the demo's three figures; the seconds are those of the
@@ -29,7 +33,9 @@ def train(stage, model, loader, held_out, epochs, lr, weight_decay=1e-2, label_s
     images, labels = held_out
     loss_of = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
     optimizer = pydl.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
-    total, step, examples, clock, losses, accuracies = epochs * len(loader), 0, 0, Clock(), [], []
+    total, step, examples, clock = epochs * len(loader), 0, 0, Clock()
+    losses: list[float] = []
+    accuracies: list[float] = []
     with stage.progress("training", total) as progress:
         for _ in range(epochs):
             model.train()
@@ -54,16 +60,17 @@ def train(stage, model, loader, held_out, epochs, lr, weight_decay=1e-2, label_s
     return losses, accuracies, predicted
 
 
-def predict(model, images):
+def predict(model: nn.Module, images: pydl.Tensor) -> np.ndarray:
     """The class of each image, as a NumPy array."""
     model.eval()
     with pydl.no_grad():
         return model(images).argmax(1).numpy()
 
 
-def draw(losses, accuracies, pictures, labels, predicted):
+def draw(losses: list[float], accuracies: list[float], pictures: np.ndarray, labels: np.ndarray,
+         predicted: np.ndarray) -> Callable[[Any], None]:
     """-> a function that draws the learning curve, and some predictions with the wrong ones in red."""
-    def onto(figure):
+    def onto(figure: Any) -> None:
         left, right = figure.subfigures(1, 2, width_ratios=(1, 1.2))
         curve(left.subplots(), losses, accuracies)
         wrong = np.flatnonzero(predicted != labels)
@@ -83,7 +90,7 @@ def draw(losses, accuracies, pictures, labels, predicted):
     return onto
 
 
-def curve(axes, losses, accuracies):
+def curve(axes: Any, losses: list[float], accuracies: list[float]) -> None:
     epochs = range(1, len(losses) + 1)
     axes.plot(epochs, losses, color="tab:blue", label="training loss")
     axes.set(xlabel="epoch", ylabel="training loss")

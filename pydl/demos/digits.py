@@ -6,9 +6,10 @@ import pydl
 from pydl.data import DataLoader, TensorDataset
 from pydl.datasets import digits, stratified_split
 from pydl.demos.classify import draw, mlp, train
+from pydl.demos.harness import Stage
 
 
-def run(stage):
+def run(stage: Stage) -> None:
     pictures, labels = digits()
     train_part, test_part = stratified_split(labels, test=0.25, seed=0)     # the same for every --seed
     images = pictures.astype(np.float32) / 16
@@ -22,7 +23,7 @@ def run(stage):
     stage.plot("digits.png", draw(losses, accuracies, pictures[test_part], labels[test_part], predicted))
 
 
-def half_pixel_shifts(images):
+def half_pixel_shifts(images: np.ndarray) -> np.ndarray:
     """(N, 8, 8) -> (5 N, 8, 8): the images, and the same moved by half a pixel up, down, left and right."""
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     centre = padded[:, 1:-1, 1:-1]

@@ -6,6 +6,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 import pydl
 from pydl.demos.progress import Progress
@@ -13,7 +16,7 @@ from pydl.demos.progress import Progress
 HOW_TO_GET_PLOTS = 'no plot: matplotlib is not installed; get it with: pip install "pydl-cpu[plots]"'
 
 
-def add_arguments(parser, name):
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     """The arguments of every demo, and those of demo `name`."""
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes all random numbers (default 0)")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads to use (default: as PYDL_NUM_THREADS says)")
@@ -24,18 +27,18 @@ def add_arguments(parser, name):
         extra(parser)
 
 
-def positive(text):
+def positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
     return number
 
 
-def load(name):
+def load(name: str) -> ModuleType:
     return importlib.import_module(f"pydl.demos.{name}")
 
 
-def run(name, options):
+def run(name: str, options: argparse.Namespace) -> int:
     """Runs a demo -> exit code. Data that is missing or damaged ends it with a message and 1."""
     os.makedirs(options.out, exist_ok=True)
     if options.threads is not None:
@@ -58,26 +61,28 @@ class DataError(Exception):
 class Stage:
     """Where a demo puts what it has to say."""
 
-    def __init__(self, name, options):
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
         self.name, self.options = name, options
-        self.figures, self.files, self.notes = {}, [], []
+        self.figures: dict[str, tuple[float, str, int]] = {}
+        self.files: list[str] = []
+        self.notes: list[str] = []
 
-    def load(self, loader, *args, **named):
+    def load(self, loader: Callable, *args: Any, **named: Any) -> Any:
         """Data from `loader`; what is wrong with it ends the demo with a message."""
         try:
             return loader(*args, **named)
         except (OSError, ValueError) as error:
             raise DataError(error) from error
 
-    def progress(self, what, total):
+    def progress(self, what: str, total: int) -> Progress:
         """A bar on stderr: with tqdm where it is installed."""
         return Progress(what, total)
 
-    def figure(self, name, value, unit="", digits=0):
+    def figure(self, name: str, value: float, unit: str = "", digits: int = 0) -> None:
         """One line of the result, in plain words: name, number, unit."""
         self.figures[name] = (round(value, digits) if digits else round(value), unit, digits)
 
-    def plot(self, file_name, draw):
+    def plot(self, file_name: str, draw: Callable[[Any], object]) -> None:
         """draw(figure) -> a PNG in the folder of --out, or a note on how to get matplotlib."""
         try:
             from matplotlib.figure import Figure
@@ -90,7 +95,7 @@ class Stage:
         figure.savefig(path, dpi=100)
         self.files.append(path)
 
-    def finish(self):
+    def finish(self) -> None:
         """Prints everything."""
         if self.options.json:
             figures = {name: {"value": value, "unit": unit} for name, (value, unit, _) in self.figures.items()}
@@ -108,11 +113,11 @@ class Stage:
 class Clock:
     """Adds up the seconds of its `with` blocks."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.seconds = 0.0
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self.start = time.perf_counter()
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.seconds += time.perf_counter() - self.start

@@ -1,18 +1,21 @@
 """A network of two hidden layers learns MNIST, whose files are read from PYDL_DATA/mnist."""
 
+import argparse
+
 import numpy as np
 
 import pydl
 from pydl.data import DataLoader, TensorDataset
 from pydl.datasets import mnist
 from pydl.demos.classify import draw, mlp, train
+from pydl.demos.harness import Stage
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="FOLDER", help="the folder of the IDX files (default: PYDL_DATA/mnist)")
 
 
-def run(stage):
+def run(stage: Stage) -> None:
     pictures, labels = stage.load(mnist, stage.options.data)
     test_pictures, test_labels = stage.load(mnist, stage.options.data, train=False)
     mean, deviation = pictures.mean(), pictures.std()
@@ -25,7 +28,7 @@ def run(stage):
     stage.plot("mnist.png", draw(losses, accuracies, test_pictures, test_labels, predicted))
 
 
-def normalised(pictures, mean, deviation):
+def normalised(pictures: np.ndarray, mean: float, deviation: float) -> pydl.Tensor:
     """(N, H, W) uint8 -> (N, H * W) float32 with mean 0 and standard deviation 1 over the training images."""
     table = ((np.arange(256) - mean) / deviation).astype(np.float32)    # one entry a grey value: no large temporary
     return pydl.from_numpy(table[pictures.reshape(len(pictures), -1)])

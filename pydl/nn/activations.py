@@ -1,8 +1,15 @@
 """Activation functions as modules. Each is one call of the op of the same name."""
 
+from collections.abc import Callable
+
 from pydl import ops
 from pydl.nn.module import Module
 from pydl.tensor import Tensor
+
+
+def in_place(op: Callable, input: Tensor, *arguments: float) -> Tensor:
+    """Overwrites the input by op(input); where its old values are needed for the backward, the graph gets a copy of them."""
+    return input.copy_(op(input.clone() if input.requires_grad else input, *arguments))
 
 
 class ReLU(Module):
@@ -55,7 +62,7 @@ class SiLU(Module):
         self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:
-        return input.silu_() if self.inplace else ops.silu(input)
+        return in_place(ops.silu, input) if self.inplace else ops.silu(input)
 
     def extra_repr(self) -> str:
         return "inplace=True" if self.inplace else ""
@@ -70,7 +77,7 @@ class LeakyReLU(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         if self.inplace:
-            return input.leaky_relu_(self.negative_slope)
+            return in_place(ops.leaky_relu, input, self.negative_slope)
         return ops.leaky_relu(input, self.negative_slope)
 
     def extra_repr(self) -> str:
@@ -85,7 +92,7 @@ class ELU(Module):
         self.alpha, self.inplace = alpha, inplace
 
     def forward(self, input: Tensor) -> Tensor:
-        return input.elu_(self.alpha) if self.inplace else ops.elu(input, self.alpha)
+        return in_place(ops.elu, input, self.alpha) if self.inplace else ops.elu(input, self.alpha)
 
     def extra_repr(self) -> str:
         return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")

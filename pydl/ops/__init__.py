@@ -9,19 +9,24 @@ from pydl.ops.activations import *
 from pydl.ops.arithmetic import *
 from pydl.ops.compare import *
 from pydl.ops.elementwise import *
+from pydl.ops.extremes import *
+from pydl.ops.gather import *
 from pydl.ops.index import *
+from pydl.ops.join import *
 from pydl.ops.losses import *
 from pydl.ops.matmul import *
+from pydl.ops.parts import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
+from pydl.ops.scan import *
 from pydl.ops.shape import *
 from pydl.ops.softmax import *
 from pydl.ops.sort import *
 
 FAMILIES = tuple(
     sys.modules[f"pydl.ops.{name}"]
-    for name in ("arithmetic", "compare", "elementwise", "activations", "matmul", "reduce", "softmax", "losses", "shape",
-                 "index", "sort", "random")
+    for name in ("arithmetic", "compare", "elementwise", "activations", "matmul", "reduce", "extremes", "scan", "softmax",
+                 "losses", "shape", "parts", "join", "gather", "index", "sort", "random")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 __all__ = tuple(name for family in FAMILIES for name in family.__all__)

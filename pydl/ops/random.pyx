@@ -7,9 +7,9 @@ from pydl._core.generator cimport state_of
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, changed, grad_enabled, op, record1, writable_in_place
-from pydl._core.tensor cimport (
-    Tensor, code_of, dtype_of, empty, empty_like, real_arg, same_shape, shape_of, sizes_from, tensor_arg,
-)
+from pydl._core.arguments cimport sizes_from
+from pydl._core.dtypes cimport code_of, dtype_of
+from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg
 
 import math
 import operator

@@ -1,0 +1,249 @@
+/* Reductions of a strided (kept, reduced) tensor to (kept,): see reduce.h for the order of the additions.
+ * float32, float64: results of the input's type; sum, prod of integers: int64; any, all: bool (uint8).
+ * Errors: sums within (5 + log2(n) / 2) ulp of sum |x|, whatever n. NaN propagates; of max and min, too.
+ * An empty sum is 0, product 1, max -inf (callers refuse it), any false, all true, mean and var NaN. */
+#include "reduce.h"
+
+#if PD_REAL
+/* ---- The vector steps: what becomes of accumulator a and element x; m is the shift. ---- */
+typedef vreal (*N(reduce_step))(vreal a, vreal x, vreal m);
+typedef vreal (*N(reduce_merge_v))(vreal a, vreal b);
+INLINE vreal N(sum_step)(vreal a, vreal x, vreal m) { (void)m; return a + x; }
+INLINE vreal N(prod_step)(vreal a, vreal x, vreal m) { (void)m; return a * x; }
+INLINE vreal N(amax_step)(vreal a, vreal x, vreal m) { (void)m; return v_max(a, x); }
+INLINE vreal N(amin_step)(vreal a, vreal x, vreal m) { (void)m; return v_min(a, x); }
+INLINE vreal N(any_step)(vreal a, vreal x, vreal m) { (void)m; return v_blend(x != 0, v_set(1), a); }
+INLINE vreal N(all_step)(vreal a, vreal x, vreal m) { (void)m; return v_blend(x != 0, a, v_set(0)); }
+INLINE vreal N(norm1_step)(vreal a, vreal x, vreal m) { (void)m; return a + v_abs(x); }
+INLINE vreal N(norm2_step)(vreal a, vreal x, vreal m) { (void)m; return v_fma(x, x, a); }
+INLINE vreal N(norm_max_step)(vreal a, vreal x, vreal m) { (void)m; return v_max(a, v_abs(x)); }
+INLINE vreal N(norm_min_step)(vreal a, vreal x, vreal m) { (void)m; return v_min(a, v_abs(x)); }
+INLINE vreal N(spread_step)(vreal a, vreal x, vreal m) { return v_fma(x - m, x - m, a); }
+INLINE vreal N(sum_exp_step)(vreal a, vreal x, vreal m) { return a + v_exp(x - m); }
+
+INLINE T N(plus)(T a, T b) { return a + b; }
+INLINE T N(times)(T a, T b) { return a * b; }
+INLINE T N(larger)(T a, T b) { return a > b || a != a ? a : b; }
+INLINE T N(reduce_root)(T a) { return sizeof(T) == 4 ? (T)sqrtf((float)a) : (T)sqrt((double)a); }
+INLINE T N(smaller)(T a, T b) { return a < b || a != a ? a : b; }
+
+INLINE vreal N(plus_v)(vreal a, vreal b) { return a + b; }
+INLINE vreal N(times_v)(vreal a, vreal b) { return a * b; }
+INLINE vreal N(larger_v)(vreal a, vreal b) { return v_max(a, b); }
+INLINE vreal N(smaller_v)(vreal a, vreal b) { return v_min(a, b); }
+
+/* Lanes 0 .. count - 1 */
+INLINE vint N(first_lanes)(size_t count) {
+    static const bits_t window[32] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    vint mask;
+    memcpy(&mask, window + 16 - count, sizeof mask);
+    return mask;
+}
+
+/* The LANES of a block merged by halves: lane l with lane l + VL/2, then with l + VL/4 ... */
+#define ACROSS2(h) 0 ^ h, 1 ^ h
+#define ACROSS4(h) ACROSS2(h), 2 ^ h, 3 ^ h
+#define ACROSS8(h) ACROSS4(h), 4 ^ h, 5 ^ h, 6 ^ h, 7 ^ h
+#define ACROSS16(h) ACROSS8(h), 8 ^ h, 9 ^ h, 10 ^ h, 11 ^ h, 12 ^ h, 13 ^ h, 14 ^ h, 15 ^ h
+INLINE T N(merge_lanes)(N(reduce_merge_v) merge, vreal v) {
+#if VBYTES * 8 / BITS == 16
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS16(8)));
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS16(4)));
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS16(2)));
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS16(1)));
+#elif VBYTES * 8 / BITS == 8
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS8(4)));
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS8(2)));
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS8(1)));
+#elif VBYTES * 8 / BITS == 4
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS4(2)));
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS4(1)));
+#else
+    v = merge(v, __builtin_shufflevector(v, v, ACROSS2(1)));
+#endif
+    return v[0];
+}
+#undef ACROSS2
+#undef ACROSS4
+#undef ACROSS8
+#undef ACROSS16
+
+INLINE void N(runs_of)(N(reduce_step) step, N(reduce_merge_v) merge, T identity, const T *const *x, size_t n,
+                       const T *shift, T *out) {
+    const vreal m0 = v_set(shift[0]), m1 = v_set(shift[1]), m2 = v_set(shift[2]), m3 = v_set(shift[3]);
+    vreal a0 = v_set(identity), a1 = a0, a2 = a0, a3 = a0;
+    size_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        a0 = step(a0, v_load(x[0] + i), m0);
+        a1 = step(a1, v_load(x[1] + i), m1);
+        a2 = step(a2, v_load(x[2] + i), m2);
+        a3 = step(a3, v_load(x[3] + i), m3);
+    }
+    if (i < n) {
+        const vint mask = N(first_lanes)(n - i);
+        a0 = v_blend(mask, step(a0, v_load_part(x[0] + i, n - i), m0), a0);
+        a1 = v_blend(mask, step(a1, v_load_part(x[1] + i, n - i), m1), a1);
+        a2 = v_blend(mask, step(a2, v_load_part(x[2] + i, n - i), m2), a2);
+        a3 = v_blend(mask, step(a3, v_load_part(x[3] + i, n - i), m3), a3);
+    }
+    out[0] = N(merge_lanes)(merge, a0);
+    out[1] = N(merge_lanes)(merge, a1);
+    out[2] = N(merge_lanes)(merge, a2);
+    out[3] = N(merge_lanes)(merge, a3);
+}
+
+INLINE void N(onto_of)(N(reduce_step) step, size_t w, size_t rows, T *to, const T *const *rows_at, const T *shift) {
+    const T *x[8];
+    for (size_t r = 0; r < 8; r++) x[r] = rows_at[min_size(r, rows - 1)];
+    size_t c = 0;
+    for (; c + VL <= w; c += VL) {
+        const vreal m = shift ? v_load(shift + c) : v_set(0);
+        vreal a = v_load(to + c);
+        for (size_t r = 0; r < rows; r++) a = step(a, v_load(x[r] + c), m);
+        v_store(to + c, a);
+    }
+    if (c == w) return;
+    const vreal m = shift ? v_load_part(shift + c, w - c) : v_set(0);
+    vreal a = v_load_part(to + c, w - c);
+    for (size_t r = 0; r < rows; r++) a = step(a, v_load_part(x[r] + c, w - c), m);
+    v_store_part(to + c, a, w - c);
+}
+
+/* A reducer of the step and the merge of these names; `finisher` as in reduce.h. */
+#define REDUCER(name, first, merge_two, finisher)                                                            \
+    static void N(name##_runs)(const T *const *x, size_t n, const T *shift, T *out) {                        \
+        N(runs_of)(N(name##_step), N(merge_two##_v), first, x, n, shift, out);                                   \
+    }                                                                                                        \
+    static void N(name##_onto)(size_t w, size_t rows, T *to, const T *const *x, const T *shift) {            \
+        if (rows == 8) N(onto_of)(N(name##_step), w, 8, to, x, shift);                                       \
+        else                                                                                                 \
+            for (size_t r = 0; r < rows; r++) N(onto_of)(N(name##_step), w, 1, to, x + r, shift);            \
+    }                                                                                                        \
+    static void N(name##_merge)(size_t w, T *to, const T *with) {                                            \
+        for (size_t c = 0; c < w; c++) to[c] = N(merge_two)(to[c], with[c]);                                 \
+    }                                                                                                        \
+    static const reducer N(name##_reducer) = {first, N(name##_runs), N(name##_onto), N(name##_merge), finisher};
+
+static void N(to_bool)(size_t count, const T *from, void *out, size_t at, const double *scalar) {
+    (void)scalar;
+    for (size_t k = 0; k < count; k++) ((uint8_t *)out)[at + k] = from[k] != 0;
+}
+/* Divided by scalar[0], a count */
+static void N(to_mean)(size_t count, const T *from, void *out, size_t at, const double *scalar) {
+    for (size_t k = 0; k < count; k++) ((T *)out)[at + k] = from[k] / (T)scalar[0];
+}
+static void N(to_root)(size_t count, const T *from, void *out, size_t at, const double *scalar) {
+    (void)scalar;
+    for (size_t k = 0; k < count; k++) ((T *)out)[at + k] = N(reduce_root)(from[k]);
+}
+
+REDUCER(sum, 0, plus, NULL)
+REDUCER(prod, 1, times, NULL)
+REDUCER(amax, -(T)INFINITY, larger, NULL)
+REDUCER(amin, (T)INFINITY, smaller, NULL)
+REDUCER(any, 0, larger, N(to_bool))
+REDUCER(all, 1, smaller, N(to_bool))
+REDUCER(norm1, 0, plus, NULL)
+REDUCER(norm2, 0, plus, N(to_root))
+REDUCER(norm_max, 0, larger, NULL)
+REDUCER(norm_min, (T)INFINITY, smaller, NULL)
+REDUCER(spread, 0, plus, N(to_mean))
+REDUCER(sum_exp, 0, plus, NULL)
+static const reducer N(mean_reducer) = {0, N(sum_runs), N(sum_onto), N(sum_merge), N(to_mean)};
+
+static void N(mean)(const pd_launch *l) { N(reduce_run)(l, &N(mean_reducer), NULL, l->buf[1]); }
+static void N(norm1)(const pd_launch *l) { N(reduce_run)(l, &N(norm1_reducer), NULL, l->buf[1]); }
+static void N(norm2)(const pd_launch *l) { N(reduce_run)(l, &N(norm2_reducer), NULL, l->buf[1]); }
+static void N(norm_max)(const pd_launch *l) { N(reduce_run)(l, &N(norm_max_reducer), NULL, l->buf[1]); }
+static void N(norm_min)(const pd_launch *l) { N(reduce_run)(l, &N(norm_min_reducer), NULL, l->buf[1]); }
+
+/* One number per kept element */
+static size_t N(kept_bytes)(const pd_launch *launch) {
+    size_t kept = 1;
+    for (size_t d = 0; d < launch->reduce.kept; d++) kept *= launch->reduce.shape[d];
+    return kept * sizeof(T);
+}
+static size_t N(var_workspace)(const pd_launch *launch) { return N(kept_bytes)(launch); }
+static size_t N(logsumexp_workspace)(const pd_launch *launch) { return N(kept_bytes)(launch); }
+
+/* sum (x - mean)^2 / scalar[1], in two passes; scalar[0] is n. Chan, Golub & LeVeque, "Algorithms for computing the
+ * sample variance", 1983. The square root of it where scalar[2]. */
+static void N(var)(const pd_launch *launch) {
+    pd_launch second = *launch;
+    T *mean = launch->workspace, *y = launch->buf[1];
+    N(reduce_run)(launch, &N(mean_reducer), NULL, mean);
+    second.scalar[0] = launch->scalar[1];
+    N(reduce_run)(&second, &N(spread_reducer), mean, y);
+    if (launch->scalar[2] == 0) return;
+    const size_t kept = N(kept_bytes)(launch) / sizeof(T);
+    for (size_t k = 0; k < kept; k++) y[k] = N(reduce_root)(y[k]);
+}
+
+/* max + log(sum(exp(x - max))); an infinite max is not subtracted. */
+static void N(logsumexp)(const pd_launch *launch) {
+    T *largest = launch->workspace, *y = launch->buf[1];
+    const size_t kept = N(kept_bytes)(launch) / sizeof(T);
+    N(reduce_run)(launch, &N(amax_reducer), NULL, largest);
+    for (size_t k = 0; k < kept; k++)
+        if (isinf(largest[k])) largest[k] = 0;
+    N(reduce_run)(launch, &N(sum_exp_reducer), largest, y);
+    size_t k = 0;
+    for (; k + VL <= kept; k += VL) v_store(y + k, v_load(largest + k) + v_log(v_load(y + k)));
+    if (k < kept)
+        v_store_part(y + k, v_load_part(largest + k, kept - k) + v_log(v_load_part(y + k, kept - k)), kept - k);
+}
+
+#else
+/* ---- Integers: the accumulators are int64, sums and products wrap; the order does not matter. ---- */
+#define INT_REDUCER(name, first, step, finisher)                                                             \
+    INLINE int64_t N(name##_step)(int64_t a, int64_t x) { return (step); }                                   \
+    static void N(name##_runs)(const T *const *x, size_t n, const int64_t *shift, int64_t *out) {            \
+        (void)shift;                                                                                         \
+        for (size_t s = 0; s < 4; s++) {                                                                     \
+            int64_t a = first;                                                                               \
+            for (size_t i = 0; i < n; i++) a = N(name##_step)(a, (int64_t)x[s][i]);                          \
+            out[s] = a;                                                                                      \
+        }                                                                                                    \
+    }                                                                                                        \
+    static void N(name##_onto)(size_t w, size_t rows, int64_t *to, const T *const *x, const int64_t *shift) { \
+        (void)shift;                                                                                         \
+        for (size_t r = 0; r < rows; r++)                                                                    \
+            for (size_t c = 0; c < w; c++) to[c] = N(name##_step)(to[c], (int64_t)x[r][c]);                  \
+    }                                                                                                        \
+    static void N(name##_merge)(size_t w, int64_t *to, const int64_t *with) {                                \
+        for (size_t c = 0; c < w; c++) to[c] = N(name##_step)(to[c], with[c]);                               \
+    }                                                                                                        \
+    static const reducer N(name##_reducer) = {first, N(name##_runs), N(name##_onto), N(name##_merge), finisher};
+
+static void N(to_bool)(size_t count, const int64_t *from, void *out, size_t at, const double *scalar) {
+    (void)scalar;
+    for (size_t k = 0; k < count; k++) ((uint8_t *)out)[at + k] = from[k] != 0;
+}
+static void N(to_same)(size_t count, const int64_t *from, void *out, size_t at, const double *scalar) {
+    (void)scalar;
+    for (size_t k = 0; k < count; k++) ((T *)out)[at + k] = (T)from[k];
+}
+
+INT_REDUCER(sum, 0, (int64_t)((uint64_t)a + (uint64_t)x), NULL)
+INT_REDUCER(prod, 1, (int64_t)((uint64_t)a * (uint64_t)x), NULL)
+INT_REDUCER(amax, INT64_MIN, a > x ? a : x, N(to_same))
+INT_REDUCER(amin, INT64_MAX, a < x ? a : x, N(to_same))
+INT_REDUCER(any, 0, a | (x != 0), N(to_bool))
+INT_REDUCER(all, 1, a & (x != 0), N(to_bool))
+#undef INT_REDUCER
+#endif
+
+static void N(sum)(const pd_launch *l) { N(reduce_run)(l, &N(sum_reducer), NULL, l->buf[1]); }
+static void N(prod)(const pd_launch *l) { N(reduce_run)(l, &N(prod_reducer), NULL, l->buf[1]); }
+static void N(amax)(const pd_launch *l) { N(reduce_run)(l, &N(amax_reducer), NULL, l->buf[1]); }
+static void N(amin)(const pd_launch *l) { N(reduce_run)(l, &N(amin_reducer), NULL, l->buf[1]); }
+static void N(any)(const pd_launch *l) { N(reduce_run)(l, &N(any_reducer), NULL, l->buf[1]); }
+static void N(all)(const pd_launch *l) { N(reduce_run)(l, &N(all_reducer), NULL, l->buf[1]); }
+
+#undef REDUCER
+#undef acc_t
+#undef reducer
+#undef reduce_job
+#undef reduce_counter
+#undef LANES
+#undef BLOCK

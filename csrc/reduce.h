@@ -1,0 +1,300 @@
+/* How every reduction walks: a reducer says what happens to numbers, this file says in which order.
+ *
+ * k counts kept elements, i counts the n reduced ones in row-major order of the reduced dimensions, whatever their
+ * strides. The order is a fixed tree, so that a result has the same bits for any layout and any number of threads:
+ *   block    BLOCK consecutive i; element i goes to lane i % LANES, each lane adds its elements one after another
+ *   lanes    of a block are merged by halves: lane l with lane l + LANES/2, and so on
+ *   blocks   are merged pairwise, as the digits of a binary counter carry
+ * The tree is walked in two ways: along rows (the LANES are the lanes of a vector, four blocks at a time), or down
+ * columns (the LANES are LANES rows of accumulators, contiguous kept elements fill the vectors).
+ * Pairwise summation: Higham, "The accuracy of floating point summation", 1993. */
+#ifndef PD_REDUCE_ONCE
+#define PD_REDUCE_ONCE
+
+enum {
+    REDUCE_UNIT = 1 << 16,   /* elements in a chunk of work */
+    REDUCE_WIDTH = 256,      /* most kept elements that are treated side by side */
+    REDUCE_PARTS = 4096,     /* most partial results of a launch */
+    REDUCE_LEVELS = 40,      /* of the binary counter */
+    REDUCE_QUARTERS = 6,     /* a long row is walked 4 << 6 blocks at a time */
+    REDUCE_ALONE = 1 << 17,  /* fewer elements are not worth a second thread */
+};
+
+/* Element number `index` of the row-major shape lies this far from the first. */
+static size_t reduce_offset(size_t ndim, const size_t *shape, const ptrdiff_t *stride, size_t index) {
+    ptrdiff_t offset = 0;
+    for (size_t d = ndim; d-- > 1;) {
+        offset += (ptrdiff_t)(index % shape[d]) * stride[d];
+        index /= shape[d];
+    }
+    return (size_t)(ndim ? offset + (ptrdiff_t)index * stride[0] : 0);
+}
+#endif
+
+#define acc_t N(acc_t)
+#define reducer N(reducer)
+#define reduce_job N(reduce_job)
+#define reduce_counter N(reduce_counter)
+
+#if PD_REAL
+typedef T acc_t;
+enum { N(REDUCE_LANES) = VL };
+#else
+typedef int64_t acc_t;
+enum { N(REDUCE_LANES) = 4 };
+#endif
+#define LANES ((size_t)N(REDUCE_LANES))
+#define BLOCK (32 * LANES)
+
+/* What is reduced. A shift is a number per kept element that the step may use (a mean, a maximum), or NULL.
+ * runs: out[s] = the block of n <= BLOCK elements at x[s], for the four s.
+ * onto: to[c] = step(... step(step(to[c], x[0][c]), x[1][c]) ...) over `rows` <= 8 rows x, for c < w.
+ * merge: to[c] = to[c] and with[c], the earlier elements first.
+ * finish: what becomes of the final accumulators; NULL: they are the output. */
+typedef struct reducer {
+    acc_t identity;
+    void (*runs)(const T *const *x, size_t n, const acc_t *shift, acc_t *out);
+    void (*onto)(size_t w, size_t rows, acc_t *to, const T *const *x, const acc_t *shift);
+    void (*merge)(size_t w, acc_t *to, const acc_t *with);
+    void (*finish)(size_t count, const acc_t *from, void *out, size_t at, const double *scalar);
+} reducer;
+
+typedef struct reduce_job {
+    const pd_launch *launch;
+    const reducer *how;
+    const acc_t *shift;
+    acc_t *parts; /* [segments][kept] */
+    void *out;
+    size_t kept, n, segment, segments;
+    size_t tiles, tiles_per_chunk, width; /* a tile: `width` kept elements, or one of the `pieces` of `inner` columns */
+    size_t inner, pieces;
+    int down; /* walk down columns */
+} reduce_job;
+
+/* The binary counter: `depth` levels of `width` accumulators in use. */
+typedef struct reduce_counter {
+    size_t width, blocks, depth;
+    acc_t *level;
+    const reducer *how;
+} reduce_counter;
+
+/* 2^log2 consecutive blocks of `width` results have just been written to level[depth]. */
+static void N(reduce_carry)(reduce_counter *c, size_t log2) {
+    c->depth++;
+    c->blocks += (size_t)1 << log2;
+    for (size_t carry = c->blocks >> log2; !(carry & 1); carry >>= 1) {
+        c->depth--;
+        c->how->merge(c->width, c->level + (c->depth - 1) * c->width, c->level + c->depth * c->width);
+    }
+}
+
+static const acc_t *N(reduce_total)(reduce_counter *c) {
+    for (; c->depth > 1; c->depth--)
+        c->how->merge(c->width, c->level + (c->depth - 2) * c->width, c->level + (c->depth - 1) * c->width);
+    return c->level;
+}
+
+/* `count` elements from number i of one kept element's: where they lie, or a copy of them in `stage`. */
+static const T *N(reduce_fetch)(const pd_reduce *g, const T *x, size_t i, size_t count, T *stage) {
+    const size_t last = g->kept + g->reduced - 1;
+    const ptrdiff_t stride = g->stride[last];
+    if (g->reduced == 1 && stride == 1) return x + i;
+    const size_t *shape = g->shape + g->kept, extent = g->shape[last];
+    for (size_t done = 0; done < count;) {
+        const size_t run = min_size(count - done, extent - (i + done) % extent);
+        const T *from = x + (ptrdiff_t)reduce_offset(g->reduced, shape, g->stride + g->kept, i + done);
+        if (stride == 1 && run == count) return from;
+        if (stride == 1) memcpy(stage + done, from, run * sizeof(T));
+        else
+            for (size_t j = 0; j < run; j++) stage[done + j] = from[(ptrdiff_t)j * stride];
+        done += run;
+    }
+    return stage;
+}
+
+/* 4 << log2 consecutive blocks from element i of a row: its four quarters side by side, so that four chains of
+ * additions run at once and each walks through memory in order. */
+static acc_t N(reduce_quarters)(const reduce_job *job, const T *x, size_t i, size_t log2, const acc_t *shift) {
+    T stage[4 * BLOCK];
+    acc_t level[(REDUCE_LEVELS + 1) * 4];
+    reduce_counter counter = {4, 0, 0, level, job->how};
+    for (size_t block = 0; block < (size_t)1 << log2; block++) {
+        const T *at[4];
+        for (size_t s = 0; s < 4; s++)
+            at[s] = N(reduce_fetch)(&job->launch->reduce, x, i + ((s << log2) + block) * BLOCK, BLOCK, stage + s * BLOCK);
+        job->how->runs(at, BLOCK, shift, level + 4 * counter.depth);
+        N(reduce_carry)(&counter, 0);
+    }
+    job->how->merge(1, level, level + 1);
+    job->how->merge(1, level + 2, level + 3);
+    job->how->merge(1, level, level + 2);
+    return level[0];
+}
+
+/* Long rows: elements first..last of kept element k. */
+static void N(reduce_long_row)(const reduce_job *job, size_t k, size_t first, size_t last, acc_t *to) {
+    const pd_reduce *g = &job->launch->reduce;
+    const T *x = (const T *)job->launch->buf[0] + (ptrdiff_t)reduce_offset(g->kept, g->shape, g->stride, k);
+    const acc_t m = job->shift ? job->shift[k] : 0, shift[4] = {m, m, m, m};
+    acc_t level[REDUCE_LEVELS + 1], four[4];
+    reduce_counter counter = {1, 0, 0, level, job->how};
+    size_t i = first, log2 = REDUCE_QUARTERS;
+    while (i + 4 * BLOCK <= last) {
+        while (i + ((4 * BLOCK) << log2) > last) log2--;
+        level[counter.depth] = N(reduce_quarters)(job, x, i, log2, shift);
+        N(reduce_carry)(&counter, log2 + 2);
+        i += (4 * BLOCK) << log2;
+    }
+    for (; i < last; i += BLOCK) {
+        T stage[BLOCK];
+        const size_t count = min_size(BLOCK, last - i);
+        const T *at = N(reduce_fetch)(g, x, i, count, stage), *same[4] = {at, at, at, at};
+        job->how->runs(same, count, shift, four);
+        level[counter.depth] = four[0];
+        N(reduce_carry)(&counter, 0);
+    }
+    *to = *N(reduce_total)(&counter);
+}
+
+/* Short rows: all elements of the kept elements k .. k + rows - 1, rows <= 4, side by side. */
+static void N(reduce_short_rows)(const reduce_job *job, size_t k, size_t rows, acc_t *to) {
+    const pd_reduce *g = &job->launch->reduce;
+    const T *x[4], *at[4];
+    T stage[4 * BLOCK];
+    acc_t level[(REDUCE_LEVELS + 1) * 4], shift[4] = {0};
+    reduce_counter counter = {4, 0, 0, level, job->how};
+    for (size_t s = 0; s < 4; s++) {
+        const size_t row = k + min_size(s, rows - 1);
+        x[s] = (const T *)job->launch->buf[0] + (ptrdiff_t)reduce_offset(g->kept, g->shape, g->stride, row);
+        if (job->shift) shift[s] = job->shift[row];
+    }
+    for (size_t i = 0; i < job->n; i += BLOCK) {
+        const size_t count = min_size(BLOCK, job->n - i);
+        for (size_t s = 0; s < 4; s++)
+            at[s] = s < rows ? N(reduce_fetch)(g, x[s], i, count, stage + s * BLOCK) : at[0];
+        job->how->runs(at, count, shift, level + 4 * counter.depth);
+        N(reduce_carry)(&counter, 0);
+    }
+    memcpy(to, N(reduce_total)(&counter), rows * sizeof(acc_t));
+}
+
+/* One block of `count` rows from row i, `w` columns from x: lane by lane into acc[LANES][w], their total in acc[0].
+ * Lanes without a row are left out: merging the identity changes no bit. */
+static void N(reduce_columns_block)(const reduce_job *job, const T *x, size_t i, size_t count, size_t w,
+                                    const acc_t *shift, acc_t *acc) {
+    const pd_reduce *g = &job->launch->reduce;
+    const size_t *shape = g->shape + g->kept;
+    const ptrdiff_t *stride = g->stride + g->kept;
+    const int adjacent = g->reduced == 1 && stride[0] == (ptrdiff_t)w && !shift;
+    const size_t groups = count / LANES, at_once = adjacent ? 1 : LANES, wide = adjacent ? LANES * w : w;
+    const T *row[8];
+    size_t lanes = min_size(LANES, count);
+    for (size_t c = 0; c < lanes * w; c++) acc[c] = job->how->identity;
+    for (size_t j = 0; j < groups; j += 8) {
+        const size_t rows = min_size(8, groups - j);
+        for (size_t lane = 0; lane < at_once; lane++) {
+            for (size_t r = 0; r < rows; r++)
+                row[r] = x + (ptrdiff_t)reduce_offset(g->reduced, shape, stride, i + (j + r) * LANES + lane);
+            job->how->onto(wide, rows, acc + lane * w, row, shift);
+        }
+    }
+    for (size_t lane = 0; lane < count % LANES; lane++) {
+        row[0] = x + (ptrdiff_t)reduce_offset(g->reduced, shape, stride, i + groups * LANES + lane);
+        job->how->onto(w, 1, acc + lane * w, row, shift);
+    }
+    for (size_t half = LANES / 2; half > 0; half /= 2) {
+        if (lanes > half) job->how->merge((lanes - half) * w, acc, acc + half * w);
+        lanes = min_size(lanes, half);
+    }
+}
+
+/* Columns k .. k + w - 1 (neighbours in memory), rows first..last. */
+static void N(reduce_columns)(const reduce_job *job, size_t k, size_t w, size_t first, size_t last, acc_t *to) {
+    const pd_reduce *g = &job->launch->reduce;
+    const T *x = (const T *)job->launch->buf[0] + (ptrdiff_t)reduce_offset(g->kept, g->shape, g->stride, k);
+    acc_t acc[LANES * REDUCE_WIDTH], level[(REDUCE_LEVELS + 1) * REDUCE_WIDTH];
+    reduce_counter counter = {w, 0, 0, level, job->how};
+    for (size_t i = first; i < last; i += BLOCK) {
+        N(reduce_columns_block)(job, x, i, min_size(BLOCK, last - i), w, job->shift ? job->shift + k : NULL, acc);
+        memcpy(level + counter.depth * w, acc, w * sizeof(acc_t));
+        N(reduce_carry)(&counter, 0);
+    }
+    memcpy(to, N(reduce_total)(&counter), w * sizeof(acc_t));
+}
+
+static void N(reduce_tile)(const reduce_job *job, size_t tile, size_t first, size_t last, acc_t *parts) {
+    acc_t buffer[REDUCE_WIDTH];
+    size_t k = tile * job->width, end = min_size(k + job->width, job->kept);
+    if (job->down) {
+        const size_t piece = tile % job->pieces, start = tile / job->pieces * job->inner;
+        k = start + job->inner * piece / job->pieces;
+        end = start + job->inner * (piece + 1) / job->pieces;
+    }
+    acc_t *to = parts ? parts + k : buffer;
+    if (job->down) N(reduce_columns)(job, k, end - k, first, last, to);
+    else if (job->n >= 4 * BLOCK)
+        for (size_t row = k; row < end; row++) N(reduce_long_row)(job, row, first, last, to + (row - k));
+    else
+        for (size_t row = k; row < end; row += 4) N(reduce_short_rows)(job, row, min_size(4, end - row), to + (row - k));
+    if (!parts) job->how->finish(end - k, buffer, job->out, k, job->launch->scalar);
+}
+
+static void N(reduce_chunk)(void *context, size_t chunk) {
+    const reduce_job *job = context;
+    const size_t segment = chunk % job->segments, from = chunk / job->segments * job->tiles_per_chunk;
+    const size_t first = segment * job->segment, last = min_size(first + job->segment, job->n);
+    const size_t end = min_size(from + job->tiles_per_chunk, job->tiles);
+    for (size_t tile = from; tile < end; tile++)
+        N(reduce_tile)(job, tile, first, last, job->parts ? job->parts + segment * job->kept : NULL);
+}
+
+/* How the work is cut: by sizes only. Segments of the reduced elements are powers of two of BLOCK, so that the tree
+ * of the segments continues the tree of the blocks. Returns the number of chunks. */
+static size_t N(reduce_plan)(reduce_job *job) {
+    const pd_reduce *g = &job->launch->reduce;
+    const int dense_rows = g->stride[g->kept + g->reduced - 1] == 1;
+    job->inner = g->kept ? g->shape[g->kept - 1] : 1;
+    job->down = g->kept && g->stride[g->kept - 1] == 1 && job->inner > 1 && !dense_rows;
+    job->pieces = ceil_div(job->inner, REDUCE_WIDTH);
+    const size_t across = job->down ? ceil_div(job->inner, job->pieces) : 1;
+    size_t segment = 4 * BLOCK;
+    while (segment < job->n &&
+           (segment * across < REDUCE_UNIT || ceil_div(job->n, segment) * job->kept > REDUCE_PARTS))
+        segment *= 2;
+    job->segment = segment;
+    job->segments = ceil_div(job->n, segment);
+    const size_t length = min_size(segment, job->n);
+    job->width = min_size(REDUCE_WIDTH, 4 * max_size(1, REDUCE_UNIT / 4 / length));
+    job->tiles = job->down ? job->kept / job->inner * job->pieces : ceil_div(job->kept, job->width);
+    job->tiles_per_chunk = max_size(1, REDUCE_UNIT / (length * (job->down ? across : job->width)));
+    return ceil_div(job->tiles, job->tiles_per_chunk) * job->segments;
+}
+
+/* Reduces buf[0] by the launch's geometry (at least one reduced dimension) into `out`, one element per kept element. */
+static void N(reduce_run)(const pd_launch *launch, const reducer *how, const acc_t *shift, void *out) {
+    const pd_reduce *g = &launch->reduce;
+    reduce_job job = {.launch = launch, .how = how, .shift = shift, .out = out, .kept = 1, .n = 1};
+    acc_t parts[REDUCE_PARTS];
+    for (size_t d = 0; d < g->kept; d++) job.kept *= g->shape[d];
+    for (size_t d = 0; d < g->reduced; d++) job.n *= g->shape[g->kept + d];
+    if (job.kept == 0) return;
+    if (job.n == 0) {
+        for (size_t k = 0; k < job.kept; k++) {
+            if (how->finish) how->finish(1, &how->identity, out, k, launch->scalar);
+            else ((acc_t *)out)[k] = how->identity;
+        }
+        return;
+    }
+    const size_t chunks = N(reduce_plan)(&job);
+    if (job.segments > 1) job.parts = parts;
+    else if (!how->finish) job.parts = out;
+    if (chunks > 1 && job.kept * job.n >= REDUCE_ALONE) pd_parallel(chunks, N(reduce_chunk), &job);
+    else
+        for (size_t chunk = 0; chunk < chunks; chunk++) N(reduce_chunk)(&job, chunk);
+    if (job.segments == 1) return;
+    for (size_t step = 1; step < job.segments; step *= 2)
+        for (size_t s = 0; s + step < job.segments; s += 2 * step)
+            how->merge(job.kept, parts + s * job.kept, parts + (s + step) * job.kept);
+    if (how->finish) how->finish(job.kept, parts, out, 0, launch->scalar);
+    else memcpy(out, parts, job.kept * sizeof(acc_t));
+}

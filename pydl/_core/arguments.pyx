@@ -1,0 +1,35 @@
+"""Checks of arguments that many ops share; their messages begin with the op's name."""
+from pydl._core.kernels cimport PD_MAX_DIMS
+
+cdef extern from *:
+    const ptrdiff_t PTRDIFF_MAX
+
+
+cdef int wrap_dim(str op, object dim, int ndim) except -1:
+    cdef ptrdiff_t d
+    try:
+        d = dim.__index__()
+    except (AttributeError, TypeError):
+        raise TypeError(f"{op}: dim must be an int, got {type(dim).__name__}") from None
+    except OverflowError:
+        d = PTRDIFF_MAX
+    cdef int limit = ndim if ndim else 1
+    if d < -limit or d >= limit:
+        raise IndexError(f"{op}: dim {dim} is out of range for {ndim} dimensions (expected {-limit} to {limit - 1})")
+    return <int>(d + limit if d < 0 else d)
+
+cdef int sizes_from(str op, object shape, ptrdiff_t *sizes) except -1:
+    cdef int d = 0
+    if not isinstance(shape, (tuple, list)):
+        shape = (shape,)
+    if len(shape) > PD_MAX_DIMS:
+        raise ValueError(f"{op}: a tensor has at most {PD_MAX_DIMS} dimensions, got {len(shape)}")
+    for size in shape:
+        try:
+            sizes[d] = size.__index__()
+        except (AttributeError, TypeError):
+            raise TypeError(f"{op}: sizes must be ints, got {size!r}") from None
+        except OverflowError:
+            raise ValueError(f"{op}: size {size} is more than an address can count") from None
+        d += 1
+    return d

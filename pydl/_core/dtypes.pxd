@@ -1,0 +1,12 @@
+"""The element types; `code` indexes the kernel table."""
+
+cdef class dtype:
+    """An element type: pydl.float32, float64, int64, int32, uint8 or bool."""
+    cdef readonly str name
+    cdef readonly int itemsize
+    cdef readonly bint is_floating_point
+    cdef int code                       # PD_F32 ...
+    cdef char *format                   # of the buffer protocol
+
+cdef dtype dtype_of(int code)
+cdef int code_of(object dtype_like) except -1                           # TypeError for what is not a pydl dtype

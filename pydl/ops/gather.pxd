@@ -1,0 +1,11 @@
+"""Checked indices, and launches by index, for the families that look things up."""
+from pydl._core.tensor cimport Tensor
+
+cdef Tensor index_arg(str op, object x, str name)       # contiguous int64 (int32 is converted); TypeError for other types
+cdef bint check_range(str op, Tensor index, ptrdiff_t size, bint wrap) except -1
+    # IndexError naming the op, the first bad value, its place and the size, before anything is written. wrap: negative
+    # ones down to -size are allowed. Returns whether there are negative ones. index: from index_arg.
+cdef int launch_rows(int kernel, Tensor a, Tensor index, Tensor y, size_t outer, size_t n, size_t inner) except -1
+cdef int launch_axis(int kernel, Tensor x, Tensor index, Tensor y, int axis) except -1
+    # gather, scatter ...: the three have index's rank; x and y may be larger (only index's shape is walked)
+cdef Tensor positions_of_mask(Tensor mask)              # contiguous bool -> the flat positions that are set

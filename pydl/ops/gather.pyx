@@ -1,0 +1,423 @@
+"""Ops that take and put elements by index: rows, single elements along a dimension, those a mask names."""
+from libc.stdint cimport int64_t
+
+from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
+from pydl._core.launch cimport cast, contiguous, duplicate, fill, filled, prepare, run
+from pydl._core.tape cimport Node, Op, op, record, record1, record2
+from pydl._core.tensor cimport Tensor, dtype_of, empty, scalar_of, shape_of, tensor_arg, view_of, wrap_dim
+from pydl.ops.shape import broadcast_to, expand, reshape
+
+cdef extern from "pydl.h":
+    enum: PD_index_range
+    enum: PD_index_unravel
+    enum: PD_mask_count
+    enum: PD_mask_positions
+    enum: PD_rows_take
+    enum: PD_rows_put
+    enum: PD_rows_add
+    enum: PD_gather
+    enum: PD_scatter
+    enum: PD_scatter_add
+
+cdef enum:
+    INDEX_BLOCK = 1 << 16   # as in index.c
+
+
+# ---- What the other families use
+
+cdef Tensor index_arg(str op, object x, str name):
+    cdef Tensor t = tensor_arg(op, x, name)
+    if t.code != PD_I64 and t.code != PD_I32:
+        raise TypeError(f"{op}: {name} must be int64 or int32, got {dtype_of(t.code)} of shape {shape_of(t)}")
+    return contiguous(cast(t, PD_I64))
+
+cdef int ends_of(Tensor index, int64_t *ends) except -1:
+    cdef pd_launch launch
+    prepare(&launch, PD_index_range, PD_I64)
+    launch.buf[0], launch.buf[1] = index.data, ends
+    launch.lines.n = index.numel
+    return run(&launch, PD_index_range, PD_I64)
+
+cdef object largest(Tensor index):
+    cdef int64_t ends[2]
+    ends_of(index, ends)
+    return max(ends[1], 0)
+
+cdef bint check_range(str op, Tensor index, ptrdiff_t size, bint wrap) except -1:
+    cdef int64_t ends[2]
+    cdef const int64_t *values = <const int64_t *>index.data
+    cdef int64_t low = -size if wrap else 0
+    cdef size_t i
+    ends_of(index, ends)
+    if index.numel and (ends[0] < low or ends[1] >= size):
+        for i in range(index.numel):
+            if values[i] < low or values[i] >= size:
+                raise IndexError(f"{op}: index {values[i]} at position {place_of(index, i)} is out of range for size {size}")
+    return ends[0] < 0
+
+cdef object place_of(Tensor x, size_t flat):
+    """The coordinates of a flat position; an int for one dimension."""
+    cdef list place = []
+    cdef int d
+    for d in range(x.ndim):
+        place.insert(0, flat % x.sizes[x.ndim - 1 - d])
+        flat //= x.sizes[x.ndim - 1 - d]
+    return place[0] if len(place) == 1 else tuple(place)
+
+cdef int launch_rows(int kernel, Tensor a, Tensor index, Tensor y, size_t outer, size_t n, size_t inner) except -1:
+    cdef pd_launch launch
+    prepare(&launch, kernel, a.code)
+    launch.buf[0], launch.buf[1], launch.buf[2] = a.data, index.data, y.data
+    launch.rows.outer, launch.rows.n, launch.rows.inner, launch.rows.count = outer, n, inner, index.numel
+    return run(&launch, kernel, a.code)
+
+cdef int launch_axis(int kernel, Tensor x, Tensor index, Tensor y, int axis) except -1:
+    cdef pd_launch launch
+    cdef int d
+    if index.numel == 0:
+        return 0
+    prepare(&launch, kernel, x.code)
+    launch.buf[0], launch.buf[1], launch.buf[2] = x.data, index.data, y.data
+    launch.map.ndim = index.ndim
+    for d in range(index.ndim):
+        launch.map.shape[d] = index.sizes[d]
+        launch.map.stride[0][d] = 0 if d == axis else x.strides[d]
+        launch.map.stride[1][d] = index.strides[d]
+        launch.map.stride[2][d] = y.strides[d]
+    launch.scalar[0] = axis
+    launch.scalar[1] = <double>x.strides[axis] if index.ndim else 0
+    return run(&launch, kernel, x.code)
+
+cdef Tensor positions_of_mask(Tensor mask):
+    cdef pd_launch launch
+    cdef ptrdiff_t size = mask.numel // INDEX_BLOCK + 2
+    cdef Tensor starts = empty(PD_I64, 1, &size), y
+    prepare(&launch, PD_mask_count, PD_U8)
+    launch.buf[0], launch.buf[1] = mask.data, starts.data
+    launch.lines.n = mask.numel
+    run(&launch, PD_mask_count, PD_U8)
+    size = (<int64_t *>starts.data)[(mask.numel + INDEX_BLOCK - 1) // INDEX_BLOCK]
+    y = empty(PD_I64, 1, &size)
+    launch.buf[2] = y.data
+    prepare(&launch, PD_mask_positions, PD_U8)
+    run(&launch, PD_mask_positions, PD_U8)
+    return y
+
+
+# ---- Rows along a dimension
+
+cdef void rows_around(Tensor x, int d, size_t *outer, size_t *inner) noexcept:
+    cdef int k
+    outer[0] = inner[0] = 1
+    for k in range(x.ndim):
+        if k < d:
+            outer[0] *= x.sizes[k]
+        elif k > d:
+            inner[0] *= x.sizes[k]
+
+cdef Tensor row_index(str op, object index, ptrdiff_t size):
+    cdef Tensor i = index_arg(op, index, "index")
+    if i.ndim > 1:
+        raise ValueError(f"{op}: index must have one dimension, got shape {shape_of(i)}")
+    check_range(op, i, size, False)
+    return i
+
+def index_select(input, dim, index):
+    """The slices index[0], index[1] ... along dim: (a, n, b), 1, (k,) -> (a, k, b).
+
+    index: int64 or int32, not negative. Raises IndexError where one is out of range.
+    """
+    cdef Tensor x = tensor_arg("index_select", input, "input"), y, i
+    cdef int d = wrap_dim("index_select", dim, x.ndim), k
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef size_t outer, inner
+    i = row_index("index_select", index, x.sizes[d] if x.ndim else 1)
+    for k in range(x.ndim):
+        sizes[k] = i.numel if k == d else x.sizes[k]
+    y = empty(x.code, x.ndim, sizes)
+    rows_around(x, d, &outer, &inner)
+    launch_rows(PD_rows_take, contiguous(x), i, y, outer, x.sizes[d] if x.ndim else 1, inner)
+    cdef Node node = record1(INDEX_SELECT, y, x)
+    if node is not None:
+        node.keep(0, i)
+        node.extra = (d, x.code, shape_of(x))
+    return y
+
+cdef object index_select_backward(Node node, object dy):
+    dim, code, shape = <tuple>node.extra
+    return index_add(filled(code, shape, 0), dim, node.kept(0), dy)
+
+cdef Op INDEX_SELECT = op(index_select, index_select_backward)
+
+def index_add(input, dim, index, source, *, alpha=1):
+    """A copy of input with alpha * source[k] added to its slice index[k] along dim, in the order of k.
+
+    input (a, n, b), index (k,) int64 or int32, source (a, k, b) of input's dtype -> (a, n, b). The sum has the same bits
+    for any number of threads. Raises IndexError, ValueError, TypeError.
+    """
+    cdef Tensor x = tensor_arg("index_add", input, "input"), s, y, i
+    cdef int d = wrap_dim("index_add", dim, x.ndim), k
+    cdef size_t outer, inner
+    cdef ptrdiff_t n = x.sizes[d] if x.ndim else 1
+    if alpha != 1:
+        from pydl.ops.arithmetic import mul
+        source = mul(source, alpha)
+    s = tensor_arg("index_add", source, "source")
+    i = row_index("index_add", index, n)
+    if s.code != x.code:
+        raise TypeError(f"index_add: {dtype_of(x.code)} and {dtype_of(s.code)} do not mix; use .to()")
+    cdef tuple wanted = shape_of(x)
+    wanted = wanted[:d] + (i.numel,) + wanted[d + 1:] if x.ndim else wanted
+    if shape_of(s) != wanted:
+        raise ValueError(f"index_add: source must have shape {wanted} for input {shape_of(x)} and index {shape_of(i)}, got {shape_of(s)}")
+    if x.code == PD_BOOL:
+        raise TypeError("index_add: not defined for bool; convert the tensor with .to()")
+    y = duplicate(x)
+    rows_around(x, d, &outer, &inner)
+    launch_rows(PD_rows_add, contiguous(s), i, y, outer, n, inner)
+    cdef Node node = record2(INDEX_ADD, y, x, s)
+    if node is not None:
+        node.keep(0, i)
+        node.extra = d
+        node.shapes = None
+    return y
+
+cdef object index_add_backward(Node node, object dy):
+    return (dy, index_select(dy, node.extra, node.kept(0)) if node.need(1) else None)
+
+cdef Op INDEX_ADD = op(index_add, index_add_backward)
+
+
+# ---- Single elements along a dimension
+
+cdef Tensor axis_index(str op, Tensor x, int d, object index):
+    """Checked: x's rank, in range, no larger than x beside dimension d."""
+    cdef Tensor i = index_arg(op, index, "index")
+    cdef int k
+    if i.ndim != x.ndim and i.numel:
+        raise ValueError(f"{op}: index must have as many dimensions as input, got shapes {shape_of(i)} and {shape_of(x)}")
+    for k in range(x.ndim if i.numel else 0):
+        if k != d and i.sizes[k] > x.sizes[k]:
+            raise ValueError(f"{op}: index of shape {shape_of(i)} is larger than input of shape {shape_of(x)} beside dim {d}")
+    check_range(op, i, x.sizes[d] if x.ndim else 1, False)
+    return i
+
+def gather(input, dim, index):
+    """Along dim, the element that index names: y[i, j] = input[index[i, j], j] for dim 0.
+
+    index: int64 or int32 of input's rank, nowhere larger than input beside dim -> index's shape. Raises IndexError.
+    """
+    cdef Tensor x = tensor_arg("gather", input, "input"), i, y
+    cdef int d = wrap_dim("gather", dim, x.ndim)
+    i = axis_index("gather", x, d, index)
+    y = empty(x.code, i.ndim, i.sizes)
+    launch_axis(PD_gather, x, i, y, d)
+    cdef Node node = record1(GATHER, y, x)
+    if node is not None:
+        node.keep(0, i)
+        node.extra = (d, x.code, shape_of(x))
+    return y
+
+cdef object gather_backward(Node node, object dy):
+    dim, code, shape = <tuple>node.extra
+    return scatter_add(filled(code, shape, 0), dim, node.kept(0), dy)
+
+cdef Op GATHER = op(gather, gather_backward)
+
+cdef Tensor scatter_source(str op, Tensor x, Tensor i, object src):
+    """src cut to index's shape; a number becomes a stretched tensor."""
+    cdef Tensor s
+    if not isinstance(src, Tensor):
+        return expand(scalar_of(x.code, src), shape_of(i))
+    s = <Tensor>src
+    if s.code != x.code:
+        raise TypeError(f"{op}: {dtype_of(x.code)} and {dtype_of(s.code)} do not mix; use .to()")
+    if s.ndim != i.ndim and i.numel:
+        raise ValueError(f"{op}: src must have as many dimensions as index, got shapes {shape_of(s)} and {shape_of(i)}")
+    if shape_of(s) == shape_of(i):
+        return s
+    if i.numel == 0:
+        return reshape(expand(scalar_of(x.code, 0), shape_of(i)), shape_of(i))
+    for k in range(i.ndim):
+        if i.sizes[k] > s.sizes[k]:
+            raise ValueError(f"{op}: index of shape {shape_of(i)} is larger than src of shape {shape_of(s)}")
+    from pydl.ops.parts import box
+    return box(s, [(0, 1, i.sizes[k]) for k in range(i.ndim)])
+
+cdef Tensor scattered(str name, Op which, int kernel, object input, object dim, object index, object src):
+    cdef Tensor x = tensor_arg(name, input, "input"), i, s, y
+    cdef int d = wrap_dim(name, dim, x.ndim)
+    if kernel == PD_scatter_add and x.code == PD_BOOL:
+        raise TypeError(f"{name}: not defined for bool; convert the tensor with .to()")
+    i = axis_index(name, x, d, index)
+    s = scatter_source(name, x, i, src)
+    y = duplicate(x)
+    launch_axis(kernel, y, i, s, d)
+    cdef Node node = record2(which, y, x, s)
+    if node is not None:
+        node.keep(0, i)
+        node.extra = d
+        node.shapes = None
+    return y
+
+def scatter(input, dim, index, src=None, *, value=None, reduce=None):
+    """A copy of input with src put where index says: y[index[i, j], j] = src[i, j] for dim 0; of equal places the last wins.
+
+    index: int64 or int32 of input's rank; src: a number, or a tensor of input's dtype at least as large as index.
+    reduce="add" adds instead. The gradient of src is that of the places it was put to. Raises IndexError, ValueError, TypeError.
+    """
+    if (src is None) == (value is None):
+        raise TypeError("scatter: expected either src or value")
+    if reduce == "add":
+        return scatter_add(input, dim, index, src if value is None else value)
+    if reduce is not None:
+        raise ValueError(f"scatter: reduce must be None or 'add', got {reduce!r}")
+    return scattered("scatter", SCATTER, PD_scatter, input, dim, index, src if value is None else value)
+
+cdef object scatter_backward(Node node, object dy):
+    index = node.kept(0)
+    return (scatter(dy, node.extra, index, 0.0) if node.need(0) else None,
+            gather(dy, node.extra, index) if node.need(1) else None)
+
+cdef Op SCATTER = op(scatter, scatter_backward)
+
+def scatter_add(input, dim, index, src):
+    """A copy of input with src added where index says: y[index[i, j], j] += src[i, j] for dim 0, in the order along dim.
+
+    The sum has the same bits for any number of threads. Raises IndexError, ValueError, TypeError.
+    """
+    return scattered("scatter_add", SCATTER_ADD, PD_scatter_add, input, dim, index, src)
+
+cdef object scatter_add_backward(Node node, object dy):
+    return (dy, gather(dy, node.extra, node.kept(0)) if node.need(1) else None)
+
+cdef Op SCATTER_ADD = op(scatter_add, scatter_add_backward)
+
+def take_along_dim(input, indices, dim=None):
+    """gather with input and indices stretched to each other beside dim; dim None: over the flattened input."""
+    cdef Tensor x = tensor_arg("take_along_dim", input, "input"), i = tensor_arg("take_along_dim", indices, "indices")
+    if dim is None:
+        return gather(reshape(x, -1), 0, reshape(i, -1))
+    if x.ndim != i.ndim:
+        raise ValueError(f"take_along_dim: input and indices must have the same number of dimensions, got {shape_of(x)} and {shape_of(i)}")
+    cdef int d = wrap_dim("take_along_dim", dim, x.ndim), k
+    cdef list wide = []
+    for k in range(x.ndim):
+        if k != d and x.sizes[k] != i.sizes[k] and x.sizes[k] != 1 and i.sizes[k] != 1:
+            raise ValueError(f"take_along_dim: shapes {shape_of(x)} and {shape_of(i)} do not broadcast beside dim {dim}")
+        wide.append(i.sizes[k] if x.sizes[k] == 1 else x.sizes[k])
+    wide_x, wide_i = list(wide), list(wide)
+    if x.ndim:
+        wide_x[d], wide_i[d] = x.sizes[d], i.sizes[d]
+    return gather(expand(x, wide_x), d, expand(i, wide_i))
+
+
+# ---- Masks
+
+cdef Tensor mask_arg(str op, object mask):
+    cdef Tensor m = tensor_arg(op, mask, "mask")
+    if m.code != PD_BOOL:
+        raise TypeError(f"{op}: mask must be bool, got {dtype_of(m.code)} of shape {shape_of(m)}")
+    return m
+
+cdef tuple common_shape(str op, Tensor a, Tensor b):
+    cdef list sizes = []
+    cdef int d, ndim = max(a.ndim, b.ndim)
+    for d in range(-ndim, 0):
+        i = a.sizes[a.ndim + d] if a.ndim + d >= 0 else 1
+        j = b.sizes[b.ndim + d] if b.ndim + d >= 0 else 1
+        if i != j and i != 1 and j != 1:
+            raise ValueError(f"{op}: shapes {shape_of(a)} and {shape_of(b)} do not broadcast")
+        sizes.append(j if i == 1 else i)
+    return tuple(sizes)
+
+def masked_select(input, mask):
+    """The elements where mask is set, as one dimension, in row-major order. Input and mask broadcast to each other."""
+    cdef Tensor x = tensor_arg("masked_select", input, "input"), m = mask_arg("masked_select", mask)
+    shape = common_shape("masked_select", x, m)
+    return index_select(reshape(broadcast_to(x, shape), -1), 0, positions_of_mask(contiguous(broadcast_to(m, shape))))
+
+def masked_fill(input, mask, value):
+    """input with value (a number or a 0-dimensional tensor) where mask is set. Input and mask broadcast to each other."""
+    from pydl.ops.compare import where
+    cdef Tensor x = tensor_arg("masked_fill", input, "input"), m = mask_arg("masked_fill", mask), v
+    common_shape("masked_fill", x, m)
+    if not isinstance(value, Tensor):
+        v = scalar_of(x.code, value)
+    else:
+        v = <Tensor>value
+        if v.ndim:
+            raise ValueError(f"masked_fill: value must be a number or a 0-dimensional tensor, got shape {shape_of(v)}")
+        v = v.to(dtype_of(x.code))
+    return where(m, v, x)
+
+def nonzero(input, *, as_tuple=False):
+    """The indices of the elements that are not zero: (count, ndim) int64, in row-major order.
+
+    as_tuple: one (count,) tensor per dimension, fit for indexing.
+    """
+    cdef Tensor x = tensor_arg("nonzero", input, "input"), places, y
+    cdef pd_launch launch
+    cdef ptrdiff_t sizes[2]
+    cdef int d
+    if as_tuple and x.ndim == 0:
+        return nonzero(reshape(x, 1), as_tuple=True)
+    places = positions_of_mask(contiguous(cast(x, PD_BOOL)))
+    sizes[0], sizes[1] = places.numel, x.ndim
+    y = empty(PD_I64, 2, sizes)
+    if y.numel:
+        prepare(&launch, PD_index_unravel, PD_I64)
+        launch.buf[0], launch.buf[1] = places.data, y.data
+        launch.map.ndim = x.ndim
+        for d in range(x.ndim):
+            launch.map.shape[d] = x.sizes[d]
+        launch.scalar[0] = places.numel
+        run(&launch, PD_index_unravel, PD_I64)
+    if as_tuple:
+        return tuple([contiguous(view_of(y, 1, sizes, y.strides, d if y.numel else 0)) for d in range(x.ndim)])
+    return y
+
+cdef Op NONZERO = op(nonzero, NULL)
+
+def argwhere(input):
+    """nonzero(input)."""
+    return nonzero(input)
+
+def one_hot(tensor, num_classes=-1):
+    """1 at the index of each class, 0 elsewhere: (*) int64 -> (*, num_classes) int64.
+
+    num_classes -1: the largest index + 1. Raises IndexError where an index is negative or too large.
+    """
+    cdef Tensor i = index_arg("one_hot", tensor, "tensor"), y
+    cdef ptrdiff_t sizes[PD_MAX_DIMS + 1]
+    cdef int d
+    cdef object classes = num_classes
+    if classes == -1:
+        if i.numel == 0:
+            raise ValueError(f"one_hot: num_classes must be given for an empty tensor of shape {shape_of(i)}")
+        classes = largest(i) + 1
+    if classes < 1:
+        raise ValueError(f"one_hot: num_classes must be positive or -1, got {num_classes}")
+    check_range("one_hot", i, classes, False)
+    for d in range(i.ndim):
+        sizes[d] = i.sizes[d]
+    sizes[i.ndim] = classes
+    y = empty(PD_I64, i.ndim + 1, sizes)
+    fill(y, 0)
+    sizes[i.ndim] = 1
+    launch_axis(PD_scatter, y, reshape(i, shape_of(i) + (1,)), expand(scalar_of(PD_I64, 1), shape_of(i) + (1,)), i.ndim)
+    return y
+
+cdef Op ONE_HOT = op(one_hot, NULL)
+
+def take(input, index):
+    """Elements of the flattened input: index's shape. Negative indices count from the end. Raises IndexError."""
+    from pydl.ops.index import getitem
+    cdef Tensor i = index_arg("take", index, "index")
+    return reshape(getitem(reshape(input, -1), (reshape(i, -1),)), shape_of(i))
+
+__all__ = [
+    "gather", "scatter", "scatter_add", "index_select", "index_add", "take", "take_along_dim", "masked_select", "masked_fill",
+    "nonzero", "argwhere", "one_hot",
+]
+METHODS = [name for name in __all__ if name != "one_hot"]

@@ -1,0 +1,426 @@
+"""x[index] and x[index] = value, with the rules of NumPy and PyTorch.
+
+Integers, slices with positive steps, ... and None give views; lists, arrays and tensors of integers, and bool masks look
+elements up and copy them. Several of these broadcast together; their common shape stands where they stood if they were
+neighbours, else in front. As in PyTorch (not NumPy), an integer beside them only drops its dimension.
+"""
+import numpy as np
+
+from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, pd_launch
+from pydl._core.launch cimport contiguous, duplicate, filled, map_into, prepare, run
+from pydl._core.tape cimport Node, Op, changed, op, rebase, record1, record2, recording, writable_in_place
+from pydl._core.tensor cimport Tensor, alias_of, dtype_of, empty, scalar_of, shape_of, tensor_arg
+from pydl.ops.gather cimport check_range, index_arg, launch_axis, launch_rows, positions_of_mask
+from pydl.ops.parts cimport box_of
+from pydl._core.numpy_bridge import as_tensor
+from pydl.ops.gather import nonzero
+from pydl.ops.join import to
+from pydl.ops.shape import broadcast_to, reshape, unsqueeze
+
+cdef extern from "pydl.h":
+    enum: PD_copy
+    enum: PD_where
+    enum: PD_index_position
+    enum: PD_rows_take
+    enum: PD_rows_put
+    enum: PD_rows_add
+    enum: PD_gather
+    enum: PD_scatter
+    enum: PD_scatter_add
+
+
+# ---- What an index says
+
+cdef class Lookup:
+    """Index arrays that broadcast together, for some dimensions of a tensor; checked against its sizes."""
+    cdef tuple dims         # the dimensions they index, ascending
+    cdef tuple indices      # contiguous int64
+    cdef tuple versions     # of their memory
+    cdef bint negative      # some index counts from the end
+    cdef tuple shape        # their common shape
+    cdef int place          # where that stands among the dimensions that are left
+    cdef bint neighbours    # the dimensions lie side by side
+
+cdef class Index:
+    """An index made ready for a shape: a box, then new dimensions of size 1, then a lookup."""
+    cdef tuple box
+    cdef list new_dims
+    cdef Lookup lookup      # or None
+    cdef Tensor mask        # where the whole index is one mask over all dimensions
+
+cdef object plain(str name, object item):
+    """An int, slice, bool, None, Ellipsis, or a Tensor of int64 or bool."""
+    if item is None or item is Ellipsis or isinstance(item, (int, slice)):
+        return item
+    if not isinstance(item, Tensor):
+        if not isinstance(item, (list, tuple, np.ndarray, np.generic)):
+            if hasattr(item, "__index__"):
+                return item.__index__()
+            raise TypeError(f"{name}: an index must be made of ints, slices, None, ..., integer or bool arrays, got {type(item).__name__}")
+        item = as_index(name, item)
+        if not isinstance(item, Tensor):
+            return item
+    if (<Tensor>item).code == PD_BOOL:
+        return bool(item) if (<Tensor>item).ndim == 0 else item
+    if (<Tensor>item).code != PD_I64 and (<Tensor>item).code != PD_I32:
+        raise TypeError(f"{name}: an index tensor must be int64, int32 or bool, got {dtype_of((<Tensor>item).code)} of shape {shape_of(<Tensor>item)}")
+    return int(item) if (<Tensor>item).ndim == 0 else index_arg(name, item, "index")
+
+cdef object as_index(str name, object item):
+    if isinstance(item, (list, tuple)) and any([isinstance(one, Tensor) for one in item]):
+        item = [one.tolist() if isinstance(one, Tensor) else one for one in item]
+    try:
+        array = np.asarray(item)
+    except ValueError:
+        raise ValueError(f"{name}: the rows of an index list differ in length: {item!r}") from None
+    if array.size == 0 and not isinstance(item, np.ndarray):
+        array = array.astype(np.int64)
+    if array.dtype.kind == "b":
+        return bool(array) if array.ndim == 0 else as_tensor(np.ascontiguousarray(array))
+    if array.dtype.kind not in "iu" or array.dtype == np.uint64:
+        raise TypeError(f"{name}: an index array must hold integers or bools, got {array.dtype} of shape {array.shape}")
+    return int(array) if array.ndim == 0 else as_tensor(np.array(array, dtype=np.int64))
+
+cdef int dims_used(object item) except -1:
+    if item is None or item is Ellipsis or item is True or item is False:
+        return 0
+    if isinstance(item, Tensor) and (<Tensor>item).code == PD_BOOL:
+        return (<Tensor>item).ndim
+    return 1
+
+cdef tuple part_of(str name, object item, int d, ptrdiff_t size, tuple shape):
+    """(start, step, count) for an int or a slice; count -1 for an int."""
+    if isinstance(item, slice):
+        if item.step is not None and item.step <= 0:
+            raise ValueError(f"{name}: a slice's step must be positive, got {item.step}; use flip()")
+        try:
+            start, stop, step = item.indices(size)
+        except TypeError:
+            raise TypeError(f"{name}: a slice is made of ints, got {item}") from None
+        count = (stop - start + step - 1) // step if stop > start else 0
+        return (start if count else 0, step if count > 1 else 1, count)
+    if not -size <= item < size:
+        raise IndexError(f"{name}: index {item} is out of range for dim {d} of shape {shape}")
+    return (item + size if item < 0 else item, 1, -1)
+
+cdef Index parse(str name, Tensor x, object index):
+    cdef Index made = Index.__new__(Index)
+    cdef tuple shape = shape_of(x), sizes
+    cdef list items = [plain(name, one) for one in (index if isinstance(index, tuple) else (index,))]
+    cdef list box = [], looked = []     # looked: (dimension of the result of the box, index tensor)
+    cdef int d = 0, out = 0, used = 0, ellipses = 0
+    cdef Tensor mask
+    made.new_dims = []
+    for item in items:
+        used += dims_used(item)
+        ellipses += item is Ellipsis
+    if used > x.ndim:
+        raise IndexError(f"{name}: too many indices: {used} for shape {shape}")
+    if ellipses > 1:
+        raise IndexError(f"{name}: an index can only have a single ellipsis ('...')")
+    if not ellipses:
+        items.append(Ellipsis)
+    for item in items:
+        if item is Ellipsis:
+            for _ in range(x.ndim - used):
+                box.append((0, 1, x.sizes[d]))
+                d, out = d + 1, out + 1
+        elif item is None or item is True or item is False:
+            made.new_dims.append(out)
+            if item is not None:
+                looked.append((out, as_tensor(np.zeros(1 if item else 0, np.int64))))
+            out += 1
+        elif isinstance(item, Tensor) and (<Tensor>item).code == PD_BOOL:
+            mask = <Tensor>item
+            sizes = shape_of(mask)
+            if sizes != shape[d:d + mask.ndim]:
+                raise IndexError(f"{name}: a mask of shape {sizes} does not fit dims {d} to {d + mask.ndim - 1} of shape {shape}")
+            for one in ((positions_of_mask(contiguous(mask)),) if mask.ndim == 1 else nonzero(mask, as_tuple=True)):
+                box.append((0, 1, x.sizes[d]))
+                looked.append((out, one))
+                d, out = d + 1, out + 1
+            if mask.ndim == x.ndim:
+                made.mask = mask
+        elif isinstance(item, Tensor):
+            box.append((0, 1, x.sizes[d]))
+            looked.append((out, item))
+            d, out = d + 1, out + 1
+        else:
+            box.append(part_of(name, item, d, x.sizes[d], shape))
+            out += not isinstance(item, int)
+            d += 1
+    made.box = tuple(box)
+    if out > PD_MAX_DIMS:
+        raise IndexError(f"{name}: the result would have more than {PD_MAX_DIMS} dimensions")
+    if looked:
+        made.lookup = new_lookup(name, boxed_sizes(made, out), looked)
+    return made
+
+cdef list boxed_sizes(Index index, int ndim):
+    """The shape after the box and the new dimensions."""
+    cdef list sizes = [count for _, _, count in index.box if count >= 0]
+    for d in index.new_dims:
+        sizes.insert(d, 1)
+    return sizes
+
+cdef Lookup new_lookup(str name, list sizes, list looked):
+    cdef Lookup made = Lookup.__new__(Lookup)
+    cdef list common = []
+    cdef Tensor one
+    cdef int k, front
+    made.dims = tuple([d for d, _ in looked])
+    made.indices = tuple([one for _, one in looked])
+    for d, item in looked:
+        one = <Tensor>item
+        made.negative |= check_range(name, one, sizes[d], True)
+        if one.ndim > len(common):
+            common = [1] * (one.ndim - len(common)) + common
+    for item in made.indices:
+        one = <Tensor>item
+        front = <int>len(common) - one.ndim
+        for k in range(one.ndim):
+            if common[front + k] == 1:
+                common[front + k] = one.sizes[k]
+            elif one.sizes[k] != 1 and one.sizes[k] != common[front + k]:
+                raise IndexError(f"{name}: index arrays of shapes {', '.join([str(shape_of(<Tensor>i)) for i in made.indices])} do not broadcast")
+    made.versions = tuple([(<Tensor>i).storage.version for i in made.indices])
+    made.shape = tuple(common)
+    made.neighbours = made.dims[len(looked) - 1] - made.dims[0] == len(looked) - 1
+    made.place = made.dims[0] if made.neighbours else 0
+    if len(common) + len(sizes) - len(made.dims) > PD_MAX_DIMS:
+        raise IndexError(f"{name}: the result would have more than {PD_MAX_DIMS} dimensions")
+    return made
+
+cdef Tensor boxed(Tensor x, Index index):
+    """The view that the box and the new dimensions give."""
+    cdef Tensor y = box_of(x, index.box, True)
+    for d in index.new_dims:
+        y = <Tensor>unsqueeze(y, d)
+    return y
+
+
+# ---- Looking up
+
+cdef Tensor positions(Lookup at, Tensor x, list steps):
+    """For every place of the common shape the sum of (index times step) over the dimensions looked up; one dimension."""
+    cdef pd_launch launch
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef int k, d, ndim = len(at.shape)
+    cdef Tensor one, y
+    for item, version in zip(at.indices, at.versions):
+        if (<Tensor>item).storage.version != version:
+            raise RuntimeError("getitem: an index tensor that its backward needs was modified in place; use clone() before the change")
+    if len(at.indices) == 1 and not at.negative and steps[0] == 1:
+        return <Tensor>reshape(at.indices[0], -1)
+    for d in range(ndim):
+        sizes[d] = at.shape[d]
+    y = empty(PD_I64, ndim, sizes)
+    for k in range(len(at.indices)):
+        one = <Tensor>broadcast_to(at.indices[k], at.shape)
+        prepare(&launch, PD_index_position, PD_I64)
+        launch.buf[0], launch.buf[1], launch.buf[2] = one.data, y.data, y.data
+        launch.map.ndim = ndim
+        for d in range(ndim):
+            launch.map.shape[d] = sizes[d]
+            launch.map.stride[0][d] = one.strides[d]
+            launch.map.stride[1][d] = launch.map.stride[2][d] = y.strides[d]
+        launch.scalar[0], launch.scalar[1], launch.scalar[2] = x.sizes[<int>at.dims[k]], steps[k], k > 0
+        run(&launch, PD_index_position, PD_I64)
+    return <Tensor>reshape(y, -1)
+
+cdef tuple kept_dims(Lookup at, Tensor x):
+    return tuple([d for d in range(x.ndim) if d not in at.dims])
+
+cdef int looked_sizes(Lookup at, Tensor x, ptrdiff_t *sizes) except -1:
+    """The shape of the result; returns its number of dimensions."""
+    cdef int ndim = 0
+    cdef tuple kept = kept_dims(at, x)
+    for size in [x.sizes[<int>d] for d in kept[:at.place]] + list(at.shape) + [x.sizes[<int>d] for d in kept[at.place:]]:
+        sizes[ndim] = size
+        ndim += 1
+    return ndim
+
+cdef int move(Lookup at, Tensor x, Tensor y, int rows_kernel, int axis_kernel) except -1:
+    """Between x where `at` looks and y, which is contiguous, or has stride 0 everywhere, and has the result's shape."""
+    cdef list steps = []
+    cdef size_t outer = 1, n = 1, inner = 1
+    cdef int d, first = at.dims[0]
+    cdef Tensor places
+    if y.numel == 0:
+        return 0
+    if x.contiguous and y.contiguous and at.neighbours:
+        for d in range(x.ndim):
+            if d < first: outer *= x.sizes[d]
+            elif d < first + <int>len(at.dims): n *= x.sizes[d]
+            else: inner *= x.sizes[d]
+        steps = [x.strides[<int>d] // <ptrdiff_t>inner for d in at.dims]
+        places = positions(at, x, steps)
+        if rows_kernel == PD_rows_take:
+            return launch_rows(rows_kernel, x, places, y, outer, n, inner)
+        return launch_rows(rows_kernel, y, places, x, outer, n, inner)
+    return move_strided(at, x, y, positions(at, x, [x.strides[<int>d] for d in at.dims]), axis_kernel)
+
+cdef int move_strided(Lookup at, Tensor x, Tensor y, Tensor places, int kernel) except -1:
+    """One axis for all places, the dimensions that are left around it."""
+    cdef pd_launch launch
+    cdef tuple kept = kept_dims(at, x)
+    cdef int d = 0, k = 0, inside = len(at.shape)
+    prepare(&launch, kernel, x.code)
+    launch.buf[0], launch.buf[1], launch.buf[2] = x.data, places.data, y.data
+    launch.map.ndim = len(kept) + 1
+    for d in range(<int>len(kept) + 1):
+        if d == at.place:
+            launch.map.shape[d] = places.numel
+            launch.map.stride[0][d], launch.map.stride[1][d] = 0, 1
+            launch.map.stride[2][d] = y.strides[d + inside - 1] if inside else 0
+        else:
+            k = d if d < at.place else d - 1
+            launch.map.shape[d] = x.sizes[<int>kept[k]]
+            launch.map.stride[0][d], launch.map.stride[1][d] = x.strides[<int>kept[k]], 0
+            launch.map.stride[2][d] = y.strides[d if d < at.place else d + inside - 1]
+    launch.scalar[0], launch.scalar[1] = at.place, 1
+    return run(&launch, kernel, x.code)
+
+cdef Tensor look_up(Tensor x, Lookup at):
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef int ndim = looked_sizes(at, x, sizes)
+    cdef Tensor y = empty(x.code, ndim, sizes)
+    move(at, x, y, PD_rows_take, PD_gather)
+    cdef Node node = record1(GETITEM, y, x)
+    if node is not None:
+        node.extra = (at, shape_of(x))
+    return y
+
+def put_back(input, lookup, shape):
+    """Zeros of `shape` with input added at the places of a lookup, in order: the derivative of looking up."""
+    cdef Tensor dy = contiguous(tensor_arg("put_back", input, "input"))
+    cdef Tensor x = filled(dy.code, shape, 0)
+    move(<Lookup?>lookup, x, dy, PD_rows_add, PD_scatter_add)
+    cdef Node node = record1(PUT_BACK, x, <Tensor>input)
+    if node is not None:
+        node.extra = lookup
+    return x
+
+cdef object put_back_backward(Node node, object dy):
+    return look_up(<Tensor>dy, <Lookup>node.extra)
+
+cdef Op PUT_BACK = op(put_back, put_back_backward)
+
+def getitem(input, index):
+    """input[index]: a view for ints, slices, ... and None; a copy where an array, list, tensor or mask looks elements up.
+
+    Raises IndexError for indices out of range or too many, and for masks and index arrays that do not fit; ValueError
+    for a negative step; TypeError for what is no index.
+    """
+    cdef Tensor x = tensor_arg("getitem", input, "input")
+    cdef Index at
+    if type(index) is int and x.ndim:
+        at = None
+        return box_of(x, (part_of("getitem", index, 0, x.sizes[0], shape_of(x)),)
+                      + tuple([(0, 1, x.sizes[d]) for d in range(1, x.ndim)]), True)
+    at = parse("getitem", x, index)
+    return look_up(boxed(x, at), at.lookup) if at.lookup is not None else boxed(x, at)
+
+cdef object getitem_backward(Node node, object dy):
+    lookup, shape = <tuple>node.extra
+    return put_back(dy, lookup, shape)
+
+cdef Op GETITEM = op(getitem, getitem_backward)
+
+
+# ---- Writing
+
+cdef Tensor value_for(Tensor x, object value):
+    """A tensor of x's type, without the leading dimensions of size 1 that the place may lack."""
+    cdef Tensor v
+    if isinstance(value, Tensor):
+        v = <Tensor>value
+    elif isinstance(value, (bool, int, float)):
+        try:
+            return scalar_of(x.code, int(value) if x.code > PD_F64 else value)
+        except (OverflowError, ValueError):
+            raise ValueError(f"setitem: {value!r} does not fit into {dtype_of(x.code)}") from None
+    else:
+        v = as_tensor(np.array(value, dtype=dtype_of(x.code).name))
+    return v if v.code == x.code else <Tensor>to(v, dtype_of(x.code))
+
+cdef Tensor fitted(Tensor value, int ndim, const ptrdiff_t *sizes, tuple shape):
+    """value without surplus leading dimensions of size 1; ValueError where it does not broadcast to the place."""
+    cdef int extra = value.ndim - ndim, d
+    cdef bint fits = True
+    for d in range(value.ndim):
+        if d < extra: fits &= value.sizes[d] == 1
+        else: fits &= value.sizes[d] == 1 or value.sizes[d] == sizes[d - extra]
+    if not fits:
+        raise ValueError(f"setitem: a value of shape {shape_of(value)} does not broadcast to the place of shape "
+                         f"{tuple([sizes[i] for i in range(ndim)])} in shape {shape}")
+    return value if extra <= 0 else <Tensor>reshape(value, shape_of(value)[extra:])
+
+cdef int write(Tensor part, Lookup lookup, Tensor value, int ndim, const ptrdiff_t *sizes, Tensor x) except -1:
+    """The values into the memory of part, a view of x."""
+    cdef Tensor source
+    if lookup is None:
+        return map_into(PD_copy, x.code, (value,), part)
+    source = alias_of(value)
+    if value.numel == 1:
+        source = <Tensor>reshape(source, ())    # stride 0 everywhere
+    source = <Tensor>broadcast_to(source, tuple([sizes[d] for d in range(ndim)]))
+    if value.numel != 1:
+        source = duplicate(source) if value.storage is x.storage else contiguous(source)
+    return move(lookup, part, source, PD_rows_put, PD_scatter)
+
+cdef int assign(Tensor x, Index at, object value) except -1:
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef Tensor v = value_for(x, value), part, result = None
+    cdef Node node
+    cdef int ndim
+    part = box_of(x, at.box, False)
+    for d in at.new_dims:
+        part = <Tensor>unsqueeze(alias_of(part), d)
+    if at.lookup is None:
+        ndim = part.ndim
+        for d in range(ndim):
+            sizes[<int>d] = part.sizes[<int>d]
+    else:
+        ndim = looked_sizes(at.lookup, part, sizes)
+    v = fitted(v, ndim, sizes, shape_of(x))
+    if recording(x) or recording(v):
+        result = alias_of(x)
+        node = record2(SETITEM, result, x, v)
+        node.extra = at
+    if at.mask is not None and v.numel == 1 and not at.new_dims:
+        map_into(PD_where, x.code, (at.mask, v if v.ndim == 0 else alias_of(<Tensor>reshape(v, ())), x), x)
+    else:
+        write(part, at.lookup, v, ndim, sizes, x)
+    changed(x)
+    if result is not None:
+        rebase(x, result)
+    return 0
+
+def setitem(input, index, value):
+    """input[index] = value, in place; value (a tensor, array or number) broadcasts and is converted to input's type.
+
+    Where index arrays name a place twice the last value stays. Gradients go to value, and for the rest to what input
+    was. Raises as getitem; ValueError where the value does not broadcast; RuntimeError for a leaf that requires grad.
+    """
+    cdef Tensor x = tensor_arg("setitem", input, "input")
+    cdef Index at = parse("setitem", x, index)
+    writable_in_place("setitem", x)
+    assign(x, at, value)
+
+cdef object setitem_backward(Node node, object dy):
+    cdef Index at = <Index>node.extra
+    cdef Tensor rest = None, part = None
+    if node.need(0):
+        rest = <Tensor>(<Tensor>dy).clone()
+        assign(rest, at, 0)
+    if node.need(1):
+        part = boxed(<Tensor>dy, at)
+        if at.lookup is not None:
+            part = look_up(part, at.lookup)
+    return (rest, part)
+
+cdef Op SETITEM = op(setitem, setitem_backward)
+
+__all__ = ["getitem", "setitem", "put_back"]
+METHODS = []

@@ -1,0 +1,466 @@
+"""Losses: cross_entropy, nll_loss, binary_cross_entropy_with_logits, mse_loss, l1_loss. Kernels: csrc/loss.c, loss_pair.c.
+
+The forward kernel of a loss that will be differentiated writes the gradient for dy = 1 beside the loss, while the data is in
+the cache; the backward scales it and hands it on. Under create_graph the backward is made of ops instead.
+"""
+from libc.stdint cimport int64_t
+
+from pydl._core.kernels cimport PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
+from pydl._core.launch cimport broadcast_to, cast, contiguous, map_into, prepare, run
+from pydl._core.tape cimport Node, Op, grad_enabled, op, record, record1, recording
+from pydl._core.tensor cimport (
+    Tensor, dtype_of, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg, view_of,
+)
+
+from pydl.ops.activations import sigmoid, softplus
+from pydl.ops.arithmetic import add, mul, neg, sign, sub
+from pydl.ops.compare import ne, where
+from pydl.ops.extremes import place
+from pydl.ops.reduce import sum
+from pydl.ops.softmax import log_softmax, softmax
+
+cdef extern from "pydl.h":
+    enum: PD_mul
+    enum: PD_check_labels
+    enum: PD_cross_entropy_fwd
+    enum: PD_nll_fwd
+    enum: PD_nll_bwd
+    enum: PD_mse_fwd
+    enum: PD_l1_fwd
+    enum: PD_bce_fwd
+
+cdef enum:
+    NONE = 0
+    MEAN = 1
+    SUM = 2
+
+cdef int reduction_of(str name, object reduction) except -1:
+    if reduction == "mean":
+        return MEAN
+    if reduction == "none":
+        return NONE
+    if reduction == "sum":
+        return SUM
+    raise ValueError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+
+cdef bint is_one(Tensor dy) noexcept:
+    if dy.numel != 1:
+        return False
+    return (<float *>dy.data)[0] == 1 if dy.code == PD_F32 else (<double *>dy.data)[0] == 1
+
+cdef Tensor scaled(Tensor grad, object dy):
+    """grad * dy, in place of grad."""
+    if not is_one(<Tensor>dy):
+        map_into(PD_mul, grad.code, (grad, dy), grad)
+    return grad
+
+
+# ---- Class scores: rows of classes
+
+cdef int class_dim(Tensor x) noexcept:
+    return 0 if x.ndim == 1 else 1
+
+cdef Tensor classes_last(Tensor x):
+    """x with the classes in the last dimension, contiguous."""
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef ptrdiff_t strides[PD_MAX_DIMS]
+    cdef int d, at
+    if x.ndim <= 2:
+        return contiguous(x)
+    for d in range(x.ndim):
+        at = d if d == 0 else d + 1 if d + 1 < x.ndim else 1
+        sizes[d], strides[d] = x.sizes[at], x.strides[at]
+    return contiguous(view_of(x, x.ndim, sizes, strides, 0))
+
+cdef Tensor classes_back(Tensor x):
+    """The inverse of classes_last, as a view."""
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef ptrdiff_t strides[PD_MAX_DIMS]
+    cdef int d, at
+    if x.ndim <= 2:
+        return x
+    for d in range(x.ndim):
+        at = d if d == 0 else x.ndim - 1 if d == 1 else d - 1
+        sizes[d], strides[d] = x.sizes[at], x.strides[at]
+    return view_of(x, x.ndim, sizes, strides, 0)
+
+cdef Tensor scores_arg(str name, object input):
+    cdef Tensor x = real_arg(name, input, "input")
+    if x.ndim == 0:
+        raise ValueError(f"{name}: expected input (C,), (N, C) or (N, C, d1, ...), got shape ()")
+    if x.sizes[class_dim(x)] == 0:
+        raise ValueError(f"{name}: expected at least one class, got input {shape_of(x)}")
+    return x
+
+cdef tuple shape_without_classes(Tensor x):
+    shape = shape_of(x)
+    return shape[:class_dim(x)] + shape[class_dim(x) + 1:]
+
+cdef Tensor labels_arg(str name, Tensor x, object target, int64_t ignore_index):
+    """The class targets as contiguous int64, checked."""
+    cdef Tensor t = tensor_arg(name, target, "target")
+    cdef pd_launch launch
+    cdef int64_t bad = -1, classes = x.sizes[class_dim(x)]
+    if t.code not in (PD_I64, PD_I32, PD_U8):
+        raise TypeError(f"{name}: target must be int64 class indices, got {dtype_of(t.code)} {shape_of(t)}; use .to(pydl.int64)")
+    if shape_of(t) != shape_without_classes(x):
+        raise ValueError(f"{name}: expected target {shape_without_classes(x)} for input {shape_of(x)}, got {shape_of(t)}")
+    t = contiguous(cast(t, PD_I64))
+    if t.numel == 0:
+        return t
+    prepare(&launch, PD_check_labels, PD_I64)
+    launch.buf[0], launch.buf[1] = t.data, &bad
+    launch.lines.outer = t.numel
+    launch.scalar[0], launch.scalar[1] = classes, ignore_index
+    run(&launch, PD_check_labels, PD_I64)
+    if bad >= 0:
+        raise IndexError(f"{name}: target {(<int64_t *>t.data)[bad]} at position {position_text(t, bad)} is out of range "
+                         f"for {classes} classes (input {shape_of(x)}, target {shape_of(t)})")
+    return t
+
+cdef str position_text(Tensor t, int64_t flat):
+    cdef list index = []
+    cdef int d
+    for d in range(t.ndim - 1, -1, -1):
+        index.insert(0, flat % t.sizes[d])
+        flat //= t.sizes[d]
+    return str(index[0]) if len(index) == 1 else str(tuple(index))
+
+cdef Tensor weight_arg(str name, Tensor x, object weight):
+    cdef Tensor w
+    if weight is None:
+        return None
+    w = tensor_arg(name, weight, "weight")
+    if w.code != x.code:
+        raise TypeError(f"{name}: input is {dtype_of(x.code)} but weight {dtype_of(w.code)}; use .to()")
+    if w.ndim != 1 or w.sizes[0] != x.sizes[class_dim(x)]:
+        raise ValueError(f"{name}: expected weight ({x.sizes[class_dim(x)]},), one a class of input {shape_of(x)}, got {shape_of(w)}")
+    return contiguous(w)
+
+cdef int rows_launch(pd_launch *launch, int kernel, Tensor x, Tensor target, Tensor weight, double smoothing,
+                     int64_t ignore_index, int reduction, bint soft) except -1:
+    """Geometry and scalars of csrc/loss.c; x has its classes last."""
+    cdef int d
+    prepare(launch, kernel, x.code)
+    launch.lines.n = x.sizes[x.ndim - 1]
+    launch.lines.outer = launch.lines.inner = 1
+    for d in range(x.ndim - 1):
+        launch.lines.outer *= x.sizes[d]
+    launch.buf[0], launch.buf[1] = x.data, target.data
+    launch.buf[2] = NULL if weight is None else weight.data
+    launch.buf[4] = NULL
+    launch.scalar[0], launch.scalar[1], launch.scalar[2], launch.scalar[3] = smoothing, ignore_index, reduction, soft
+    return 0
+
+cdef Tensor loss_like(Tensor x, int reduction):
+    """The result of a loss of x, whose classes are last."""
+    return empty(x.code, x.ndim - 1 if reduction == NONE else 0, x.sizes)
+
+
+# ---- Cross entropy
+
+cdef tuple run_cross_entropy(Tensor x, Tensor target, Tensor weight, tuple how, bint with_gradient):
+    """(loss, its gradient for dy = 1 with the classes last, or None)."""
+    cdef pd_launch launch
+    cdef Tensor rows = classes_last(x), loss, grad = None
+    smoothing, ignore_index, reduction, soft = how
+    rows_launch(&launch, PD_cross_entropy_fwd, rows, target, weight, smoothing, ignore_index, reduction, soft)
+    loss = loss_like(rows, reduction)
+    launch.buf[3] = loss.data
+    if with_gradient:
+        grad = empty_like(rows)
+        launch.buf[4] = grad.data
+    run(&launch, PD_cross_entropy_fwd, rows.code)
+    return loss, grad
+
+def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    """loss = sum_c Q_c (log(sum(exp(x))) - x_c): softmax and cross entropy in one.
+
+    input: logits (C,), (N, C) or (N, C, d1, ...), float32 or float64.
+    target: classes, int64 (), (N,) or (N, d1, ...): Q_c = w_c ((1 - e) [c = t] + e / C), e the label smoothing;
+    or probabilities of the input's shape and type: Q_c = w_c ((1 - e) q_c + e / C), differentiable, too.
+    weight (C,). Rows whose target is ignore_index have loss and gradient 0.
+    reduction: "none" gives one loss a row; "mean" divides their sum by the sum of w_t of the rows that are not ignored
+    (probabilities: by the number of rows), 0 / 0 being NaN; "sum".
+    Raises IndexError for a label out of range, ValueError for shapes and values that do not fit, TypeError for dtypes.
+    Szegedy et al., "Rethinking the Inception architecture", 2016 (label smoothing).
+    """
+    cdef Tensor x = scores_arg("cross_entropy", input), t = tensor_arg("cross_entropy", target, "target"), w, loss, grad
+    cdef bint soft = t.code <= PD_F64, recorded
+    cdef int how = reduction_of("cross_entropy", reduction)
+    cdef Node node
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
+    w = weight_arg("cross_entropy", x, weight)
+    if soft:
+        if not same_shape(t, x):
+            raise ValueError(f"cross_entropy: expected target probabilities of the input's shape {shape_of(x)}, got {shape_of(t)}")
+        if t.code != x.code:
+            raise TypeError(f"cross_entropy: input is {dtype_of(x.code)} but target {dtype_of(t.code)}; use .to()")
+    else:
+        t = labels_arg("cross_entropy", x, t, ignore_index)
+    attributes = (label_smoothing, ignore_index, how, soft)
+    recorded = recording(x) or (soft and recording(t))
+    loss, grad = run_cross_entropy(x, classes_last(t) if soft else t, w, attributes, recorded)
+    node = record(CROSS_ENTROPY, loss, (x, t if soft else None))
+    if node is not None:
+        node.shapes = None
+        node.keep(0, x)
+        node.keep(1, grad)
+        node.keep(2, t)
+        if w is not None:
+            node.keep(3, w)
+        node.extra = attributes
+    return loss
+
+cdef object cross_entropy_backward(Node node, object dy):
+    cdef Tensor x = node.kept(0), grad = node.kept(1), t = node.kept(2), w = node.kept(3)
+    cdef int reduction = node.extra[2]
+    cdef bint soft = node.extra[3]
+    if grad_enabled() or (soft and node.need(1)):
+        return cross_entropy_composed(node, x, t, w, dy)
+    if grad is None:    # an earlier walk back took it
+        grad = run_cross_entropy(x, classes_last(t) if soft else t, w, node.extra, True)[1]
+    node.slot1 = None
+    return classes_back(scaled(grad, dy.unsqueeze(-1) if reduction == NONE else dy)), None
+
+cdef object cross_entropy_composed(Node node, Tensor x, Tensor t, Tensor w, object dy):
+    """dx = (softmax(x) sum(Q) - Q) dy / total; dq = -w (1 - e) log_softmax(x) dy / total."""
+    smoothing, ignore_index, reduction, soft = node.extra
+    cdef int dim = class_dim(x)
+    cdef object classes = x.sizes[dim], per_class = None, dq = None
+    even, keep = smoothing / classes, 1 - smoothing
+    if w is not None:
+        per_class = w.reshape((classes,) + (1,) * (x.ndim - 1 - dim))
+    if soft:
+        q = add(mul(t, keep), even)
+        if w is not None:
+            q = mul(q, per_class)
+        total = x.numel // classes
+    else:
+        counts = cast(ne(t, ignore_index), x.code)
+        label = where(ne(t, ignore_index), t, 0)
+        own = counts if w is None else mul(w[label], counts)
+        q = place(mul(own, keep).unsqueeze(dim), label.unsqueeze(dim), dim, classes)
+        if smoothing:
+            smooth = mul(counts.unsqueeze(dim), even)
+            q = add(q, smooth if w is None else mul(smooth, per_class))
+        total = sum(own).item() if reduction == MEAN else 1
+    if reduction == MEAN:
+        dy = mul(dy, 1 / total if total else float("inf"))
+    elif reduction == NONE:
+        dy = dy.unsqueeze(dim)
+    if soft and node.need(1):
+        dq = mul(mul(log_softmax(x, dim), -keep if w is None else mul(per_class, -keep)), dy)
+    dx = mul(sub(mul(softmax(x, dim), sum(q, dim, True)), q), dy) if node.need(0) else None
+    return dx, dq
+
+cdef Op CROSS_ENTROPY = op(cross_entropy, cross_entropy_backward)
+
+
+# ---- Negative log-likelihood
+
+def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean"):
+    """loss = -w_t x_t for log-probabilities x.
+
+    input (C,), (N, C) or (N, C, d1, ...); target int64 (), (N,) or (N, d1, ...); weight (C,). ignore_index, reduction and
+    errors as in cross_entropy.
+    """
+    cdef Tensor x = scores_arg("nll_loss", input), t, w, rows, loss
+    cdef int how = reduction_of("nll_loss", reduction)
+    cdef pd_launch launch
+    cdef Node node
+    w = weight_arg("nll_loss", x, weight)
+    t = labels_arg("nll_loss", x, target, ignore_index)
+    rows = classes_last(x)
+    rows_launch(&launch, PD_nll_fwd, rows, t, w, 0, ignore_index, how, False)
+    loss = loss_like(rows, how)
+    launch.buf[3] = loss.data
+    run(&launch, PD_nll_fwd, rows.code)
+    node = record1(NLL_LOSS, loss, x)
+    if node is not None:
+        node.keep(0, t)
+        if w is not None:
+            node.keep(1, w)
+        node.extra = (shape_of(x), ignore_index, reduction)
+    return loss
+
+cdef object nll_loss_backward(Node node, object dy):
+    shape, ignore_index, reduction = node.extra
+    return nll_loss_bwd(dy, node.kept(0), shape, node.kept(1), ignore_index=ignore_index, reduction=reduction)
+
+cdef Op NLL_LOSS = op(nll_loss, nll_loss_backward)
+
+def nll_loss_bwd(dy, target, shape, weight=None, *, ignore_index=-100, reduction="mean"):
+    """The gradient of nll_loss in its input, of the given shape: -w_t dy at the targets (divided as "mean" does), else 0."""
+    cdef Tensor g = contiguous(real_arg("nll_loss_bwd", dy, "dy")), t = contiguous(tensor_arg("nll_loss_bwd", target, "target"))
+    cdef Tensor w = None if weight is None else contiguous(tensor_arg("nll_loss_bwd", weight, "weight")), rows, dx
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef pd_launch launch
+    cdef Node node
+    cdef int d, ndim = len(shape)
+    for d in range(t.ndim):
+        sizes[d] = t.sizes[d]
+    sizes[ndim - 1] = shape[1 if ndim > 1 else 0]
+    rows = empty(g.code, ndim, sizes)
+    rows_launch(&launch, PD_nll_bwd, rows, t, w, 0, ignore_index, reduction_of("nll_loss_bwd", reduction), False)
+    launch.buf[0], launch.buf[3] = g.data, rows.data
+    run(&launch, PD_nll_bwd, rows.code)
+    dx = classes_back(rows)
+    node = record1(NLL_LOSS_BWD, dx, g)
+    if node is not None:
+        node.keep(0, t)
+        if w is not None:
+            node.keep(1, w)
+        node.extra = (ignore_index, reduction)
+    return dx
+
+cdef object nll_loss_bwd_backward(Node node, object ddx):
+    """The map is the transpose of nll_loss, which is linear."""
+    ignore_index, reduction = node.extra
+    return nll_loss(ddx, node.kept(0), node.kept(1), ignore_index=ignore_index, reduction=reduction)
+
+cdef Op NLL_LOSS_BWD = op(nll_loss_bwd, nll_loss_bwd_backward)
+
+
+# ---- Losses of pairs
+
+cdef int pair_check(str name, Tensor x, Tensor t) except -1:
+    if t.code != x.code:
+        raise TypeError(f"{name}: input is {dtype_of(x.code)} but target {dtype_of(t.code)}; use .to()")
+    if not same_shape(x, t):
+        raise ValueError(f"{name}: expected input and target of the same shape, got {shape_of(x)} and {shape_of(t)}; "
+                         "reshape or expand one of them")
+    return 0
+
+cdef Tensor spread_over(str name, Tensor x, object weight, str what):
+    """A weight broadcast to x's shape, contiguous."""
+    cdef Tensor w
+    if weight is None:
+        return None
+    w = tensor_arg(name, weight, what)
+    if w.code != x.code:
+        raise TypeError(f"{name}: input is {dtype_of(x.code)} but {what} {dtype_of(w.code)}; use .to()")
+    try:
+        return contiguous(broadcast_to(w, x.ndim, x.sizes))
+    except ValueError:
+        raise ValueError(f"{name}: {what} {shape_of(w)} does not broadcast to input {shape_of(x)}") from None
+
+cdef tuple run_pair(int kernel, Tensor x, Tensor t, Tensor w, Tensor p, int reduction, bint with_gradient):
+    """(loss, its gradient in x for dy = 1, or None)."""
+    cdef pd_launch launch
+    cdef Tensor loss, grad = None, a = contiguous(x), b = contiguous(t)
+    prepare(&launch, kernel, a.code)
+    launch.map.ndim, launch.map.shape[0] = 1, a.numel
+    launch.scalar[2] = reduction
+    loss = empty(a.code, a.ndim if reduction == NONE else 0, a.sizes)
+    launch.buf[0], launch.buf[1], launch.buf[4] = a.data, b.data, loss.data
+    launch.buf[2] = NULL if w is None else w.data
+    launch.buf[3] = NULL if p is None else p.data
+    launch.buf[5] = NULL
+    if with_gradient:
+        grad = empty_like(a)
+        launch.buf[5] = grad.data
+    run(&launch, kernel, a.code)
+    return loss, grad
+
+cdef Tensor pair_loss(Op which, int kernel, Tensor x, Tensor t, Tensor w, Tensor p, object reduction):
+    cdef int how = reduction_of(which.name, reduction)
+    cdef Tensor loss, grad
+    cdef Node node
+    loss, grad = run_pair(kernel, x, t, w, p, how, recording(x) or recording(t))
+    node = record(which, loss, (x, t))
+    if node is not None:
+        node.shapes = None
+        node.keep(0, x)
+        node.keep(1, grad)
+        node.keep(2, t)
+        node.extra = (how, w, p)
+    return loss
+
+cdef Tensor pair_gradient(Node node, int kernel, object dy):
+    """dx, from what the forward left or anew."""
+    cdef Tensor x = node.kept(0), grad = node.kept(1), t = node.kept(2)
+    how, w, p = node.extra
+    if grad is None:    # an earlier walk back took it
+        grad = run_pair(kernel, x, t, w, p, how, True)[1]
+    node.slot1 = None
+    return scaled(grad, dy)
+
+cdef object mean_share(Node node, object dy):
+    """dy of one element's loss"""
+    cdef Tensor x = node.kept(0)
+    return mul(dy, 1.0 / x.numel) if node.extra[0] == MEAN and x.numel else dy
+
+cdef object both_signs(Node node, object dx):
+    return dx, neg(dx) if node.need(1) else None
+
+def mse_loss(input, target, *, reduction="mean"):
+    """loss = (x - t)^2, its mean or sum.
+
+    input and target of the same shape, float32 or float64. Raises ValueError where the shapes differ, TypeError for dtypes.
+    """
+    cdef Tensor x = real_arg("mse_loss", input, "input"), t = real_arg("mse_loss", target, "target")
+    pair_check("mse_loss", x, t)
+    return pair_loss(MSE_LOSS, PD_mse_fwd, x, t, None, None, reduction)
+
+cdef object mse_loss_backward(Node node, object dy):
+    if grad_enabled():
+        return both_signs(node, mul(mul(sub(node.kept(0), node.kept(2)), 2.0), mean_share(node, dy)))
+    return both_signs(node, pair_gradient(node, PD_mse_fwd, dy))
+
+cdef Op MSE_LOSS = op(mse_loss, mse_loss_backward)
+
+def l1_loss(input, target, *, reduction="mean"):
+    """loss = |x - t|, its mean or sum; the gradient where x = t is 0.
+
+    input and target of the same shape, float32 or float64. Raises ValueError where the shapes differ, TypeError for dtypes.
+    """
+    cdef Tensor x = real_arg("l1_loss", input, "input"), t = real_arg("l1_loss", target, "target")
+    pair_check("l1_loss", x, t)
+    return pair_loss(L1_LOSS, PD_l1_fwd, x, t, None, None, reduction)
+
+cdef object l1_loss_backward(Node node, object dy):
+    if grad_enabled():
+        return both_signs(node, mul(sign(sub(node.kept(0), node.kept(2))), mean_share(node, dy)))
+    return both_signs(node, pair_gradient(node, PD_l1_fwd, dy))
+
+cdef Op L1_LOSS = op(l1_loss, l1_loss_backward)
+
+def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="mean", pos_weight=None):
+    """loss = w ((1 - t) x + (1 + (p - 1) t) softplus(-x)): cross entropy of sigmoid(x) and t, without overflow.
+
+    input (logits) and target (0 .. 1) of the same shape, float32 or float64; weight w and pos_weight p broadcast to it.
+    Raises ValueError where shapes do not fit, TypeError for dtypes.
+    """
+    name = "binary_cross_entropy_with_logits"
+    cdef Tensor x = real_arg(name, input, "input"), t = real_arg(name, target, "target")
+    pair_check(name, x, t)
+    return pair_loss(BCE_LOSS, PD_bce_fwd, x, t, spread_over(name, x, weight, "weight"),
+                     spread_over(name, x, pos_weight, "pos_weight"), reduction)
+
+cdef object bce_loss_backward(Node node, object dy):
+    """dx = w ((1 - t) - l sigmoid(-x)), dt = w ((p - 1) softplus(-x) - x)."""
+    cdef Tensor x, t
+    cdef object dx = None, dt = None
+    how, w, p = node.extra
+    if not grad_enabled() and not node.need(1):
+        return pair_gradient(node, PD_bce_fwd, dy), None
+    x, t = node.kept(0), node.kept(2)
+    dy = mean_share(node, dy)
+    if w is not None:
+        dy = mul(dy, w)
+    if node.need(0):
+        rest = sigmoid(neg(x))
+        if p is not None:
+            rest = mul(rest, add(mul(sub(p, 1.0), t), 1.0))
+        dx = mul(sub(sub(1.0, t), rest), dy)
+    if node.need(1):
+        dt = neg(x) if p is None else sub(mul(sub(p, 1.0), softplus(neg(x))), x)
+        dt = mul(dt, dy)
+    return dx, dt
+
+cdef Op BCE_LOSS = op(binary_cross_entropy_with_logits, bce_loss_backward)
+
+__all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "l1_loss", "mse_loss", "nll_loss"]
+METHODS = []

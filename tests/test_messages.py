@@ -1,0 +1,168 @@
+"""Bad input beside the ops' own rows: the right exception, words that help, and everything left as it was."""
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pydl
+from pydl import nn, optim
+
+
+def refused(call: Callable[[], Any], error: type[Exception] | tuple[type[Exception], ...], *words: str) -> str:
+    with pytest.raises(error) as caught:
+        call()
+    text = str(caught.value)
+    assert text.strip(), f"{type(caught.value).__name__} without a text"
+    for word in words:
+        assert word in text, f"{word!r} is not in: {text}"
+    return text
+
+
+def x(*shape: int, dtype: Any = np.float32) -> pydl.Tensor:
+    return pydl.from_numpy(np.arange(int(np.prod(shape)), dtype=dtype).reshape(shape))
+
+
+CALLS: dict[str, tuple[Callable[[], Any], Any, tuple[str, ...]]] = {
+    "add of shapes": (lambda: x(2, 3) + x(4), ValueError, ("add", "(2, 3)", "(4,)")),
+    "matmul of shapes": (lambda: x(2, 3) @ x(2, 3), ValueError, ("matmul", "(2, 3)")),
+    "mixed types": (lambda: x(3) + x(3, dtype=np.float64), TypeError, ("add", "float32", "float64")),
+    "exp of integers": (lambda: pydl.exp(x(3, dtype=np.int64)), TypeError, ("exp", "int64")),
+    "add of a string": (lambda: x(3) + "a", TypeError, ()),
+    "negative size": (lambda: pydl.zeros(2, -1), ValueError, ("zeros", "-1")),
+    "size of a float": (lambda: pydl.zeros(2.5), TypeError, ("zeros",)),
+    "product of sizes overflows": (lambda: pydl.zeros(2**40, 2**40), (ValueError, MemoryError), (str(2**40),)),
+    "bytes overflow": (lambda: pydl.zeros(2**61 + 1), (ValueError, MemoryError), ()),
+    "more memory than there is": (lambda: pydl.empty(2**55), MemoryError, ()),
+    "expand to too much": (lambda: x(1).expand(2**40, 2**40).contiguous(), (ValueError, MemoryError), ()),
+    "ones of overflowing int": (lambda: pydl.ones(2**70), (ValueError, OverflowError), ()),
+    "too many dimensions": (lambda: pydl.zeros(*([1] * 40)), ValueError, ()),
+    "index out of range": (lambda: x(2, 3)[2], IndexError, ("2",)),
+    "negative index out of range": (lambda: x(2, 3)[-3], IndexError, ("-3",)),
+    "too many indices": (lambda: x(2, 3)[0, 0, 0], IndexError, ()),
+    "integer array out of range": (lambda: x(4)[pydl.tensor([0, 4])], IndexError, ("4",)),
+    "mask of another shape": (lambda: x(4)[pydl.tensor([True, False])], IndexError, ()),
+    "float index": (lambda: x(4)[1.5], (TypeError, IndexError), ()),
+    "dim out of range": (lambda: x(2, 3).sum(2), IndexError, ("sum", "2")),
+    "amax of nothing": (lambda: pydl.zeros(0).amax(), (ValueError, IndexError), ("amax",)),
+    "argmax of nothing": (lambda: pydl.zeros(0).argmax(), (ValueError, IndexError), ("argmax",)),
+    "view that does not fit": (lambda: x(2, 3).view(4), ValueError, ("view", "(2, 3)")),
+    "reshape that does not fit": (lambda: x(2, 3).reshape(-1, 4), ValueError, ("reshape", "(2, 3)")),
+    "cat of shapes": (lambda: pydl.cat([x(2, 3), x(2, 4)]), ValueError, ("(2, 3)", "(2, 4)")),
+    "cat of nothing": (lambda: pydl.cat([]), (ValueError, RuntimeError), ("cat",)),
+    "gather out of range": (lambda: pydl.gather(x(2, 3), 1, pydl.tensor([[3], [0]])), IndexError, ("gather",)),
+    "label out of range": (lambda: nn.functional.cross_entropy(x(2, 3), pydl.tensor([0, 3])), IndexError,
+                           ("cross_entropy", "3")),
+    "label negative": (lambda: nn.functional.cross_entropy(x(2, 3), pydl.tensor([0, -1])), IndexError, ("cross_entropy", "-1")),
+    "labels of another number": (lambda: nn.functional.cross_entropy(x(2, 3), pydl.tensor([0, 1, 2])), ValueError,
+                                 ("cross_entropy", "(2, 3)", "(3,)")),
+    "grad of integers": (lambda: x(3, dtype=np.int64).requires_grad_(True), (RuntimeError, TypeError), ("int64",)),
+    "tensor of integers with grad": (lambda: pydl.tensor([1, 2], requires_grad=True), (RuntimeError, TypeError), ()),
+    "backward of a vector": (lambda: (x(3).requires_grad_(True) * 2).backward(), RuntimeError, ("(3,)",)),
+    "backward without a graph": (lambda: x().backward(), RuntimeError, ()),
+    "gradient of another shape": (lambda: (x(3).requires_grad_(True) * 2).backward(x(4)), (RuntimeError, ValueError),
+                                  ("(3,)", "(4,)")),
+    "item of many": (lambda: x(3).item(), (RuntimeError, ValueError), ("3",)),
+    "truth of many": (lambda: bool(x(3)), (RuntimeError, ValueError), ()),
+    "numpy of a recorded tensor": (lambda: (x(3).requires_grad_(True) * 2).numpy(), RuntimeError, ("detach",)),
+    "object array": (lambda: pydl.from_numpy(np.array([1, None])), TypeError, ("object",)),
+    "structured array": (lambda: pydl.from_numpy(np.zeros(3, "i4,f4")), TypeError, ()),
+    "strings": (lambda: pydl.tensor(["a"]), (TypeError, ValueError), ()),
+    "ragged lists": (lambda: pydl.tensor([[1, 2], [3]]), ValueError, ()),
+    "complex": (lambda: pydl.from_numpy(np.zeros(3, complex)), TypeError, ("complex128",)),
+    "optimizer without parameters": (lambda: optim.SGD([], lr=0.1), ValueError, ()),
+    "optimizer of what is no tensor": (lambda: optim.Adam([1.0]), TypeError, ()),
+    "negative learning rate": (lambda: optim.Adam([pydl.zeros(2, requires_grad=True)], lr=-1), ValueError, ("-1",)),
+    "learning rate NaN": (lambda: optim.Adam([pydl.zeros(2, requires_grad=True)], lr=float("nan")), ValueError, ("nan",)),
+    "beta of 1": (lambda: optim.Adam([pydl.zeros(2, requires_grad=True)], betas=(1.0, 0.9)), ValueError, ("1.0",)),
+    "Linear of -1": (lambda: nn.Linear(-1, 3), ValueError, ("-1",)),
+    "Linear of a wrong input": (lambda: nn.Linear(4, 3)(x(2, 5)), ValueError, ("(2, 5)", "(3, 4)")),
+    "dropout of 1.5": (lambda: nn.Dropout(1.5), ValueError, ("1.5",)),
+    "no threads": (lambda: pydl.set_num_threads(0), ValueError, ("0",)),
+    "threads as text": (lambda: pydl.set_num_threads("2"), TypeError, ()),             # type: ignore[arg-type]
+    "unknown dtype": (lambda: pydl.zeros(3, dtype="float16"), TypeError, ()),
+    "randint of an empty range": (lambda: pydl.randint(3, 3, (2,)), ValueError, ("randint",)),
+    "multinomial of too many": (lambda: pydl.multinomial(pydl.tensor([0.5, 0.5]), 3), (ValueError, RuntimeError), ("multinomial",)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_refused(name: str) -> None:
+    call, error, words = CALLS[name]
+    refused(call, error, *words)
+
+
+def test_a_second_backward_is_refused() -> None:
+    y = (x(3).requires_grad_(True) * 2).exp().sum()
+    y.backward()
+    refused(y.backward, RuntimeError, "retain_graph")
+
+
+def test_a_changed_saved_value_is_named() -> None:
+    a = x(3).requires_grad_(True)
+    y = pydl.exp(a)
+    y += 1
+    refused(lambda: y.sum().backward(), RuntimeError, "exp")
+
+
+def test_a_refused_assignment_changes_nothing() -> None:
+    a = x(2, 3)
+    before = a.numpy().copy()
+    with pytest.raises((ValueError, IndexError)):
+        a[0] = x(4)
+    with pytest.raises((ValueError, IndexError)):
+        a[pydl.tensor([0, 5])] = 1
+    np.testing.assert_array_equal(a.numpy(), before)
+
+
+def test_a_refused_in_place_op_changes_nothing() -> None:
+    a = x(3)
+    with pytest.raises(ValueError):
+        a += x(2, 3)
+    with pytest.raises(ValueError):
+        a.add_(x(4))
+    np.testing.assert_array_equal(a.numpy(), [0, 1, 2])
+
+
+def arrays() -> dict[str, np.ndarray]:
+    plain = np.arange(12, dtype=np.float32)
+    misaligned = np.frombuffer(b"\0" + plain.tobytes(), np.uint8)[1:].view(np.float32)
+    read_only = plain.copy()
+    read_only.flags.writeable = False
+    return {
+        "byte-swapped": plain.astype(">f4"), "misaligned": misaligned, "read-only": read_only, "reversed": plain[::-1],
+        "every third": plain[::3], "transposed": plain.reshape(3, 4).T, "broadcast": np.broadcast_to(plain[:1], (4,)),
+        "empty": plain[:0].reshape(0, 3), "0-dimensional": np.array(3, np.float32), "NaN": np.array([np.nan], np.float32),
+        "part of a structure": np.ones(3, dtype=[("a", "f4"), ("b", "i1")])["a"], "uint16": plain.astype(np.uint16),
+    }
+
+
+@pytest.mark.parametrize("kind", arrays())
+@pytest.mark.parametrize("make", ["tensor", "from_numpy", "as_tensor"])
+@pytest.mark.filterwarnings("ignore")
+def test_odd_arrays_are_right_or_refused(kind: str, make: str) -> None:
+    array = arrays()[kind]
+    before = array.copy()
+    try:
+        made = getattr(pydl, make)(array)
+    except (TypeError, ValueError) as error:
+        assert str(error).strip()
+        assert kind not in ("empty", "0-dimensional", "NaN", "every third", "transposed"), f"{kind}: {error}"
+        return
+    np.testing.assert_array_equal(made.numpy(), before)
+    np.testing.assert_array_equal((made + 0).numpy(), before)
+    if kind == "read-only":
+        with pytest.raises((RuntimeError, ValueError)):
+            made += 1
+            if np.array_equal(array, before):               # a copy may be changed, the array may not
+                raise ValueError("a copy")
+    np.testing.assert_array_equal(array, before)
+
+
+def test_public_functions_have_docstrings() -> None:
+    bare = [name for name in dir(pydl) if not name.startswith("_") and callable(getattr(pydl, name))
+            and not inspect.isclass(getattr(pydl, name)) and not (getattr(pydl, name).__doc__ or "").strip()]
+    assert not bare, f"without a docstring: {', '.join(bare)}"
