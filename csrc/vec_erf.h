@@ -29,13 +29,11 @@ static const real N(normal_coefficients)[] = {
 static const real N(erfcx_coefficients)[] = {
     0.179001153f, -0.326233566f, 0.2456038f, -0.150115788f, 0.0716658607f, -0.0243942328f,
     0.00426887674f, 0.000715732458f, -0.000594569778f, 2.88787778e-05f, 5.59151667e-05f};
-#define GELU_HIGH 5.6f
-static const real N(gelu_coefficients)[] = {
-    0.9999999611653767f, 1.1511065226664468f, 0.4592007396354141f, 0.05250386817490655f, -0.007040287659836097f,
-    7.605413427098611e-05f, 0.00024354916049942676f, -6.620975602878443e-05f, 9.259624180458524e-06f,
-    -7.04928878458571e-07f, 2.3053355121567233e-08f};
-static const real N(exp2_coefficients)[] = {0.693147182f, 0.240226477f, 0.0555033125f,
-                                            0.00961844344f, 0.00133993884f, 0.000153527042f};
+#define GELU_HIGH 5.4f
+static const real N(gelu_coefficients)[] = {0.99999994f, 1.1511122f, 0.459147602f, 0.052675698f, -0.00730436994f,
+                                            0.000298858562f, 0.0001328746f, -3.30481562e-05f, 3.37553161e-06f,
+                                            -1.36223775e-07f};
+static const real N(exp2_coefficients)[] = {0.693146944f, 0.24022235f, 0.0555074066f, 0.00967194606f, 0.00132638577f};
 static const real N(erf_coefficients)[] = {0.128379166f, -0.37612626f, 0.112835854f, -0.0268538147f,
                                            0.00518833054f, -0.000801020244f, 7.85384982e-05f};
 #else
@@ -107,7 +105,7 @@ INLINE vreal v_normal_tail(vreal a, vreal *density) {
 
 /* x Phi(x) (Hendrycks & Gimpel 2016) = relu(x) - |x| tail(|x|); 0 at -infinity */
 #if BITS == 32
-/* -log2 of the tail is a polynomial in |x|, which spares the division: the tail is 0 below -5.6, where gelu is -6e-8 */
+/* -log2 of the tail is a polynomial in |x|, which spares the division: gelu is 0 below -5.4, where it should be -1.8e-7 */
 INLINE vreal v_gelu(vreal x) {
     const real shift = (real)1.5 * (real)V_INTEGRAL;
     const vreal a = v_at_most(v_abs(x), v_set(GELU_HIGH)), q = V_POLY(a, N(gelu_coefficients));
