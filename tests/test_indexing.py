@@ -147,7 +147,7 @@ def test_ints_beside_arrays_as_torch():
     a = np.arange(120.0).reshape(2, 3, 4, 5)
     x, t = pydl.tensor(a), torch.tensor(a)
     for index in ((0, slice(None), [1, 2]), ([0, 1], 1, slice(None), [2, 3]), (slice(None), [0], 1, [1, 2, 3]),
-                  (1, [0, 2], ..., 0), (None, 0, [0, 1], None), (..., [0, 1], 2), (True, [1]), (False, [1, 1])):
+                  (1, [0, 2], ..., 0), (None, 0, [0, 1], None), (..., [0, 1], 2), (True, [1]), (False, [1])):
         want = t[index]
         assert x[index].shape == tuple(want.shape), index
         np.testing.assert_array_equal(x[index].numpy(), want.numpy())

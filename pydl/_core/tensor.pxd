@@ -8,6 +8,7 @@ cdef class Storage:
     cdef size_t nbytes
     cdef size_t version
     cdef bint writable
+    cdef bint owned                     # the memory is pydl's (the collector may clear `owner` before the end)
     cdef object owner                   # who owns memory that is not pydl's: a buffer, a DLPack capsule
 
 cdef class Tensor:

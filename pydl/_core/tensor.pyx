@@ -22,6 +22,7 @@ ITEMSIZE[:] = [4, 8, 8, 4, 1, 1]
 
 
 @cython.final
+@cython.no_gc_clear     # __dealloc__ must still see the owner when a cycle is collected
 cdef class Storage:
     """Memory that one or more tensors look at. Changes in place are counted in `version`."""
 
@@ -29,7 +30,7 @@ cdef class Storage:
         raise TypeError("Storage: made by tensors only")
 
     def __dealloc__(self):
-        if self.owner is None and self.data != NULL:
+        if self.owned:
             release(self.data, self.nbytes)
 
 
@@ -41,7 +42,7 @@ cdef Storage new_storage(size_t nbytes):
     if storage.data == NULL:
         raise MemoryError(f"could not allocate {nbytes} bytes")
     storage.nbytes = nbytes if nbytes else 1
-    storage.writable = True
+    storage.writable = storage.owned = True
     return storage
 
 

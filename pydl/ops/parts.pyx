@@ -178,7 +178,7 @@ def strided_put(input, src, size, stride, offset=0):
     cdef Tensor window = strided("strided_put", y, size, stride, offset, 0, y.numel)
     if not same_shape(window, part) or x.code != part.code:
         raise ValueError(f"strided_put: src has shape {shape_of(part)} of {dtype_of(part.code)}, "
-                         f"its place {shape_of(window)} of {dtype_of(x.code)}")
+                         f"its place {shape_of(window)} of {dtype_of(x.code)} in shape {shape_of(x)}")
     if strides_overlap(window.ndim, window.sizes, window.strides):
         raise ValueError(f"strided_put: size {tuple(size)} with stride {tuple(stride)} overlaps itself; use clone() before the change")
     copy_into(part, window)
