@@ -58,6 +58,7 @@ class BuildExt(build_ext):
             extension.extra_link_args = ["-pthread", *(CHECKS if SANITIZE else ["-Wl,-s"] if sys.platform == "linux" else [])]
             if extension.name == "pydl._core.native":
                 extension.extra_objects = objects
+                extension.depends = [*extension.depends, *objects]
         super().build_extensions()
 
     def compile_kernels(self):
