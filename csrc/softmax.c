@@ -20,7 +20,7 @@ INLINE void N(store_left)(T *p, vreal x, size_t left) {
 INLINE vreal N(exp_below)(vreal x) {
     const vreal low = v_set((real)(-0.693147180559945 * (EXP_BIAS - 1)));
     vuint n;
-    const vreal r = v_exp_reduce(v_at_least(x, low), &n), power = (vreal)((n - EXP_BIAS) << MANTISSA);
+    const vreal r = v_exp_reduce(v_at_least(x, low), EXP_BIAS, &n), power = (vreal)(n << MANTISSA);
     return v_keep(~(x < low), v_fma(v_expm1_small(r), power, power));
 }
 

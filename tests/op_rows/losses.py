@@ -49,11 +49,6 @@ def nll_loss_bwd(dy, target, shape, reduction="mean"):
     return dx
 
 
-def bce(x, t, weight=None, reduction="mean", pos_weight=None):
-    w, p = (1 if v is None else v for v in (weight, pos_weight))
-    return reduced(w * ((1 - t) * x + (1 + (p - 1) * t) * np.logaddexp(0, -x)), reduction)
-
-
 def labels(*shape, classes=5):
     return In(shape, 0, classes, dtype="int64")
 
@@ -71,11 +66,6 @@ CLASS_REFUSALS = [bad((2, 3), labels(3, classes=3)), bad((), labels()), bad((2, 
                   bad((2, 3), In((2,), -9, -1, dtype="int64"), error=IndexError),
                   bad((2, 3), In((2,), dtype="bool"), error=TypeError), bad((2, 3), labels(2, classes=3), weight=In((4,), 0, 1)),
                   bad((2, 3), labels(2, classes=3), reduction="max", shapes=False)]
-PAIR_SHAPES = [(n,) for n in (1, 7, 8, 9, 33)] + [(), (3, 5), (2, 3, 4), (0, 3), (2, 70_000)]
-PAIRS = [sample(s, s, reduction=r) for s in PAIR_SHAPES for r in REDUCTIONS if 0 not in s or r != "mean"]
-PAIR_REFUSALS = [bad((2, 3), (3,)), bad((2, 3), (3, 2)), bad((3,), (3,), reduction="max", shapes=False),
-                 bad(In((3,), dtype="float32"), In((3,), dtype="float64"), error=TypeError, match="float32.*float64"),
-                 bad(In((3,), 0, 4, dtype="int64"), In((3,), 0, 4, dtype="int64"), error=TypeError)]
 ROWS = [
     Row("cross_entropy", cross_entropy, ulp=8, by="max", domain=(-4, 4), samples=CLASS_SAMPLES + SMOOTH,
         refusals=CLASS_REFUSALS + [bad((2, 3), labels(2, classes=3), label_smoothing=s, shapes=False) for s in (-0.1, 1.5)]),
@@ -85,12 +75,4 @@ ROWS = [
     Row("nll_loss_bwd", nll_loss_bwd, ulp=2, torch=False,
         samples=[sample((), labels(7), Flat((7, 5))), sample((7,), labels(7), Flat((7, 5)), reduction="none")],
         refusals=[bad((3,), labels(7), Flat((7, 5)))]),
-    Row("mse_loss", lambda x, t, reduction="mean": reduced((x - t) ** 2, reduction), ulp=8, samples=PAIRS,
-        refusals=PAIR_REFUSALS, by="max"),
-    Row("l1_loss", lambda x, t, reduction="mean": reduced(np.abs(x - t), reduction), ulp=8, samples=PAIRS,
-        domain=((-2, 0), (0.1, 2)), refusals=PAIR_REFUSALS, by="max"),
-    Row("binary_cross_entropy_with_logits", bce, ulp=8, by="max", domain=((-5, 5), (0, 1)),
-        samples=PAIRS + [sample((3, 5), (3, 5), weight=In((5,), 0.5, 2, grad=False), pos_weight=In((3, 1), 0.5, 2, grad=False),
-                                reduction=r) for r in REDUCTIONS],
-        refusals=PAIR_REFUSALS + [bad((2, 3), (2, 3), weight=In((2,), 0, 1))]),
 ]
