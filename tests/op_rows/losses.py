@@ -64,7 +64,7 @@ SOFT = [sample(x, In(x, 0.1, 1), reduction=r, label_smoothing=s) for x in ((7, 5
 CLASS_REFUSALS = [bad((2, 3), labels(3, classes=3)), bad((), labels()), bad((2, 0), labels(2), shapes=False, match="at least one class"),
                   bad((2, 3), In((2,), 3, 5, dtype="int64"), error=IndexError, match="position 0 is out of range for 3 classes"),
                   bad((2, 3), In((2,), -9, -1, dtype="int64"), error=IndexError),
-                  bad((2, 3), In((2,), dtype="bool"), error=TypeError), bad((2, 3), labels(2, classes=3), weight=In((4,), 0, 1)),
+                  bad((2, 3), In((2,), dtype="bool"), error=TypeError), bad((2, 3), labels(2, classes=3), weight=In((4,), 0, 1), shapes=False, match="expected weight"),
                   bad((2, 3), labels(2, classes=3), reduction="max", shapes=False)]
 ROWS = [
     Row("cross_entropy", cross_entropy, ulp=8, by="max", domain=(-4, 4), samples=CLASS_SAMPLES + SMOOTH,
