@@ -4,7 +4,7 @@ from pydl._core.kernels cimport PD_F32, PD_F64
 from pydl._core.launch cimport cast, filled, map1, map2, map3
 from pydl._core.tape cimport Node, Op, op, record, record1, record2
 from pydl._core.tensor cimport Tensor, dtype_of, shape_of, tensor_arg
-from pydl.ops.operands cimport is_number, map_number, number_like, operands, refuse_zero_divisor
+from pydl.ops.operands cimport is_number, map_number, number_like, operands, refuse_zero_divisor, require_broadcast
 
 from pydl.ops.compare import eq, ge, gt, le, logical_and, logical_or, lt, where
 
@@ -25,6 +25,7 @@ cdef extern from "pydl.h":
     enum: PD_fmod
     enum: PD_pow
     enum: PD_square
+    enum: PD_sqrt
     enum: PD_reciprocal
     enum: PD_trunc
 
@@ -269,7 +270,7 @@ cdef Op FMOD = op(fmod, fmod_backward)
 # ---- Powers
 
 def pow(input, exponent):
-    """input to the power of exponent, with C99's special values: x^0 = 1^y = 1, even of NaN.
+    """input to the power of exponent, with C99's special values: x^0 = 1^y = 1, even of NaN. The number 0.5 is sqrt.
 
     Shapes and types as in add. A negative power of an integer is 0 unless the integer is 1 or -1; a negative *number*
     as the exponent of an integer tensor raises ValueError. The derivative by the exponent is 0 where input is 0 and
@@ -293,6 +294,8 @@ cdef Tensor pow_number(Tensor x, object exponent):
     cdef Node node
     if x.code <= PD_F64 and exponent == 2:
         y = map1(PD_square, x)
+    elif x.code <= PD_F64 and exponent == 0.5:
+        y = map1(PD_sqrt, x)
     elif x.code <= PD_F64 and exponent == -1:
         y = map1(PD_reciprocal, x)
     elif x.code > PD_F64 and exponent < 0:
@@ -438,6 +441,7 @@ def clamp(input, min=None, max=None):
     else:
         if low.code != x.code:
             raise TypeError(f"clamp: {dtype_of(x.code)} and {dtype_of(low.code)} do not mix; convert one with .to()")
+        require_broadcast("clamp", x, low, high)
         y = map3(PD_clamp, x, low, high)
     node = record(CLAMP, y, (x, low, high))
     if node is not None:
@@ -475,6 +479,7 @@ def addcmul(input, tensor1, tensor2, *, value=1):
         raise TypeError(f"addcmul: value must be a number, got {type(value).__name__}")
     if x.code != a.code:
         raise TypeError(f"addcmul: {dtype_of(x.code)} and {dtype_of(a.code)} do not mix; convert one with .to()")
+    require_broadcast("addcmul", x, a, b)
     cdef Tensor y = map3(PD_addcmul, x, a, b, value)
     cdef Node node = record(ADDCMUL, y, (x, a, b))
     if node is not None:
