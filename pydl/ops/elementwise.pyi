@@ -1,5 +1,7 @@
 from pydl._core.tensor import Tensor
 
+Number = int | float | bool
+
 def exp(input: Tensor) -> Tensor: ...
 def exp2(input: Tensor) -> Tensor: ...
 def expm1(input: Tensor) -> Tensor: ...
@@ -17,7 +19,7 @@ def tan(input: Tensor) -> Tensor: ...
 def asin(input: Tensor) -> Tensor: ...
 def acos(input: Tensor) -> Tensor: ...
 def atan(input: Tensor) -> Tensor: ...
-def atan2(input: Tensor | float, other: Tensor | float) -> Tensor: ...
+def atan2(input: Tensor, other: Tensor | Number) -> Tensor: ...
 def sinh(input: Tensor) -> Tensor: ...
 def cosh(input: Tensor) -> Tensor: ...
 def asinh(input: Tensor) -> Tensor: ...
@@ -29,3 +31,36 @@ def floor(input: Tensor) -> Tensor: ...
 def ceil(input: Tensor) -> Tensor: ...
 def round(input: Tensor) -> Tensor: ...
 def trunc(input: Tensor) -> Tensor: ...
+
+__all__ = [
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "ceil",
+    "cos",
+    "cosh",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "reciprocal",
+    "round",
+    "rsqrt",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "trunc",
+]
+METHODS: list[str]

@@ -42,11 +42,6 @@ def divided(x, y, rounding_mode=None):
     return np.floor_divide(x, y) if rounding_mode == "floor" else trunc_divide(x, y)
 
 
-def clamped(x, low=None, high=None):
-    y = x if low is None else np.maximum(x, low)
-    return y if high is None else np.minimum(y, high)
-
-
 def scaled_add(x, y, alpha=1):
     return x + alpha * y
 
@@ -97,15 +92,6 @@ ROWS = [
     unary("abs", np.abs, ulp=0, dtypes=NUMBERS, away=(0.0,)),
     unary("sign", lambda x: np.where(np.isnan(x), 0, np.sign(x)), ulp=0, dtypes=NUMBERS, away=(0.0,),
           second="the derivative is zero"),
-    binary("maximum", np.maximum, ulp=0, dtypes=NUMBERS, kind="distinct"),
-    binary("minimum", np.minimum, ulp=0, dtypes=NUMBERS, kind="distinct"),
-    with_number("maximum", np.maximum, 0.5, ulp=0, away=(0.5,)),
-    unary("clamp", lambda x, min=None, max=None: clamped(x, min, max), ulp=0, away=(-0.5, 0.75),
-          attrs=({"min": -0.5, "max": 0.75}, {"min": -0.5}, {"max": 0.75}),
-          refusals=[bad((2, 3)), bad((2, 3), min="low", error=TypeError)]),
-    Row("clamp:tensors", clamped, ulp=0, kind="distinct", dtypes=NUMBERS,
-        samples=[sample(*shapes) for shapes in (((5,), (5,), (5,)), ((3, 5), (5,), (3, 1)), ((2, 1, 7), (7,), ()))],
-        refusals=[bad((2, 3), (4,), (3,)), bad((2, 3), (3,), In((3,), dtype="int64"), error=TypeError)]),
     Row("addcmul", lambda x, a, b, value=1: x + value * a * b, ulp=2,
            by=lambda x, a, b, value=1: np.abs(x) + np.abs(value * a * b),
            samples=[sample((5,), (5,), (5,)), sample((3, 5), (5,), (3, 1), value=-0.7), sample((0,), (0,), (0,)),
