@@ -127,11 +127,15 @@ def index_select(input, dim, index):
 
     index: int64 or int32, not negative. Raises IndexError where one is out of range.
     """
-    cdef Tensor x = tensor_arg("index_select", input, "input"), y, i
-    cdef int d = wrap_dim("index_select", dim, x.ndim), k
+    cdef Tensor x = tensor_arg("index_select", input, "input")
+    cdef int d = wrap_dim("index_select", dim, x.ndim)
+    return select_rows(x, d, row_index("index_select", index, x.sizes[d] if x.ndim else 1))
+
+cdef Tensor select_rows(Tensor x, int d, Tensor i):
+    cdef Tensor y
+    cdef int k
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef size_t outer, inner
-    i = row_index("index_select", index, x.sizes[d] if x.ndim else 1)
     for k in range(x.ndim):
         sizes[k] = i.numel if k == d else x.sizes[k]
     y = empty(x.code, x.ndim, sizes)
