@@ -40,6 +40,16 @@ KERNEL = ["-O1" if SANITIZE else "-O3", "-ffp-contract=off", "-fno-math-errno", 
 class BuildExt(build_ext):
     """Compiles csrc into objects (one per instruction set) and links them into the extension that names them."""
 
+    def finalize_options(self):
+        """Translates the Cython modules; here, so that metadata and sdist do not wait for it."""
+        self.distribution.ext_modules[:] = cythonize(
+            self.distribution.ext_modules,
+            build_dir="build/cython",
+            compiler_directives=DIRECTIVES,
+            nthreads=0 if sys.platform == "win32" else os.cpu_count(),
+        )
+        super().finalize_options()
+
     def build_extensions(self):
         self.parallel = self.parallel or os.cpu_count()
         objects = self.compile_kernels()
@@ -48,6 +58,7 @@ class BuildExt(build_ext):
             extension.extra_link_args = ["-pthread", *(CHECKS if SANITIZE else ["-Wl,-s"] if sys.platform == "linux" else [])]
             if extension.name == "pydl._core.native":
                 extension.extra_objects = objects
+                extension.depends = [*extension.depends, *objects]
         super().build_extensions()
 
     def compile_kernels(self):
@@ -101,12 +112,7 @@ DIRECTIVES = {
 }
 
 setup(
-    ext_modules=cythonize(
-        extensions(),
-        build_dir="build/cython",
-        compiler_directives=DIRECTIVES,
-        nthreads=0 if sys.platform == "win32" else os.cpu_count(),
-    ),
+    ext_modules=extensions(),
     cmdclass={"build_ext": BuildExt},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {},
 )

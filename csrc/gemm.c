@@ -135,6 +135,7 @@ static void N(gemm_plan)(N(gemm_op) *op, const pd_launch *L) {
                        .a_row = g->a_row, .a_col = g->a_col, .b_row = g->b_row, .b_col = g->b_col,
                        .c_row = g->c_row, .c_col = g->c_col, .a = L->buf[0], .b = L->buf[1], .bias = L->buf[2],
                        .c = L->buf[3], .add = g->accumulate, .finish = 1, .items = gemm_items(g)};
+    if (op->m == 0 || op->n == 0 || op->items == 0) return;
     if (op->m == 1 || op->n == 1) {
         N(gemm_plan_vector)(op);
         return;

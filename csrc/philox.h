@@ -27,8 +27,10 @@ INLINE lanes wide_product(lanes a, uint32_t factor) {
     return (lanes)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x(factor));
 #elif defined(__SSE2__)
     return (lanes)_mm_mul_epu32((__m128i)a, _mm_set1_epi64x(factor));
+#elif defined(__aarch64__)
+    return (lanes)vmull_n_u32(vmovn_u64((uint64x2_t)a), factor);
 #else
-    return (a & UINT32_MAX) * (lanes){factor, factor};
+    return (a & UINT32_MAX) * ((lanes){0} + factor);
 #endif
 }
 

@@ -52,6 +52,8 @@
 #define v_trunc N(v_trunc)
 #define v_any N(v_any)
 #define v_poly N(v_poly)
+#define v_horner N(v_horner)
+#define V_HORNER(x, table) v_horner(x, table, sizeof(table) / sizeof(table[0]))
 #define V_POLY(x, table) v_poly(x, table, sizeof(table) / sizeof(table[0]))
 
 #if defined(__clang__)
@@ -231,12 +233,27 @@ INLINE vreal v_product_low(vreal a, vreal b, vreal product) {
 #endif
 }
 
-/* c[0] + c[1] x + c[2] x^2 + ... */
-INLINE vreal v_poly(vreal x, const real *c, size_t n) {
+/* c[0] + c[1] x + c[2] x^2 + ... by Horner's rule */
+INLINE vreal v_horner(vreal x, const real *c, size_t n) {
     vreal p = v_set(c[n - 1]);
     V_UNROLL
     for (size_t i = n - 1; i > 0; i--) p = v_fma(p, x, v_set(c[i - 1]));
     return p;
+}
+
+/* The same by the even and the odd powers apart, which halves the chain of waits; less accurate where they cancel */
+INLINE vreal v_poly(vreal x, const real *c, size_t n) {
+    const vreal square = x * x;
+    if (n == 5) {
+        const vreal low = v_fma(v_set(c[1]), x, v_set(c[0])), high = v_fma(v_set(c[3]), x, v_set(c[2]));
+        return v_fma(v_fma(v_set(c[4]), square, high), square, low);
+    }
+    vreal even = v_set(c[(n - 1) / 2 * 2]), odd = v_set(c[n / 2 * 2 - 1]);
+    V_UNROLL
+    for (size_t i = (n - 1) / 2; i > 0; i--) even = v_fma(even, square, v_set(c[2 * i - 2]));
+    V_UNROLL
+    for (size_t i = n / 2; i > 1; i--) odd = v_fma(odd, square, v_set(c[2 * i - 3]));
+    return v_fma(odd, x, even);
 }
 
 #include "vec_exp.h"

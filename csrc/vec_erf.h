@@ -7,8 +7,7 @@
 #define v_erf_small N(v_erf_small)
 #define v_erfc N(v_erfc)
 #define v_erf N(v_erf)
-#define v_normal_density N(v_normal_density)
-#define v_normal_cdf N(v_normal_cdf)
+#define v_normal_tail N(v_normal_tail)
 #define v_gelu N(v_gelu)
 #define v_gelu_slope N(v_gelu_slope)
 #endif
@@ -16,19 +15,40 @@
 #undef ERFC_CENTRE
 #undef ERFC_HIGH
 #undef NORMAL_HIGH
+#undef NORMAL_CENTRE
+#undef NORMAL_POLY
 #if BITS == 32
 #define ERFC_CENTRE 3
 #define ERFC_HIGH 10.2f   /* erfc is 0 above */
-#define NORMAL_HIGH 14.4f /* the normal density is 0 above */
+#define NORMAL_CENTRE 3
+#define NORMAL_POLY V_POLY
+#define NORMAL_HIGH 13.27f /* the normal density is below the least normal number above */
+static const real N(normal_coefficients)[] = {
+    0.121513948f, -0.206402615f, 0.123225018f, -0.0462133139f, 0.00613218313f, 0.00290470268f,
+    -0.000984182698f, -0.00033991129f, 0.000116037292f, 5.41508016e-05f};
 static const real N(erfcx_coefficients)[] = {
     0.179001153f, -0.326233566f, 0.2456038f, -0.150115788f, 0.0716658607f, -0.0243942328f,
     0.00426887674f, 0.000715732458f, -0.000594569778f, 2.88787778e-05f, 5.59151667e-05f};
+#define GELU_HIGH 5.4f
+static const real N(gelu_coefficients)[] = {0.99999994f, 1.1511122f, 0.459147602f, 0.052675698f, -0.00730436994f,
+                                            0.000298858562f, 0.0001328746f, -3.30481562e-05f, 3.37553161e-06f,
+                                            -1.36223775e-07f};
+static const real N(exp2_coefficients)[] = {0.693146944f, 0.24022235f, 0.0555074066f, 0.00967194606f, 0.00132638577f};
 static const real N(erf_coefficients)[] = {0.128379166f, -0.37612626f, 0.112835854f, -0.0268538147f,
                                            0.00518833054f, -0.000801020244f, 7.85384982e-05f};
 #else
 #define ERFC_CENTRE 4
 #define ERFC_HIGH 27.3
-#define NORMAL_HIGH 38.7
+#define NORMAL_CENTRE (real)5.5
+#define NORMAL_POLY V_HORNER
+#define NORMAL_HIGH 37.655
+static const real N(normal_coefficients)[] = {
+    0.070342694025127883, -0.13263209589552227, 0.11097999178516664, -0.082058686759646712, 0.053174681650142386,
+    -0.029779592983336402, 0.014072788252172057, -0.0053655537618356296, 0.0014878630215586332, -0.00019757987976179475,
+    -5.4011512166337947e-05, 3.599432052321111e-05, -5.0086307128387441e-06, -2.5853611089512237e-06,
+    1.1423089672316221e-06, 9.4340444729768031e-08, -1.5925635464672527e-07, 8.1660964022207511e-09,
+    2.0720855224792721e-08, -2.4556029356308063e-09, -2.5957487126992397e-09, 2.6948365163882947e-10,
+    2.3072579131074476e-10};
 static const real N(erfcx_coefficients)[] = {
     0.13699945762506138, -0.25906804876017164, 0.21871967891826521, -0.16425781669730832, 0.10896317739888561,
     -0.063107815639758452, 0.03129905651915247, -0.012843946031070422, 0.0040602636182787534, -0.00079912681579012105,
@@ -45,7 +65,7 @@ static const real N(erf_coefficients)[] = {
 /* exp(z^2) erfc(z) for z >= 0 */
 INLINE vreal v_erfcx(vreal z) {
     const vreal t = (z - ERFC_CENTRE) / (z + ERFC_CENTRE);
-    return V_POLY(t, N(erfcx_coefficients));
+    return V_HORNER(t, N(erfcx_coefficients));
 }
 
 /* erfc(|x|) */
@@ -68,22 +88,44 @@ INLINE vreal v_erfc(vreal x) {
     return v_blend(v_abs(x) < (real)0.5, 1 - v_erf_small(x), large);
 }
 
-/* exp(-x^2 / 2) */
-INLINE vreal v_normal_density(vreal x) {
-    const vreal z = v_at_most(v_abs(x), v_set(NORMAL_HIGH)), square = z * z;
-    return v_exp_sum((real)-0.5 * square, (real)-0.5 * v_product_low(z, z, square));
+/* For 0 <= a <= NORMAL_HIGH: the tail of the normal distribution above a, and *density = exp(-a^2 / 2). Full relative
+ * precision down to the least normal number, 0 below it. */
+INLINE vreal v_normal_tail(vreal a, vreal *density) {
+    const real shift = (real)1.5 * (real)V_INTEGRAL + EXP_BIAS;
+    const real half = (real)0.5;
+    const vreal square = a * a;
+    const vreal shifted = v_fma(square, v_set((real)(-0.5 * 1.44269504088896340736)), v_set(shift)), n = shifted - shift;
+    vreal r = v_fma(n, v_set(-LN2_HIGH), -half * square);
+    r = v_fma(v_product_low(a, a, square), v_set(-half), v_fma(n, v_set(-LN2_LOW), r));
+    const vreal power = (vreal)((vuint)shifted << MANTISSA), p = v_expm1_small(r);
+    const vreal t = (a - NORMAL_CENTRE) / (a + NORMAL_CENTRE), w = NORMAL_POLY(t, N(normal_coefficients));
+    *density = v_fma(power, p, power);
+    return v_fma(w, p, w) * power;
 }
 
-/* The normal distribution function, where density = v_normal_density(x): no loss in the lower tail */
-INLINE vreal v_normal_cdf(vreal x, vreal density) {
-    const vreal z = v_at_most(v_abs(x), v_set(NORMAL_HIGH)) * (real)0.707106781186547524401;
-    const vreal tail = (real)0.5 * density * v_erfcx(z);
-    return v_blend(x < 0, tail, 1 - tail);
+/* x Phi(x) (Hendrycks & Gimpel 2016) = relu(x) - |x| tail(|x|); 0 at -infinity */
+#if BITS == 32
+/* -log2 of the tail is a polynomial in |x|, which spares the division: gelu is 0 below -5.4, where it should be -1.8e-7 */
+INLINE vreal v_gelu(vreal x) {
+    const real shift = (real)1.5 * (real)V_INTEGRAL;
+    const vreal a = v_at_most(v_abs(x), v_set(GELU_HIGH)), q = V_POLY(a, N(gelu_coefficients));
+    const vreal shifted = q + shift, r = (shifted - shift) - q;
+    const vreal p = v_fma(r, V_POLY(r, N(exp2_coefficients)), v_set(1));
+    const vreal tail = (vreal)((vuint)p - ((vuint)shifted << MANTISSA));
+    return v_fma(v_neg(a), v_keep(a < GELU_HIGH, tail), v_at_least(x, v_set(0)));
 }
+#else
+INLINE vreal v_gelu(vreal x) {
+    vreal density;
+    const vreal a = v_at_most(v_abs(x), v_set(NORMAL_HIGH)), tail = v_normal_tail(a, &density);
+    return v_fma(v_neg(a), tail, v_at_least(x, v_set(0)));
+}
+#endif
 
-/* x Phi(x) (Hendrycks & Gimpel 2016) and its derivative Phi(x) + x phi(x) */
-INLINE vreal v_gelu(vreal x) { return x * v_normal_cdf(x, v_normal_density(x)); }
+/* Its derivative Phi(x) + x phi(x) */
 INLINE vreal v_gelu_slope(vreal x) {
-    const vreal density = v_normal_density(x);
-    return v_fma(x * (real)0.398942280401432677940, density, v_normal_cdf(x, density));
+    vreal density;
+    const vreal a = v_at_most(v_abs(x), v_set(NORMAL_HIGH)), tail = v_normal_tail(a, &density);
+    const vreal d = v_fma(a * density, v_set((real)0.398942280401432677940), v_neg(tail));
+    return v_blend(x < 0, v_neg(d), 1 + d);
 }

@@ -7,12 +7,12 @@ from pydl._core import tensor as core
 from pydl._core.create import arange as arange
 from pydl._core.create import empty as empty
 from pydl._core.create import tensor as tensor
-from pydl._core.numpy_bridge import from_numpy as from_numpy
-from pydl._core.tensor import Tensor
 from pydl._core.dtypes import dtype as dtype
 from pydl._core.dtypes import float32 as float32
 from pydl._core.dtypes import float64 as float64
 from pydl._core.dtypes import int64 as int64
+from pydl._core.numpy_bridge import from_numpy as from_numpy
+from pydl._core.tensor import Tensor
 
 # Ops that also exist in place, `exp_` for exp.
 IN_PLACE = (

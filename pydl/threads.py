@@ -35,7 +35,9 @@ class threads:
 
 
 def _register(threadpoolctl: ModuleType) -> None:
-    class Controller(threadpoolctl.LibController):
+    base: Any = threadpoolctl.LibController
+
+    class Controller(base):
         user_api = internal_api = "pydl"
         filename_prefixes = ("native.",)
         check_symbols = ("pd_set_num_threads",)

@@ -217,6 +217,18 @@ def test_saved_state_goes_on(name: str, attrs: dict[str, Any]) -> None:
     assert all(np.array_equal(p.detach().numpy(), w) for p, w in zip(params, whole, strict=True))
 
 
+def test_a_copy_goes_its_own_way() -> None:
+    p = pydl.ones(3).requires_grad_()
+    optimizer = optim.Adam([p], lr=0.1)
+    p.grad = pydl.ones(3)
+    optimizer.step()
+    twin = copy.deepcopy(optimizer)
+    q = twin.param_groups[0]["params"][0]
+    assert q is not p and twin.state[q]["step"].item() == 1
+    twin.step()
+    assert q.detach().numpy()[0] < p.detach().numpy()[0] and optimizer.state[p]["step"].item() == 1
+
+
 @pytest.mark.parametrize(("name", "attrs"), CASES)
 def test_state_dict_has_pytorchs_layout(name: str, attrs: dict[str, Any]) -> None:
     torch = pytest.importorskip("torch")

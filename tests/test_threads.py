@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,3 +166,23 @@ def test_exit_while_kernels_run() -> None:
     for _ in range(5):
         done = python(EXIT)
         assert done.returncode == 0, done.stderr
+
+
+CSRC = Path(__file__).parent.parent / "csrc"
+COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+
+
+@pytest.mark.skipif(COMPILER is None or not CSRC.exists(), reason="needs a C compiler and the C sources")
+@pytest.mark.parametrize(("sanitizer", "forks"), [("thread", 0), ("address,undefined", 100), ("", 200)])
+def test_pool_and_allocator_alone(sanitizer: str, forks: int, tmp_path: Path) -> None:
+    """tests/core/pool.c with the sanitizers: no race, no bad access, right results."""
+    sources = [Path(__file__).parent / "core" / "pool.c", *(CSRC / name for name in ("threads.c", "cpus.c", "alloc.c"))]
+    flags = [f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"] if sanitizer else []
+    built = subprocess.run([COMPILER, "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", *flags, "-pthread", f"-I{CSRC}",
+                            *map(str, sources), "-o", str(tmp_path / "pool")], capture_output=True, text=True)
+    if "cannot find" in built.stderr and sanitizer:
+        pytest.skip(f"the compiler has no {sanitizer} sanitizer")
+    assert built.returncode == 0, built.stderr
+    options = {"ASAN_OPTIONS": "allocator_may_return_null=1", "TSAN_OPTIONS": "halt_on_error=1"}
+    done = subprocess.run([str(tmp_path / "pool"), str(forks)], env={**os.environ, **options}, capture_output=True, text=True)
+    assert done.returncode == 0 and "ok" in done.stdout, done.stderr

@@ -1,7 +1,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pydl._core.tensor import Tensor, dtype as DType
+from pydl._core.dtypes import dtype as DType
+from pydl._core.tensor import Tensor
 
 _Number = int | float | bool
 

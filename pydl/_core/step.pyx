@@ -110,6 +110,9 @@ cdef class Step:
     def __dealloc__(self):
         free(self.hyper)
 
+    def __reduce__(self):
+        return Step, ()     # a copied optimizer gathers anew
+
     cdef int open(self, list groups, int arrays) except -1:
         cdef size_t room = 0
         if self.busy:

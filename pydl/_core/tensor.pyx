@@ -22,7 +22,6 @@ ITEMSIZE[:] = [4, 8, 8, 4, 1, 1]
 
 
 @cython.final
-@cython.no_gc_clear     # __dealloc__ must still see the owner when a cycle is collected
 cdef class Storage:
     """Memory that one or more tensors look at. Changes in place are counted in `version`."""
 

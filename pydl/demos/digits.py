@@ -16,10 +16,10 @@ def run(stage: Stage) -> None:
     moved = half_pixel_shifts(images[train_part])
     loader = DataLoader(
         TensorDataset(pydl.from_numpy(moved.reshape(-1, 64)), pydl.from_numpy(np.tile(labels[train_part], 5))),
-        batch_size=64, shuffle=True, drop_last=True)
+        batch_size=128, shuffle=True, drop_last=True)
     held_out = pydl.from_numpy(images[test_part].reshape(-1, 64)), labels[test_part]
-    model = mlp((64, 256, 128, 10), dropout=0.25)
-    losses, accuracies, predicted = train(stage, model, loader, held_out, epochs=14, lr=6e-3, label_smoothing=0.1)
+    model = mlp((64, 256, 128, 10), dropout=0.3)
+    losses, accuracies, predicted = train(stage, model, loader, held_out, epochs=20, lr=6e-3, label_smoothing=0.1)
     stage.plot("digits.png", draw(losses, accuracies, pictures[test_part], labels[test_part], predicted))
 
 

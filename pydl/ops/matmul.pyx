@@ -21,13 +21,27 @@ cdef int check_types(str name, Tensor a, Tensor b) except -1:
                         f"(shapes {shape_of(a)} and {shape_of(b)}); use .to()")
     return 0
 
-cdef int join_batch(pd_gemm *g, ptrdiff_t *sizes, int ndim, Tensor a, Tensor b) except -1:
-    """Batch dimensions of C, strides of A and B in them. Where B is one matrix and A's matrices lie below one another
-    they become one tall matrix."""
+cdef bint single(Tensor x) noexcept:
+    """Is x one matrix, however many dimensions of size one stand before it?"""
+    cdef int d
+    for d in range(x.ndim - 2):
+        if x.sizes[d] != 1:
+            return False
+    return True
+
+cdef bint joins(Tensor a, ptrdiff_t row, ptrdiff_t rows) noexcept:
+    """Do the matrices of a lie below one another, `rows` rows each, so that they are one tall matrix?"""
+    cdef int d
+    for d in range(a.ndim - 3, -1, -1):
+        if a.sizes[d] != 1 and a.strides[d] != rows * row:
+            return False
+        rows *= a.sizes[d]
+    return True
+
+cdef void set_batch(pd_gemm *g, int ndim, const ptrdiff_t *sizes, Tensor a, Tensor b) noexcept:
     cdef int d, i, j
-    cdef bint one_b = True
-    g.batch_ndim = ndim
     cdef ptrdiff_t step = g.c_row * <ptrdiff_t>g.m
+    g.batch_ndim = ndim
     for d in range(ndim - 1, -1, -1):
         i, j = d - ndim + a.ndim - 2, d - ndim + b.ndim - 2
         g.batch[d] = sizes[d]
@@ -35,15 +49,6 @@ cdef int join_batch(pd_gemm *g, ptrdiff_t *sizes, int ndim, Tensor a, Tensor b) 
         g.b_batch[d] = b.strides[j] if j >= 0 and b.sizes[j] != 1 else 0
         g.c_batch[d] = step
         step *= sizes[d]
-        one_b = one_b and (g.b_batch[d] == 0 or sizes[d] == 1)
-    if not one_b:
-        return 0
-    for d in range(ndim - 1, -1, -1):
-        if g.batch[d] != 1 and g.m != 0 and g.a_batch[d] != <ptrdiff_t>g.m * g.a_row:
-            return 0
-        g.m *= g.batch[d]
-        g.batch_ndim = d
-    return 0
 
 cdef Tensor product(Tensor a, Tensor b, bint ta, bint tb, Tensor bias=None):
     """a @ b (+ bias), the last two dimensions of a (b) swapped first where ta (tb). Shapes are right, types the same."""
@@ -61,12 +66,23 @@ cdef Tensor product(Tensor a, Tensor b, bint ta, bint tb, Tensor bias=None):
     prepare(&launch, PD_gemm, a.code)
     g.m, g.n, g.k = sizes[ndim], sizes[ndim + 1], a.sizes[a_col]
     g.a_row, g.a_col = a.strides[a_row], a.strides[a_col]
+    # A batch times one matrix is one tall product. Rows alone (m == 1) are joined whatever their layout: the kernel sums
+    # a single row in another order.
+    cdef bint tall = ndim > 0 and a.ndim - 2 == ndim and single(b)
+    if tall and g.m == 1:
+        a = contiguous(a)
+        g.a_row, g.a_col = g.k, 1
+    elif tall:
+        tall = joins(a, g.a_row, g.m)
     g.b_row, g.b_col = b.strides[b_row], b.strides[b_col]
     g.c_row, g.c_col = sizes[ndim + 1], 1
     g.accumulate, g.b_packed, g.activation = 0, 0, PD_NO_ACTIVATION
     g.batch_ndim = 0
-    if ndim:
-        join_batch(g, sizes, ndim, a, b)
+    if tall:
+        for d in range(ndim):
+            g.m *= sizes[d]
+    elif ndim:
+        set_batch(g, ndim, sizes, a, b)
     launch.buf[0], launch.buf[1], launch.buf[3] = a.data, b.data, y.data
     launch.buf[2] = NULL if bias is None else bias.data
     run(&launch, PD_gemm, a.code)
