@@ -18,7 +18,7 @@ from pydl._core.tensor import Tensor
 IN_PLACE = (
     "add sub mul div pow neg abs sign floor_divide remainder fmod clamp addcmul exp exp2 expm1 log log2 log10 log1p sqrt rsqrt "
     "reciprocal square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc floor ceil round trunc relu sigmoid "
-    "masked_fill scatter scatter_add index_add logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
+    "silu leaky_relu elu masked_fill scatter scatter_add index_add logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
     "bitwise_not eq ne lt le gt ge cumsum cumprod"
 ).split()
 
