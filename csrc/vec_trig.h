@@ -82,7 +82,7 @@ INLINE vreal v_cos_small(vreal z) {
 /* All ones where the lowest bit of n is set */
 INLINE vint v_bit_mask(vuint n) { return (vint)(-(n & 1)); }
 
-/* f of the lanes of x that are beyond the limit, y of the others */
+/* f of the lanes of x that are beyond the limit or NaN, y of the others */
 static UNUSED void v_by_libm(const vreal *x, vreal *y, double (*f)(double)) {
     for (size_t i = 0; i < VL; i++)
         if (!((*x)[i] <= TRIG_LIMIT && (*x)[i] >= -TRIG_LIMIT)) (*y)[i] = (real)f((double)(*x)[i]);
@@ -94,7 +94,7 @@ INLINE vreal v_sin(vreal x) {
     const vreal r = v_trig_reduce(x, &n), z = r * r;
     vreal y = v_blend(v_bit_mask(n), v_cos_small(z), v_sin_small(r, z));
     y = (vreal)((vuint)y ^ (n >> 1 << (BITS - 1)));
-    if (UNLIKELY(v_any(v_abs(x) > TRIG_LIMIT))) v_by_libm(&x, &y, sin);
+    if (UNLIKELY(v_any(~(v_abs(x) <= TRIG_LIMIT)))) v_by_libm(&x, &y, sin);
     return y;
 }
 
@@ -104,7 +104,7 @@ INLINE vreal v_cos(vreal x) {
     const vreal r = v_trig_reduce(x, &n), z = r * r;
     vreal y = v_blend(v_bit_mask(n), v_sin_small(r, z), v_cos_small(z));
     y = (vreal)((vuint)y ^ ((n + 1) >> 1 << (BITS - 1)));
-    if (UNLIKELY(v_any(v_abs(x) > TRIG_LIMIT))) v_by_libm(&x, &y, cos);
+    if (UNLIKELY(v_any(~(v_abs(x) <= TRIG_LIMIT)))) v_by_libm(&x, &y, cos);
     return y;
 }
 
@@ -114,7 +114,7 @@ INLINE vreal v_tan(vreal x) {
     const vreal r = v_trig_reduce(x, &n), z = r * r, s = v_sin_small(r, z), c = v_cos_small(z);
     const vint odd = v_bit_mask(n);
     vreal y = v_blend(odd, v_neg(c), s) / v_blend(odd, s, c);
-    if (UNLIKELY(v_any(v_abs(x) > TRIG_LIMIT))) v_by_libm(&x, &y, tan);
+    if (UNLIKELY(v_any(~(v_abs(x) <= TRIG_LIMIT)))) v_by_libm(&x, &y, tan);
     return y;
 }
 
