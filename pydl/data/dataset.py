@@ -23,7 +23,7 @@ class Dataset:
 
 
 class TensorDataset(Dataset):
-    """Tensors of the same length: sample i is the tuple of their rows i. A batch is one gather a tensor."""
+    """Tensors of the same length: sample i is the tuple of their rows i. A batch is one gather."""
 
     def __init__(self, *tensors: Tensor) -> None:
         if not tensors:
@@ -48,7 +48,7 @@ class TensorDataset(Dataset):
 
     def gather(self, indices: Tensor) -> list[Tensor]:
         """indices (B,) int64 -> a list with one tensor (B, ...) for each of the data set's."""
-        return [ops.index_select(tensor, 0, indices) for tensor in self.tensors]
+        return ops.take_rows(self.tensors, indices)
 
 
 class Subset(Dataset):

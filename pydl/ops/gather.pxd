@@ -9,3 +9,4 @@ cdef int launch_rows(int kernel, Tensor a, Tensor index, Tensor y, size_t outer,
 cdef int launch_axis(int kernel, Tensor x, Tensor index, Tensor y, int axis) except -1
     # gather, scatter ...: the three have index's rank; x and y may be larger (only index's shape is walked)
 cdef Tensor positions_of_mask(Tensor mask)              # contiguous bool -> the flat positions that are set
+cdef Tensor select_rows(Tensor x, int d, Tensor i)      # index_select of indices that were checked; differentiable

@@ -15,6 +15,7 @@ cdef extern from "pydl.h":
     enum: PD_rows_take
     enum: PD_rows_put
     enum: PD_rows_add
+    enum: PD_rows_take_many
     enum: PD_gather
     enum: PD_scatter
     enum: PD_scatter_add
@@ -127,11 +128,15 @@ def index_select(input, dim, index):
 
     index: int64 or int32, not negative. Raises IndexError where one is out of range.
     """
-    cdef Tensor x = tensor_arg("index_select", input, "input"), y, i
-    cdef int d = wrap_dim("index_select", dim, x.ndim), k
+    cdef Tensor x = tensor_arg("index_select", input, "input")
+    cdef int d = wrap_dim("index_select", dim, x.ndim)
+    return select_rows(x, d, row_index("index_select", index, x.sizes[d] if x.ndim else 1))
+
+cdef Tensor select_rows(Tensor x, int d, Tensor i):
+    cdef Tensor y
+    cdef int k
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef size_t outer, inner
-    i = row_index("index_select", index, x.sizes[d] if x.ndim else 1)
     for k in range(x.ndim):
         sizes[k] = i.numel if k == d else x.sizes[k]
     y = empty(x.code, x.ndim, sizes)
@@ -148,6 +153,48 @@ cdef object index_select_backward(Node node, object dy):
     return index_add(filled(code, shape, 0), dim, node.kept(0), dy)
 
 cdef Op INDEX_SELECT = op(index_select, index_select_backward)
+
+cdef enum:
+    MANY = 32       # tensors of one take_rows launch
+
+def take_rows(tensors, index):
+    """[x[index] for x in tensors], the rows of a batch, in one call: (n, ...), (k,) int64 or int32 -> (k, ...) each.
+
+    The tensors have the same n. Where one wants a gradient they are looked up one by one. Raises IndexError, ValueError.
+    """
+    cdef pd_launch launch
+    cdef void *pointers[2 * MANY]
+    cdef size_t nbytes[MANY]
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef Tensor x, y, i
+    cdef list sources = [], results = []
+    cdef int a = 0, d
+    for item in tensors:
+        x = tensor_arg("take_rows", item, "every one of tensors")
+        if x.ndim == 0 or x.sizes[0] != (<Tensor>tensors[0]).sizes[0]:
+            raise ValueError(f"take_rows: the tensors must have the same number of rows, got shapes {', '.join([str(shape_of(t)) for t in tensors])}")
+        sources.append(contiguous(x))
+    if not sources:
+        return []
+    i = row_index("take_rows", index, (<Tensor>sources[0]).sizes[0])
+    if len(sources) > MANY or any([(<Tensor>item).needs_grad for item in tensors]):
+        return [select_rows(item, 0, i) for item in tensors]
+    for item in sources:
+        x = <Tensor>item
+        for d in range(x.ndim):
+            sizes[d] = x.sizes[d]
+        sizes[0] = i.numel
+        y = empty(x.code, x.ndim, sizes)
+        pointers[a], pointers[MANY + a] = x.data, y.data
+        nbytes[a] = x.numel // x.sizes[0] * x.itemsize if x.numel else 0
+        results.append(y)
+        a += 1
+    prepare(&launch, PD_rows_take_many, PD_U8)
+    launch.buf[0], launch.buf[1], launch.buf[2] = pointers, pointers + MANY, i.data
+    launch.step.count, launch.step.sizes = a, nbytes
+    launch.scalar[0] = i.numel
+    run(&launch, PD_rows_take_many, PD_U8)
+    return results
 
 def index_add(input, dim, index, source, *, alpha=1):
     """A copy of input with alpha * source[k] added to its slice index[k] along dim, in the order of k.
@@ -417,7 +464,7 @@ def take(input, index):
     return reshape(getitem(reshape(input, -1), (reshape(i, -1),)), shape_of(i))
 
 __all__ = [
-    "gather", "scatter", "scatter_add", "index_select", "index_add", "take", "take_along_dim", "masked_select", "masked_fill",
+    "gather", "scatter", "scatter_add", "index_select", "index_add", "take_rows", "take", "take_along_dim", "masked_select", "masked_fill",
     "nonzero", "argwhere", "one_hot",
 ]
-METHODS = [name for name in __all__ if name != "one_hot"]
+METHODS = [name for name in __all__ if name not in ("one_hot", "take_rows")]
