@@ -51,6 +51,11 @@ INLINE uint64_t below64(uint32_t high, uint32_t low, uint64_t n) {
     return (uint64_t)((unsigned __int128)((uint64_t)high << 32 | low) * n >> 64);
 }
 
+/* The same for n below 2^32, in 64 bits. */
+INLINE uint64_t below32(uint32_t high, uint32_t low, uint32_t n) {
+    return ((uint64_t)high * n + ((uint64_t)low * n >> 32)) >> 32;
+}
+
 /* Quantile of the standard normal distribution, relative error 1e-15 (Wichura 1988, AS 241), 0 < p < 1. */
 static UNUSED double normal_quantile(double p) {
     const double q = p - 0.5;
@@ -102,12 +107,14 @@ static void N(bernoulli)(const pd_launch *launch) {
 static void N(integers_part)(const fill_job *job, const uint32_t *w, size_t at, size_t n) {
     const uint64_t *range = job->launch->buf[2], values = range[1] - range[0];
     T *y = (T *)job->launch->buf[1] + at;
-    if (values >> 32 == 0)
-        for (size_t i = 0; i < n; i++) {
-            const uint32_t *pair = w + i / BLOCKS * 2 * BLOCKS + i % BLOCKS;
-            y[i] = (T)(int64_t)(range[0] + below64(pair[0], pair[BLOCKS], values));
+    if (values >> 32 == 0) {
+        uint64_t drawn[WORDS / 2];
+        for (size_t i = 0; i < BLOCKS; i++) {
+            drawn[i] = below32(w[i], w[i + BLOCKS], (uint32_t)values);
+            drawn[i + BLOCKS] = below32(w[i + 2 * BLOCKS], w[i + 3 * BLOCKS], (uint32_t)values);
         }
-    else
+        for (size_t i = 0; i < n; i++) y[i] = (T)(int64_t)(range[0] + drawn[i]);
+    } else
         for (size_t i = 0; i < n; i++) {
             const uint64_t high = (uint64_t)w[i] << 32 | w[i + BLOCKS];
             const uint64_t carry = below64(w[i + 2 * BLOCKS], w[i + 3 * BLOCKS], values);

@@ -108,7 +108,7 @@ class no_grad(_Mode):  # noqa: N801 - PyTorch's name
         mode = super().__new__(cls)
         if function is None:
             return mode
-        mode.__init__()
+        _Mode.__init__(mode)
         return mode(function)
 
     def _modes(self, grad, inference, anomaly):
@@ -128,7 +128,7 @@ class inference_mode(_Mode):  # noqa: N801 - PyTorch's name
     def __new__(cls, mode=True):
         made = super().__new__(cls)
         if callable(mode):
-            made.__init__(True)
+            inference_mode.__init__(made, True)
             return made(mode)
         return made
 

@@ -7,18 +7,18 @@ from pydl._core import tensor as core
 from pydl._core.create import arange as arange
 from pydl._core.create import empty as empty
 from pydl._core.create import tensor as tensor
-from pydl._core.numpy_bridge import from_numpy as from_numpy
-from pydl._core.tensor import Tensor
 from pydl._core.dtypes import dtype as dtype
 from pydl._core.dtypes import float32 as float32
 from pydl._core.dtypes import float64 as float64
 from pydl._core.dtypes import int64 as int64
+from pydl._core.numpy_bridge import from_numpy as from_numpy
+from pydl._core.tensor import Tensor
 
 # Ops that also exist in place, `exp_` for exp.
 IN_PLACE = (
     "add sub mul div pow neg abs sign floor_divide remainder fmod clamp addcmul exp exp2 expm1 log log2 log10 log1p sqrt rsqrt "
     "reciprocal square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc floor ceil round trunc relu sigmoid "
-    "masked_fill scatter scatter_add index_add logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
+    "silu leaky_relu elu masked_fill scatter scatter_add index_add logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
     "bitwise_not eq ne lt le gt ge cumsum cumprod"
 ).split()
 

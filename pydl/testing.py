@@ -59,7 +59,8 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True, 
                 if not raise_exception:
                     return False
                 shapes = [chosen[i].shape for i in subset]
-                raise GradcheckError(f"gradcheck: along a direction of inputs of shape {shapes} the tape gives {got!r}, differences give {expected!r}")
+                raise GradcheckError(
+                    f"gradcheck: along a direction of inputs of shape {shapes} the tape gives {got!r}, differences give {expected!r}")
     return True
 
 

@@ -83,6 +83,7 @@ def run(row: Row, one: Sample, tensors: Sequence[pydl.Tensor], diff: Sequence[in
     ys = call(row, one, xs)
     if not diff:
         return [numpy(y) for y in ys], []
+    assert any(y.requires_grad for y in ys), f"{row.name}({one}): no output wants a gradient"
     vs = [laid_out(v, layout) if v is not None else None for v in cotangents(ys, seed)]
     return [numpy(y) for y in ys], [numpy(g) for g in backward(ys, vs, [xs[i] for i in diff])]
 
@@ -131,6 +132,8 @@ def check_first(row: Row, one: Sample, arrays: Sequence[np.ndarray], diff: Seque
     ys = call(row, one, xs)
     if not any(y.requires_grad for y in ys):
         return "no output wants a gradient"
+    if not all(np.isfinite(numpy(y)).all() for y in ys if y.requires_grad):
+        return ""                           # the mean of nothing, the variance of one number: no derivative to speak of
     vs = cotangents(ys)
     gradient = [numpy(g) for g in backward(ys, vs, [xs[i] for i in diff])]
 
@@ -148,6 +151,8 @@ def check_second(row: Row, one: Sample, arrays: Sequence[np.ndarray], diff: Sequ
     """The gradient of <w, df/dx v>, in x and in v, against differences of first derivatives."""
     xs = leaves([tensor(a) for a in arrays], diff)
     ys = call(row, one, xs)
+    if not all(np.isfinite(numpy(y)).all() for y in ys if y.requires_grad):
+        return ""
     vs = [tensor(v).requires_grad_(True) if v is not None else None for v in cotangents(ys)]
     first = backward(ys, vs, [xs[i] for i in diff], create_graph=True)
     rng = np.random.default_rng(1)

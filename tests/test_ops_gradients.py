@@ -88,7 +88,8 @@ def test_every_subset_of_wanted_gradients(row: Row) -> None:
                 again, some = run(row, one, [tensor(a) for a in arrays], subset)
                 assert all(map(same_bits, values, again)), f"{row.name}({one}): {subset} changes the value"
                 for i, g in zip(subset, some):
-                    assert same_bits(g, full[diff.index(i)]), f"{row.name}({one}): gradient {i} if only {subset} ask"
+                    said = f"{row.name}({one}): gradient {i} if only {subset} ask"
+                    np.testing.assert_allclose(g, full[diff.index(i)], 1e-12, 1e-14, err_msg=said)
         ys = call(row, one, [tensor(a) for a in arrays])
         assert not any(y.requires_grad for y in ys), f"{row.name}({one}): recorded though nobody wants a gradient"
 

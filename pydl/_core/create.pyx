@@ -11,15 +11,18 @@ from pydl._core.numpy_bridge import make_tensor
 cdef extern from "pydl.h":
     enum: PD_copy
 
+cdef object MAX_STEPS = 2**60   # elements of eight bytes that an address can count
+
 
 cdef Tensor allocate(str op, tuple size, object dtype):
     """size: (2, 3) or ((2, 3),)."""
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef int ndim = sizes_from(op, size[0] if len(size) == 1 else size, sizes)
-    for d in range(ndim):
-        if sizes[d] < 0:
-            raise ValueError(f"{op}: sizes must not be negative, got {tuple([sizes[i] for i in range(ndim)])}")
-    return new_empty(PD_F32 if dtype is None else code_of(dtype), ndim, sizes)
+    cdef int code = PD_F32 if dtype is None else code_of(dtype)
+    try:
+        return new_empty(code, ndim, sizes)
+    except ValueError as error:
+        raise ValueError(f"{op}: {error}") from None
 
 cdef Tensor finished(Tensor x, object requires_grad):
     if requires_grad:
@@ -89,14 +92,16 @@ def arange(start, end=None, step=1, *, dtype=None, requires_grad=False):
         start, end = 0, start
     if step == 0 or (end - start) / step < 0:
         raise ValueError(f"arange: step {step} does not lead from {start} to {end}")
+    if not (end - start) / step < MAX_STEPS:
+        raise ValueError(f"arange: from {start} to {end} by {step} is more elements than an address can count")
     whole = all(isinstance(value, (int, np.integer)) for value in (start, end, step))
     values = np.arange(start, end, step, dtype=np.int64 if whole else np.float64)
     return ranged(values, dtype, requires_grad, whole)
 
 def linspace(start, end, steps, *, dtype=None, requires_grad=False):
     """`steps` values from start to end, both included, evenly spaced."""
-    if steps < 0:
-        raise ValueError(f"linspace: steps must not be negative, got {steps}")
+    if not 0 <= steps < MAX_STEPS:
+        raise ValueError(f"linspace: steps must not be negative or more than an address can count, got {steps}")
     return ranged(np.linspace(start, end, steps), dtype, requires_grad, False)
 
 cdef Tensor ranged(object values, object dtype, object requires_grad, bint whole):

@@ -2,7 +2,8 @@ from typing import Any
 
 import numpy as np
 
-from pydl._core.tensor import Tensor, dtype as DType
+from pydl._core.dtypes import dtype as DType
+from pydl._core.tensor import Tensor
 
 def from_numpy(array: np.ndarray) -> Tensor: ...
 def as_tensor(data: Any, dtype: DType | None = None) -> Tensor: ...

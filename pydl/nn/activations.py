@@ -1,15 +1,9 @@
 """Activation functions as modules. Each is one call of the op of the same name."""
 
-from collections.abc import Callable
-
 from pydl import ops
+from pydl.nn import functional
 from pydl.nn.module import Module
 from pydl.tensor import Tensor
-
-
-def in_place(op: Callable, input: Tensor, *arguments: float) -> Tensor:
-    """Overwrites the input by op(input); where its old values are needed for the backward, the graph gets a copy of them."""
-    return input.copy_(op(input.clone() if input.requires_grad else input, *arguments))
 
 
 class ReLU(Module):
@@ -20,7 +14,7 @@ class ReLU(Module):
         self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:
-        return input.relu_() if self.inplace else ops.relu(input)
+        return functional.relu(input, self.inplace)
 
     def extra_repr(self) -> str:
         return "inplace=True" if self.inplace else ""
@@ -62,7 +56,7 @@ class SiLU(Module):
         self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:
-        return in_place(ops.silu, input) if self.inplace else ops.silu(input)
+        return functional.silu(input, self.inplace)
 
     def extra_repr(self) -> str:
         return "inplace=True" if self.inplace else ""
@@ -76,9 +70,7 @@ class LeakyReLU(Module):
         self.negative_slope, self.inplace = negative_slope, inplace
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.inplace:
-            return in_place(ops.leaky_relu, input, self.negative_slope)
-        return ops.leaky_relu(input, self.negative_slope)
+        return functional.leaky_relu(input, self.negative_slope, self.inplace)
 
     def extra_repr(self) -> str:
         return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
@@ -92,7 +84,7 @@ class ELU(Module):
         self.alpha, self.inplace = alpha, inplace
 
     def forward(self, input: Tensor) -> Tensor:
-        return in_place(ops.elu, input, self.alpha) if self.inplace else ops.elu(input, self.alpha)
+        return functional.elu(input, self.alpha, self.inplace)
 
     def extra_repr(self) -> str:
         return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")

@@ -1,24 +1,22 @@
 """PyTorch's `torch.nn.functional` names: the ops behind the layers, as functions."""
 
+from pydl import ops
 from pydl.ops import (
     binary_cross_entropy_with_logits,
     cross_entropy,
     dropout,
-    elu,
     gelu,
     l1_loss,
-    leaky_relu,
     linear,
     log_softmax,
     mse_loss,
     nll_loss,
-    relu,
     sigmoid,
-    silu,
     softmax,
     softplus,
     tanh,
 )
+from pydl.tensor import Tensor
 
 __all__ = [
     "binary_cross_entropy_with_logits",
@@ -39,3 +37,23 @@ __all__ = [
     "softplus",
     "tanh",
 ]
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(x, 0), elementwise."""
+    return input.relu_() if inplace else ops.relu(input)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x sigmoid(x), elementwise (Elfwing et al. 2018)."""
+    return input.silu_() if inplace else ops.silu(input)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x where positive, else negative_slope x."""
+    return input.leaky_relu_(negative_slope) if inplace else ops.leaky_relu(input, negative_slope)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where positive, else alpha (exp(x) - 1) (Clevert et al. 2016)."""
+    return input.elu_(alpha) if inplace else ops.elu(input, alpha)

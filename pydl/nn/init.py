@@ -64,7 +64,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """1 on the diagonal of a matrix, 0 elsewhere."""
     if tensor.dim() != 2:
         raise ValueError(f"eye_: expected two dimensions, got shape {tensor.shape}")
-    return fill_from(tensor, np.eye(*tensor.shape))
+    return fill_from(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:

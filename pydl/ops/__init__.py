@@ -7,6 +7,7 @@ import sys
 from pydl._core.tape import registry as registry
 from pydl.ops.activations import *
 from pydl.ops.arithmetic import *
+from pydl.ops.bounds import *
 from pydl.ops.compare import *
 from pydl.ops.elementwise import *
 from pydl.ops.extremes import *
@@ -25,7 +26,7 @@ from pydl.ops.sort import *
 
 FAMILIES = tuple(
     sys.modules[f"pydl.ops.{name}"]
-    for name in ("arithmetic", "compare", "elementwise", "activations", "matmul", "reduce", "extremes", "scan", "softmax",
+    for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "extremes", "scan", "softmax",
                  "losses", "shape", "parts", "join", "gather", "index", "sort", "random")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)

@@ -4,9 +4,9 @@ from pydl._core.kernels cimport PD_F32, PD_F64
 from pydl._core.launch cimport cast, filled, map1, map2, map3
 from pydl._core.tape cimport Node, Op, op, record, record1, record2
 from pydl._core.tensor cimport Tensor, dtype_of, shape_of, tensor_arg
-from pydl.ops.operands cimport is_number, map_number, number_like, operands, refuse_zero_divisor
+from pydl.ops.operands cimport is_number, map_number, operands, refuse_zero_divisor, require_broadcast
 
-from pydl.ops.compare import eq, ge, gt, le, logical_and, logical_or, lt, where
+from pydl.ops.compare import eq, ge, logical_and, where
 
 cdef extern from "pydl.h":
     enum: PD_add
@@ -14,9 +14,6 @@ cdef extern from "pydl.h":
     enum: PD_mul
     enum: PD_div
     enum: PD_addcmul
-    enum: PD_maximum
-    enum: PD_minimum
-    enum: PD_clamp
     enum: PD_neg
     enum: PD_abs
     enum: PD_sign
@@ -25,6 +22,7 @@ cdef extern from "pydl.h":
     enum: PD_fmod
     enum: PD_pow
     enum: PD_square
+    enum: PD_sqrt
     enum: PD_reciprocal
     enum: PD_trunc
 
@@ -269,7 +267,7 @@ cdef Op FMOD = op(fmod, fmod_backward)
 # ---- Powers
 
 def pow(input, exponent):
-    """input to the power of exponent, with C99's special values: x^0 = 1^y = 1, even of NaN.
+    """input to the power of exponent, with C99's special values: x^0 = 1^y = 1, even of NaN. The number 0.5 is sqrt.
 
     Shapes and types as in add. A negative power of an integer is 0 unless the integer is 1 or -1; a negative *number*
     as the exponent of an integer tensor raises ValueError. The derivative by the exponent is 0 where input is 0 and
@@ -293,6 +291,8 @@ cdef Tensor pow_number(Tensor x, object exponent):
     cdef Node node
     if x.code <= PD_F64 and exponent == 2:
         y = map1(PD_square, x)
+    elif x.code <= PD_F64 and exponent == 0.5:
+        y = map1(PD_sqrt, x)
     elif x.code <= PD_F64 and exponent == -1:
         y = map1(PD_reciprocal, x)
     elif x.code > PD_F64 and exponent < 0:
@@ -377,95 +377,7 @@ cdef object sign_backward(Node node, object dy):
 cdef Op SIGN = op(sign, sign_backward)
 
 
-# ---- Larger, smaller, between
-
-def maximum(input, other):
-    """The larger of input and other; NaN where either is NaN. Shapes and types as in add.
-
-    The derivative goes to the larger one, half to each where they are equal, and to both where one is NaN.
-    """
-    return extreme(MAXIMUM, PD_maximum, "maximum", input, other)
-
-def minimum(input, other):
-    """The smaller of input and other; NaN where either is NaN. Shapes, types and derivative as in maximum."""
-    return extreme(MINIMUM, PD_minimum, "minimum", input, other)
-
-cdef Tensor extreme(Op which, int kernel, str name, object input, object other):
-    cdef Tensor a, b, y
-    cdef Node node
-    a, b = operands(name, input, other)
-    y = map2(kernel, a, b)
-    node = record2(which, y, a, b)
-    if node is not None:
-        node.keep(0, a)
-        node.keep(1, b)
-    return y
-
-cdef object maximum_backward(Node node, object dy):
-    cdef Tensor a = node.kept(0), b = node.kept(1)
-    return (share(dy, a, b, lt(a, b)) if node.need(0) else None,
-            share(dy, a, b, gt(a, b)) if node.need(1) else None)
-
-cdef object minimum_backward(Node node, object dy):
-    cdef Tensor a = node.kept(0), b = node.kept(1)
-    return (share(dy, a, b, gt(a, b)) if node.need(0) else None,
-            share(dy, a, b, lt(a, b)) if node.need(1) else None)
-
-cdef object share(object dy, Tensor a, Tensor b, object lost):
-    """dy, but half of it at ties and nothing where the other side was taken."""
-    return where(lost, zero_of(dy), where(eq(a, b), mul(dy, 0.5), dy))
-
-cdef Op MAXIMUM = op(maximum, maximum_backward)
-cdef Op MINIMUM = op(minimum, minimum_backward)
-
-
-def clamp(input, min=None, max=None):
-    """min(max(input, min), max): max where min > max; NaN where any of the three is NaN.
-
-    min and max: numbers or tensors of input's type that broadcast with it; one of them may be None.
-    The derivative by input is 1 from min to max, both included, else 0 (0 for NaN); by min it is 1 where input < min,
-    by max where input > max.
-    """
-    cdef Tensor x = tensor_arg("clamp", input, "input")
-    cdef Tensor low = bound(x, min), high = bound(x, max), y
-    cdef Node node
-    if low is None and high is None:
-        raise ValueError(f"clamp: at least one of min and max must be given (input {shape_of(x)})")
-    if high is None:
-        y = map2(PD_maximum, x, low)
-    elif low is None:
-        y = map2(PD_minimum, x, high)
-    else:
-        if low.code != x.code:
-            raise TypeError(f"clamp: {dtype_of(x.code)} and {dtype_of(low.code)} do not mix; convert one with .to()")
-        y = map3(PD_clamp, x, low, high)
-    node = record(CLAMP, y, (x, low, high))
-    if node is not None:
-        node.keep(0, x)
-        node.keep(1, low) if low is not None else None
-        node.keep(2, high) if high is not None else None
-    return y
-
-cdef Tensor bound(Tensor x, object value):
-    if value is None or isinstance(value, Tensor):
-        return <Tensor>value
-    return number_like("clamp", value, x)
-
-cdef object clamp_backward(Node node, object dy):
-    cdef Tensor x = node.kept(0), low = node.kept(1), high = node.kept(2)
-    cdef object inside, dx = None, dlow = None, dhigh = None
-    cdef Tensor zero = zero_of(dy)
-    if node.need(0):
-        inside = ge(x, low) if high is None else le(x, high) if low is None else logical_and(ge(x, low), le(x, high))
-        dx = where(inside, dy, zero)
-    if node.need(1):
-        dlow = where(lt(x, low) if high is None else logical_and(lt(x, low), lt(low, high)), dy, zero)
-    if node.need(2):
-        dhigh = where(gt(x, high) if low is None else logical_or(gt(x, high), gt(low, high)), dy, zero)
-    return dx, dlow, dhigh
-
-cdef Op CLAMP = op(clamp, clamp_backward)
-
+# ---- A fused sum
 
 def addcmul(input, tensor1, tensor2, *, value=1):
     """input + value * tensor1 * tensor2. Shapes broadcast; float32 or float64, the same for all three."""
@@ -475,6 +387,7 @@ def addcmul(input, tensor1, tensor2, *, value=1):
         raise TypeError(f"addcmul: value must be a number, got {type(value).__name__}")
     if x.code != a.code:
         raise TypeError(f"addcmul: {dtype_of(x.code)} and {dtype_of(a.code)} do not mix; convert one with .to()")
+    require_broadcast("addcmul", x, a, b)
     cdef Tensor y = map3(PD_addcmul, x, a, b, value)
     cdef Node node = record(ADDCMUL, y, (x, a, b))
     if node is not None:
@@ -491,8 +404,7 @@ cdef object addcmul_backward(Node node, object dy):
 cdef Op ADDCMUL = op(addcmul, addcmul_backward)
 
 true_divide = div
-clip = clamp
 
 __all__ = ["add", "sub", "mul", "div", "true_divide", "floor_divide", "remainder", "fmod", "pow", "neg", "abs", "sign",
-           "maximum", "minimum", "clamp", "clip", "addcmul"]
+           "addcmul"]
 METHODS = __all__

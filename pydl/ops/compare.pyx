@@ -4,7 +4,7 @@ from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I64, PD_U8
 from pydl._core.launch cimport cast, filled, map1, map1_to, map2, map2_to, map3
 from pydl._core.tape cimport Node, Op, op, record
 from pydl._core.tensor cimport Tensor, dtype_of, scalar_of, shape_of, tensor_arg
-from pydl.ops.operands cimport comparands, is_number, number_like, operands
+from pydl.ops.operands cimport comparands, is_number, operands, require_broadcast
 
 cdef extern from "pydl.h":
     enum: PD_eq
@@ -94,6 +94,7 @@ def where(condition, input, other):
     if not isinstance(input, Tensor) and not isinstance(other, Tensor):
         input = plain_number(input, other)
     a, b = operands("where", input, other)
+    require_broadcast("where", c, a, b)
     y = map3(PD_where, c, a, b)
     node = record(WHERE, y, (None, a, b))
     if node is not None:
@@ -127,23 +128,18 @@ cdef Op WHERE = op(where, where_backward)
 cdef Tensor logical(str name, int kernel, object input, object other):
     cdef Tensor a, b
     a, b = comparands(name, input, other)
-    if a.code != b.code:        # logic asks only whether a value is zero
-        a, b = truth(a), truth(b)
     return map2_to(kernel, PD_BOOL, a, b)
 
-cdef Tensor truth(Tensor x):
-    return cast(x, PD_BOOL)
-
 def logical_and(input, other):
-    """Whether both are nonzero, as bool. Any types; shapes broadcast."""
+    """Whether both are nonzero, as bool. Any type, the same for both; shapes broadcast."""
     return logical("logical_and", PD_logical_and, input, other)
 
 def logical_or(input, other):
-    """Whether either is nonzero, as bool. Any types; shapes broadcast."""
+    """Whether either is nonzero, as bool. Any type, the same for both; shapes broadcast."""
     return logical("logical_or", PD_logical_or, input, other)
 
 def logical_xor(input, other):
-    """Whether exactly one is nonzero, as bool. Any types; shapes broadcast."""
+    """Whether exactly one is nonzero, as bool. Any type, the same for both; shapes broadcast."""
     return logical("logical_xor", PD_logical_xor, input, other)
 
 def logical_not(input):

@@ -7,7 +7,8 @@ from pydl._core.tape cimport Node, Op, op, record, record1
 from pydl._core.tensor cimport Tensor, empty, shape_of, tensor_arg, wrap_dim
 from pydl.ops.reduce cimport dims_from, dims_tuple, reduced, refuse_empty
 
-from pydl.ops.arithmetic import div, maximum, minimum, mul
+from pydl.ops.arithmetic import div, mul
+from pydl.ops.bounds import maximum, minimum
 from pydl.ops.compare import eq
 from pydl.ops.reduce import spread, sum
 

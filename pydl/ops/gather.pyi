@@ -4,7 +4,13 @@ from pydl._core.tensor import Tensor
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor: ...
 def scatter(
-    input: Tensor, dim: int, index: Tensor, src: Tensor | float | None = None, *, value: float | None = None, reduce: str | None = None,
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor | float | None = None,
+    *,
+    value: float | None = None,
+    reduce: str | None = None,
 ) -> Tensor: ...
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor: ...
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor: ...
@@ -19,3 +25,19 @@ def nonzero(input: Tensor, *, as_tuple: Literal[False] = False) -> Tensor: ...
 def nonzero(input: Tensor, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]: ...
 def argwhere(input: Tensor) -> Tensor: ...
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor: ...
+
+__all__ = [
+    "argwhere",
+    "gather",
+    "index_add",
+    "index_select",
+    "masked_fill",
+    "masked_select",
+    "nonzero",
+    "one_hot",
+    "scatter",
+    "scatter_add",
+    "take",
+    "take_along_dim",
+]
+METHODS: list[str]

@@ -16,5 +16,5 @@ def fused_product(a: Tensor, b: Tensor, bias: Tensor | None = None, *, activatio
                   packed: bool = False) -> Tensor: ...
 
 ACTIVATIONS: dict[str | None, int]
-__all__: list[str]
+__all__ = ["addmm", "baddbmm", "bmm", "dot", "linear", "matmul", "mm", "mv", "outer"]
 METHODS: list[str]

@@ -10,3 +10,4 @@ cdef tuple comparands(str op, object input, object other)       # the same, conv
 cdef Tensor map_number(str op, int kernel, Tensor x, object number, bint number_first)
                                                                 # kernel(x, number) or kernel(number, x)
 cdef int refuse_zero_divisor(str op, Tensor divisor) except -1  # ZeroDivisionError where an integer divisor holds a 0
+cdef int require_broadcast(str op, Tensor a, Tensor b, Tensor c) except -1     # ValueError with the three shapes

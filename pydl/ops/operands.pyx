@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, map2, prepare
-from pydl._core.tensor cimport Tensor, dtype_of, empty, scalar_of
+from pydl._core.tensor cimport Tensor, dtype_of, empty, scalar_of, shape_of
 
 cdef enum:
     GIL_GRAIN = 16384   # below so many elements a launch is over before another thread could use the interpreter
@@ -130,4 +130,16 @@ cdef int refuse_zero_divisor(str op, Tensor divisor) except -1:
             for i in range(x.numel): zero |= (<uint8_t *>x.data)[i] == 0
     if zero:
         raise ZeroDivisionError(f"{op}: division of integers by zero; the divisor must have no zeros")
+    return 0
+
+cdef int require_broadcast(str op, Tensor a, Tensor b, Tensor c) except -1:
+    cdef int d
+    cdef ptrdiff_t size, one
+    for d in range(1, max(a.ndim, b.ndim, c.ndim) + 1):
+        size = 1
+        for x in (a, b, c):
+            one = (<Tensor>x).sizes[(<Tensor>x).ndim - d] if (<Tensor>x).ndim >= d else 1
+            if one != 1 and size != 1 and one != size:
+                raise ValueError(f"{op}: shapes {shape_of(a)}, {shape_of(b)} and {shape_of(c)} do not broadcast")
+            size = one if size == 1 else size
     return 0

@@ -1,11 +1,16 @@
 from collections.abc import Sequence
 from typing import SupportsFloat, SupportsIndex
 
+from pydl._core.dtypes import dtype as DType
 from pydl._core.generator import Generator
-from pydl._core.tensor import Tensor, dtype as DType
+from pydl._core.tensor import Tensor
 
-def rand(*size: int | Sequence[int], generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False) -> Tensor: ...
-def randn(*size: int | Sequence[int], generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False) -> Tensor: ...
+def rand(
+    *size: int | Sequence[int], generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False
+) -> Tensor: ...
+def randn(
+    *size: int | Sequence[int], generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False
+) -> Tensor: ...
 def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False) -> Tensor: ...
 def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False) -> Tensor: ...
 def randint(
@@ -47,5 +52,22 @@ def dropout(
 ) -> Tensor: ...
 def dropout_bwd(input: Tensor, used: Tensor, p: SupportsFloat) -> Tensor: ...
 
-__all__: list[str]
+__all__ = [
+    "bernoulli",
+    "bernoulli_",
+    "dropout",
+    "dropout_bwd",
+    "multinomial",
+    "normal",
+    "normal_",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "random_",
+    "randperm",
+    "trunc_normal_",
+    "uniform_",
+]
 METHODS: list[str]

@@ -19,3 +19,24 @@ def broadcast_to(input: Tensor, shape: Sequence[int] | None = None, size: Sequen
 def expand_as(input: Tensor, other: Tensor) -> Tensor: ...
 def clone(input: Tensor, *, memory_format: object = None) -> Tensor: ...
 def contiguous(input: Tensor, memory_format: object = None) -> Tensor: ...
+
+__all__ = [
+    "broadcast_to",
+    "clone",
+    "contiguous",
+    "expand",
+    "expand_as",
+    "flatten",
+    "movedim",
+    "permute",
+    "reshape",
+    "reshape_as",
+    "squeeze",
+    "t",
+    "transpose",
+    "unflatten",
+    "unsqueeze",
+    "view",
+    "view_as",
+]
+METHODS: list[str]

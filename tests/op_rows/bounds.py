@@ -1,0 +1,25 @@
+"""Rows of pydl/ops/bounds.pyx."""
+import numpy as np
+from rows import FLOATS, INTEGERS, In, Row, bad, binary, sample, unary
+
+import pydl
+
+NUMBERS = FLOATS + INTEGERS
+
+
+def clamped(x, low=None, high=None):
+    y = x if low is None else np.maximum(x, low)
+    return y if high is None else np.minimum(y, high)
+
+
+ROWS = [
+    binary("maximum", np.maximum, ulp=0, dtypes=NUMBERS, kind="distinct"),
+    binary("minimum", np.minimum, ulp=0, dtypes=NUMBERS, kind="distinct"),
+    unary("maximum:number", lambda x: np.maximum(x, 0.5), fn=lambda x: pydl.maximum(x, 0.5), ulp=0, away=(0.5,), torch=False),
+    unary("clamp", lambda x, min=None, max=None: clamped(x, min, max), ulp=0, away=(-0.5, 0.75),
+          attrs=({"min": -0.5, "max": 0.75}, {"min": -0.5}, {"max": 0.75}),
+          refusals=[bad((2, 3)), bad((2, 3), min="low", error=TypeError)]),
+    Row("clamp:tensors", clamped, ulp=0, kind="distinct", dtypes=NUMBERS,
+        samples=[sample(*shapes) for shapes in (((5,), (5,), (5,)), ((3, 5), (5,), (3, 1)), ((2, 1, 7), (7,), ()))],
+        refusals=[bad((2, 3), (4,), (3,)), bad((2, 3), (3,), In((3,), dtype="int64"), error=TypeError)]),
+]
