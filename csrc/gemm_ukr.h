@@ -15,7 +15,7 @@
 #define UNROLL _Pragma("GCC unroll 32")
 #define UNROLL_BY_8 _Pragma("GCC unroll 8")
 #endif
-#define TILE_ROOM (MR * TN > 12 * VL ? MR * TN : 12 * VL) /* elements of the largest tile */
+#define TILE_ROOM (MR * TN) /* elements of the largest tile */
 #endif
 
 typedef struct N(tile) {
@@ -40,7 +40,7 @@ INLINE void N(tile_chain)(const size_t rows, const size_t vecs, const int dense,
                           ptrdiff_t lda, const real *b, ptrdiff_t ldb, vreal *acc) {
     UNROLL for (size_t i = 0; i < rows * vecs; i++) acc[i] = (vreal){0};
     UNROLL_BY_8 for (size_t p = 0; p < k; p++, b += ldb) {
-        vreal row[8];
+        vreal row[4 * NV];
         UNROLL for (size_t v = 0; v < vecs; v++) row[v] = v_load(b + v * VL);
         UNROLL for (size_t i = 0; i < rows; i++) {
             const vreal x = v_set(dense ? a[i] : a[(ptrdiff_t)i * lda]);
@@ -128,11 +128,11 @@ TILE_FUNCTION(3, 0)
 TILE_FUNCTION(3, 1)
 #endif
 
-/* Few rows: wider tiles, so that enough chains run side by side. */
+/* One or two rows: tiles of several panels' width, so that enough chains run side by side. */
+INLINE size_t N(tile_wide_columns)(size_t rows) { return (rows == 1 ? 4 : 2) * TN; }
 static void N(tile_wide)(size_t rows, const N(tile) *t) {
-    if (rows == 1) N(tile_rows)(1, 8, 0, t);
-    else if (rows == 2) N(tile_rows)(2, 4, 0, t);
-    else N(tile_rows)(3, 4, 0, t);
+    if (rows == 1) N(tile_rows)(1, 4 * NV, 0, t);
+    else N(tile_rows)(2, 2 * NV, 0, t);
 }
 
 INLINE N(tile_function) N(tile_function_for)(size_t vecs, int dense) {

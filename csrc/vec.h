@@ -1,7 +1,9 @@
 /* A vector of `real` for this instruction set: VL lanes, loads and stores at any address, masked tails, comparison
  * blends, fused multiply-add, square root and rounding; vec_exp.h, vec_log.h, vec_erf.h, vec_trig.h and vec_power.h
- * build the maths vocabulary on them. GNU vector extensions; an intrinsic stands only where they have no word for the instruction.
+ * build the maths vocabulary on them. GNU vector extensions; an intrinsic stands only where they have no word for it.
  *
+ * "1.1, 1.0 ulp" in a comment is the largest error found in float32 and float64, with and without fused multiply-add
+ * (tests/test_ulp.py holds the functions to it).
  * A lane's result depends on that lane's arguments alone, never on its place or its neighbours. The instruction sets
  * may differ in the last bits: the base has no fused multiply-add, where v_fma(a, b, c) rounds twice.
  *

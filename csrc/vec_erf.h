@@ -77,12 +77,12 @@ INLINE vreal v_erfc_tail(vreal x) {
 /* erf(x) for |x| < 1 */
 INLINE vreal v_erf_small(vreal x) { return v_fma(x, V_POLY(x * x, N(erf_coefficients)), x); }
 
-/* erf(x) */
+/* erf(x): 1.26, 1.0 ulp */
 INLINE vreal v_erf(vreal x) {
     return v_blend(v_abs(x) < 1, v_erf_small(x), v_copysign(1 - v_erfc_tail(x), x));
 }
 
-/* 1 - erf(x) without loss in the upper tail */
+/* 1 - erf(x) without loss in the upper tail: 5.2, 9 ulp, in float32 up to 7.3 where the result nears the least normal */
 INLINE vreal v_erfc(vreal x) {
     const vreal tail = v_erfc_tail(x), large = v_blend(x < 0, 2 - tail, tail);
     return v_blend(v_abs(x) < (real)0.5, 1 - v_erf_small(x), large);
@@ -103,7 +103,8 @@ INLINE vreal v_normal_tail(vreal a, vreal *density) {
     return v_fma(w, p, w) * power;
 }
 
-/* x Phi(x) (Hendrycks & Gimpel 2016) = relu(x) - |x| tail(|x|); 0 at -infinity */
+/* x Phi(x) (Hendrycks & Gimpel 2016) = relu(x) - |x| tail(|x|); 0 at -infinity. In float64 12 ulp; in float32 2.4 ulp
+ * of x, which is 4 ulp of the result above -1 and 70 above -5.4 */
 #if BITS == 32
 /* -log2 of the tail is a polynomial in |x|, which spares the division: gelu is 0 below -5.4, where it should be -1.8e-7 */
 INLINE vreal v_gelu(vreal x) {

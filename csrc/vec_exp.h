@@ -69,7 +69,7 @@ INLINE vreal v_exp_finish(vreal r, vuint n) {
     return (1 + v_expm1_small(r)) * low * high;
 }
 
-/* exp(x): 1.1 ulp */
+/* exp(x): 1.1, 1.0 ulp */
 INLINE vreal v_exp(vreal x) {
     vuint n;
     const vreal r = v_exp_reduce(v_at_most(v_at_least(x, v_set(EXP_LOW)), v_set(EXP_HIGH)), 2 * EXP_BIAS, &n);
@@ -90,7 +90,7 @@ INLINE vreal v_half_exp(vreal x) {
     return v_exp_finish(r, n);
 }
 
-/* 2^x */
+/* 2^x: 1.1, 1.1 ulp */
 INLINE vreal v_exp2(vreal x) {
     const real shift = (real)1.5 * (real)V_INTEGRAL + 2 * EXP_BIAS;
     const vreal bounded = v_at_most(v_at_least(x, v_set(-EXP_BIAS - MANTISSA - 1)), v_set(EXP_BIAS + 1));
@@ -109,14 +109,14 @@ INLINE vreal v_half_expm1(vreal x, vreal *large, vreal *small) {
     return BITS == 32 ? v_fma(squared, p, *large) : *large + *small;
 }
 
-/* exp(x) - 1: 1.45 ulp */
+/* exp(x) - 1: 1.3, 1.6 ulp */
 INLINE vreal v_expm1(vreal x) {
     vreal large, small;
     const vreal bounded = v_at_most(v_at_least(x, v_set(EXPM1_LOW)), v_set(EXP_HIGH));
     return v_copysign(2 * v_half_expm1(bounded, &large, &small), x);
 }
 
-/* tanh(x) = q = H / (H + 1), H = expm1(2 |x|) / 2; where H is small as H - H q, which feels fewer roundings */
+/* tanh(x) = q = H / (H + 1), H = expm1(2 |x|) / 2; where H is small as H - H q, which feels fewer roundings: 1.65, 1.7 ulp */
 INLINE vreal v_tanh(vreal x) {
     vreal large, small;
     const vreal a = v_at_most(v_abs(x), v_set(TANH_HIGH));
@@ -125,7 +125,7 @@ INLINE vreal v_tanh(vreal x) {
     return (vreal)((vuint)y | ((vuint)x & v_bits(V_SIGN)));
 }
 
-/* 1 / (1 + exp(-x)) without loss in the lower tail, down to the least normal number: 0 below it */
+/* 1 / (1 + exp(-x)) without loss in the lower tail, down to the least normal number, 0 below it: 2.5, 2.5 ulp */
 INLINE vreal v_sigmoid(vreal x) {
     vuint n;
     const vreal negative = (vreal)((vuint)x | v_bits(V_SIGN));
@@ -135,13 +135,14 @@ INLINE vreal v_sigmoid(vreal x) {
     return v_blend(x < 0, e, v_set(1)) / (1 + e);
 }
 
-/* sinh(x) = (E + E / (E + 1)) / 2, E = expm1(|x|); exp(|x|) / 2 where E + 1 = E */
+/* sinh(x) = (E + E / (E + 1)) / 2, E = expm1(|x|); exp(|x|) / 2 where E + 1 = E: 2.3, 2.2 ulp */
 INLINE vreal v_sinh(vreal x) {
     const vreal a = v_abs(x), e = v_expm1(v_at_most(a, v_set(TANH_HIGH * 2)));
     const vreal y = (real)0.5 * (e + e / (e + 1));
     return v_copysign(v_blend(a > TANH_HIGH * 2, v_half_exp(a), y), x);
 }
 
+/* cosh(x): 1.5, 1.4 ulp */
 INLINE vreal v_cosh(vreal x) {
     const vreal e = v_half_exp(v_abs(x));
     return e + (real)0.25 / e;

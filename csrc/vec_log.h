@@ -74,7 +74,7 @@ INLINE vreal v_log_special(vreal x, vreal y) {
     return v_blend((x > 0) & (x < V_INFINITY), y, other);
 }
 
-/* log(x) */
+/* log(x): 0.83, 0.84 ulp */
 INLINE vreal v_log(vreal x) {
     vreal k;
     const vreal f = v_log_split(x, &k), half = (real)0.5 * f * f;
@@ -82,7 +82,7 @@ INLINE vreal v_log(vreal x) {
     return v_log_special(x, v_fma(k, v_set(LN2_HIGH), low + f));
 }
 
-/* log(1 + x): what 1 + x rounds away comes back as a first-order term */
+/* log(1 + x): what 1 + x rounds away comes back as a first-order term: 0.83, 0.77 ulp */
 INLINE vreal v_log1p(vreal x) {
     vreal k;
     const vreal u = 1 + x, back = u - 1, lost = (1 - (u - back)) + (x - back);
@@ -102,10 +102,11 @@ INLINE vreal v_log_based(vreal x, real per_k_high, real per_k_low, real high, re
     return v_log_special(x, sum + (((whole - sum) + large) + small));
 }
 
+/* 0.75, 0.71 and 0.68, 0.65 ulp */
 INLINE vreal v_log2(vreal x) { return v_log_based(x, 1, 0, LOG2E_HIGH, LOG2E_LOW); }
 INLINE vreal v_log10(vreal x) { return v_log_based(x, LOG10_2_HIGH, LOG10_2_LOW, LOG10E_HIGH, LOG10E_LOW); }
 
-/* asinh(x) = log1p(a + a^2 / (1 + sqrt(1 + a^2))), a = |x|; log(2 a) where a^2 may overflow */
+/* asinh(x) = log1p(a + a^2 / (1 + sqrt(1 + a^2))), a = |x|; log(2 a) where a^2 may overflow: 1.6, 1.7 ulp */
 INLINE vreal v_asinh(vreal x) {
     const vreal a = v_abs(x), square = a * a;
     const vint large = a > V_INTEGRAL;
@@ -113,7 +114,7 @@ INLINE vreal v_asinh(vreal x) {
     return v_copysign(v_blend(large, y + (real)(2 * 0.693147180559945309417), y), x);
 }
 
-/* acosh(x) = log1p(t + sqrt(2 t + t^2)), t = x - 1 */
+/* acosh(x) = log1p(t + sqrt(2 t + t^2)), t = x - 1: 2.0, 2.1 ulp */
 INLINE vreal v_acosh(vreal x) {
     const vreal t = x - 1;
     const vint large = x > V_INTEGRAL;
@@ -121,7 +122,7 @@ INLINE vreal v_acosh(vreal x) {
     return v_blend(x < 1, v_set((real)NAN), v_blend(large, y + (real)(2 * 0.693147180559945309417), y));
 }
 
-/* atanh(x) = log1p(2 a / (1 - a)) / 2, a = |x| */
+/* atanh(x) = log1p(2 a / (1 - a)) / 2, a = |x|: 1.9, 1.9 ulp */
 INLINE vreal v_atanh(vreal x) {
     const vreal a = v_abs(x);
     return v_copysign((real)0.5 * v_log1p((a + a) / (1 - a)), x);

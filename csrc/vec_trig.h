@@ -82,39 +82,39 @@ INLINE vreal v_cos_small(vreal z) {
 /* All ones where the lowest bit of n is set */
 INLINE vint v_bit_mask(vuint n) { return (vint)(-(n & 1)); }
 
-/* f of the lanes of x that are beyond the limit, y of the others */
+/* f of the lanes of x that are beyond the limit or NaN, y of the others */
 static UNUSED void v_by_libm(const vreal *x, vreal *y, double (*f)(double)) {
     for (size_t i = 0; i < VL; i++)
         if (!((*x)[i] <= TRIG_LIMIT && (*x)[i] >= -TRIG_LIMIT)) (*y)[i] = (real)f((double)(*x)[i]);
 }
 
-/* sin(x) */
+/* sin(x): 2.1, 1.7 ulp (0.5 by libm) */
 INLINE vreal v_sin(vreal x) {
     vuint n;
     const vreal r = v_trig_reduce(x, &n), z = r * r;
     vreal y = v_blend(v_bit_mask(n), v_cos_small(z), v_sin_small(r, z));
     y = (vreal)((vuint)y ^ (n >> 1 << (BITS - 1)));
-    if (UNLIKELY(v_any(v_abs(x) > TRIG_LIMIT))) v_by_libm(&x, &y, sin);
+    if (UNLIKELY(v_any(~(v_abs(x) <= TRIG_LIMIT)))) v_by_libm(&x, &y, sin);
     return y;
 }
 
-/* cos(x) */
+/* cos(x): 2.1, 1.5 ulp */
 INLINE vreal v_cos(vreal x) {
     vuint n;
     const vreal r = v_trig_reduce(x, &n), z = r * r;
     vreal y = v_blend(v_bit_mask(n), v_sin_small(r, z), v_cos_small(z));
     y = (vreal)((vuint)y ^ ((n + 1) >> 1 << (BITS - 1)));
-    if (UNLIKELY(v_any(v_abs(x) > TRIG_LIMIT))) v_by_libm(&x, &y, cos);
+    if (UNLIKELY(v_any(~(v_abs(x) <= TRIG_LIMIT)))) v_by_libm(&x, &y, cos);
     return y;
 }
 
-/* tan(x) = sin(x) / cos(x) */
+/* tan(x) = sin(x) / cos(x): 3.6, 3.4 ulp */
 INLINE vreal v_tan(vreal x) {
     vuint n;
     const vreal r = v_trig_reduce(x, &n), z = r * r, s = v_sin_small(r, z), c = v_cos_small(z);
     const vint odd = v_bit_mask(n);
     vreal y = v_blend(odd, v_neg(c), s) / v_blend(odd, s, c);
-    if (UNLIKELY(v_any(v_abs(x) > TRIG_LIMIT))) v_by_libm(&x, &y, tan);
+    if (UNLIKELY(v_any(~(v_abs(x) <= TRIG_LIMIT)))) v_by_libm(&x, &y, tan);
     return y;
 }
 
@@ -124,7 +124,7 @@ INLINE vreal v_atan_small(vreal t, vreal offset_high, vreal offset_low) {
     return offset_high + (t + v_fma(t * z, V_POLY(z, N(atan_coefficients)), offset_low));
 }
 
-/* atan(x): atan(a) = pi/4 + atan((a - 1) / (a + 1)) = pi/2 - atan(1 / a) */
+/* atan(x): atan(a) = pi/4 + atan((a - 1) / (a + 1)) = pi/2 - atan(1 / a): 1.8, 1.6 ulp */
 INLINE vreal v_atan(vreal x) {
     const vreal a = v_abs(x);
     const vint middle = a > (real)0.414213562373095, large = a > (real)2.41421356237309;
@@ -134,7 +134,7 @@ INLINE vreal v_atan(vreal x) {
     return v_copysign(v_atan_small(up / down, quarters * PIO2_HIGH, quarters * PIO2_LOW), x);
 }
 
-/* The angle of the point (x, y); atan2(+-0, -0) = +-pi, atan2(+-0, +0) = +-0, as C99 */
+/* The angle of the point (x, y); atan2(+-0, -0) = +-pi, atan2(+-0, +0) = +-0, as C99: 2.1, 2.1 ulp */
 INLINE vreal v_atan2(vreal y, vreal x) {
     const vreal ax = v_abs(x), ay = v_abs(y);
     const vint steep = ay > ax, same = ax == ay, behind = (vint)x < 0;
@@ -152,7 +152,7 @@ INLINE vreal v_atan2(vreal y, vreal x) {
 /* asin(s) for |s| <= 1/2, z = s^2 */
 INLINE vreal v_asin_small(vreal s, vreal z) { return v_fma(s * z, V_POLY(z, N(asin_coefficients)), s); }
 
-/* asin(x) = pi/2 - 2 asin(sqrt((1 - a) / 2)) for a = |x| > 1/2; NaN above 1 */
+/* asin(x) = pi/2 - 2 asin(sqrt((1 - a) / 2)) for a = |x| > 1/2; NaN above 1: 2.3, 2.1 ulp */
 INLINE vreal v_asin(vreal x) {
     const vreal a = v_abs(x);
     const vint large = a > (real)0.5;
@@ -161,7 +161,7 @@ INLINE vreal v_asin(vreal x) {
     return v_copysign(v_blend(large, PIO2_HIGH - (2 * p - PIO2_LOW), p), x);
 }
 
-/* acos(x) = 2 asin(sqrt((1 - x) / 2)) for x > 1/2; NaN outside [-1, 1] */
+/* acos(x) = 2 asin(sqrt((1 - x) / 2)) for x > 1/2; NaN outside [-1, 1]: 1.1, 1.1 ulp */
 INLINE vreal v_acos(vreal x) {
     const vreal a = v_abs(x);
     const vint large = a > (real)0.5;

@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from typing import Literal, overload
 
 from pydl._core.tensor import Tensor
 
@@ -19,27 +18,3 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 def take_rows(tensors: Sequence[Tensor], index: Tensor) -> list[Tensor]: ...
 def take(input: Tensor, index: Tensor) -> Tensor: ...
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor: ...
-def masked_select(input: Tensor, mask: Tensor) -> Tensor: ...
-def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor: ...
-@overload
-def nonzero(input: Tensor, *, as_tuple: Literal[False] = False) -> Tensor: ...
-@overload
-def nonzero(input: Tensor, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]: ...
-def argwhere(input: Tensor) -> Tensor: ...
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor: ...
-
-__all__ = [
-    "argwhere",
-    "gather",
-    "index_add",
-    "index_select",
-    "masked_fill",
-    "masked_select",
-    "nonzero",
-    "one_hot",
-    "scatter",
-    "scatter_add",
-    "take",
-    "take_along_dim",
-]
-METHODS: list[str]

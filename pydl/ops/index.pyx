@@ -10,11 +10,12 @@ from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, pd
 from pydl._core.launch cimport contiguous, duplicate, filled, map_into, prepare, run
 from pydl._core.tape cimport Node, Op, changed, op, rebase, record1, record2, recording, writable_in_place
 from pydl._core.tensor cimport Tensor, alias_of, dtype_of, empty, same_shape, scalar_of, shape_of, tensor_arg
-from pydl.ops.gather cimport check_range, index_arg, launch_axis, launch_rows, positions_of_mask, select_rows
+from pydl.ops.gather cimport check_range, index_arg, launch_rows, select_rows
+from pydl.ops.masks cimport positions_of_mask
 from pydl.ops.parts cimport box_of
 from pydl._core.numpy_bridge import as_tensor
-from pydl.ops.gather import nonzero
 from pydl.ops.join import to
+from pydl.ops.masks import nonzero
 from pydl.ops.shape import broadcast_to, reshape, unsqueeze
 
 cdef extern from "pydl.h":

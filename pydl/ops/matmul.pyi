@@ -12,5 +12,9 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha:
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor: ...
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor: ...
 
+def fused_product(a: Tensor, b: Tensor, bias: Tensor | None = None, *, activation: str | None = None, out: Tensor | None = None,
+                  packed: bool = False) -> Tensor: ...
+
+ACTIVATIONS: dict[str | None, int]
 __all__ = ["addmm", "baddbmm", "bmm", "dot", "linear", "matmul", "mm", "mv", "outer"]
 METHODS: list[str]

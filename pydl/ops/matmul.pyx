@@ -1,9 +1,11 @@
 # cython: language_level=3
 """Products of matrices and vectors, and the affine map of a linear layer."""
-from pydl._core.kernels cimport PD_NO_ACTIVATION, pd_gemm, pd_launch, pd_sizer
+from pydl._core.kernels cimport (
+    PD_GELU, PD_NO_ACTIVATION, PD_RELU, PD_SIGMOID, PD_SILU, PD_TANH, pd_gemm, pd_launch,
+)
 from pydl._core.launch cimport contiguous, prepare, run
-from pydl._core.tape cimport Node, Op, op, record, record2
-from pydl._core.tensor cimport Tensor, PD_MAX_DIMS, dtype_of, empty, real_arg, shape_of
+from pydl._core.tape cimport Node, Op, changed, op, record, record2
+from pydl._core.tensor cimport Tensor, PD_MAX_DIMS, dtype_of, empty, empty_of, real_arg, shape_of
 
 from pydl.ops.arithmetic import add, mul
 from pydl.ops.reduce import sum as sum_over
@@ -11,6 +13,10 @@ from pydl.ops.shape import reshape, squeeze, unsqueeze
 
 cdef extern from "pydl.h":
     enum: PD_gemm
+    enum: PD_gemm_pack
+
+cdef enum:
+    PANEL = 128         # no packed panel has more columns
 
 
 # ---- The launch
@@ -298,6 +304,51 @@ cdef object linear_backward(Node node, object dy):
     return dx, dw, db
 
 cdef Op LINEAR = op(linear, linear_backward)
+
+# ---- The kernel with all it can do, unrecorded
+
+ACTIVATIONS = {None: PD_NO_ACTIVATION, "relu": PD_RELU, "sigmoid": PD_SIGMOID, "tanh": PD_TANH, "gelu": PD_GELU,
+               "silu": PD_SILU}
+
+def fused_product(a, b, bias=None, *, activation=None, out=None, packed=False):
+    """activation(a @ b + bias) of two matrices, outside every graph: (m, k), (k, n), (n,) or None -> (m, n).
+
+    out: a tensor (m, n) of any strides, to which the product is added first. packed: b goes through its packed form.
+    """
+    cdef Tensor x = real_arg("fused_product", a, "a"), w = real_arg("fused_product", b, "b"), y, room = None
+    cdef pd_launch launch
+    cdef pd_gemm *g = &launch.gemm
+    cdef ptrdiff_t sizes[2]
+    if x.ndim != 2 or w.ndim != 2:
+        raise ValueError(f"fused_product: expected two matrices, got shapes {shape_of(x)} and {shape_of(w)}")
+    check_product("fused_product", x, w)
+    sizes[0], sizes[1] = x.sizes[0], w.sizes[1]
+    y = empty(x.code, 2, sizes) if out is None else real_arg("fused_product", out, "out")
+    if y.ndim != 2 or y.sizes[0] != sizes[0] or y.sizes[1] != sizes[1] or y.code != x.code:
+        raise ValueError(f"fused_product: expected out ({sizes[0]}, {sizes[1]}), got {shape_of(y)}")
+    cdef Tensor c = None if bias is None else contiguous(real_arg("fused_product", bias, "bias"))
+    if c is not None and (c.numel != <size_t>sizes[1] or c.code != x.code):
+        raise ValueError(f"fused_product: expected bias ({sizes[1]},), got {shape_of(c)}")
+    g.m, g.n, g.k = sizes[0], sizes[1], x.sizes[1]
+    g.a_row, g.a_col = x.strides[0], x.strides[1]
+    g.b_row, g.b_col = w.strides[0], w.strides[1]
+    g.c_row, g.c_col = y.strides[0], y.strides[1]
+    g.batch_ndim, g.b_packed, g.accumulate = 0, 0, out is not None
+    g.activation = ACTIVATIONS[activation]
+    if packed:
+        room = empty_of(x.code, ((g.n + PANEL) * max(g.k, 1),))
+        prepare(&launch, PD_gemm_pack, x.code)
+        launch.buf[0], launch.buf[1] = w.data, room.data
+        run(&launch, PD_gemm_pack, x.code)
+        w = room
+        g.b_packed = 1
+    prepare(&launch, PD_gemm, x.code)
+    launch.buf[0], launch.buf[1], launch.buf[3] = x.data, w.data, y.data
+    launch.buf[2] = NULL if c is None else c.data
+    run(&launch, PD_gemm, x.code)
+    if out is not None:
+        changed(y)
+    return y
 
 __all__ = ["matmul", "mm", "bmm", "mv", "dot", "outer", "addmm", "baddbmm", "linear"]
 METHODS = ["matmul", "mm", "bmm", "mv", "dot", "outer", "addmm", "baddbmm"]
