@@ -34,7 +34,8 @@ COMMON = ["-std=gnu11", "-g0", "-fPIC", "-fvisibility=hidden", "-pthread"]
 if SANITIZE:
     CHECKS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
     COMMON = [*COMMON, *CHECKS, "-g1", "-DPD_DEBUG", "-DPD_SANITIZE"]
-KERNEL = ["-O1" if SANITIZE else "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wextra"]
+OPTIMISE = ["-O1" if SANITIZE else "-O2"]
+KERNEL = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wextra"]
 
 
 class BuildExt(build_ext):
@@ -52,34 +53,41 @@ class BuildExt(build_ext):
 
     def build_extensions(self):
         self.parallel = self.parallel or os.cpu_count()
-        objects = self.compile_kernels()
-        for extension in self.extensions:
-            extension.extra_compile_args = [*COMMON, "-O1" if SANITIZE else "-O2", "-Wno-unused-function", *self.defines]
-            extension.extra_link_args = ["-pthread", *(CHECKS if SANITIZE else ["-Wl,-s"] if sys.platform == "linux" else [])]
-            if extension.name == "pydl._core.native":
-                extension.extra_objects = objects
-                extension.depends = [*extension.depends, *objects]
+        every = self.extensions
+        native = next(extension for extension in every if extension.name == "pydl._core.native")
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            kernels = [pool.submit(self.compile_object, *job) for job in self.kernel_jobs()]
+            for extension in every:
+                extension.extra_compile_args = [*COMMON, *OPTIMISE, "-Wno-unused-function", *self.defines]
+                extension.extra_link_args = ["-pthread", *(CHECKS if SANITIZE else ["-Wl,-s"] if sys.platform == "linux" else [])]
+            self.extensions = [extension for extension in every if extension is not native]
+            super().build_extensions()
+            native.extra_objects = [kernel.result() for kernel in kernels]
+        native.depends = [*native.depends, *native.extra_objects]
+        self.extensions = [native]
         super().build_extensions()
+        self.extensions = every
 
-    def compile_kernels(self):
+    def kernel_jobs(self):
+        """What to compile: (compiler, source, flags); the slowest first. Notes in `defines` which instruction sets there will be."""
         compiler = shlex.split(os.environ.get("CC") or self.compiler.compiler_so[0])
         target = subprocess.run([*compiler, "-dumpmachine"], capture_output=True, text=True, check=True).stdout.split("-")[0]
         isas = ISAS.get(target, {})
         if only := os.environ.get("PYDL_BUILD_ISA"):
             isas = {name: flags for name, flags in isas.items() if name in only.split(",")}
         self.defines = [f"-DPD_HAVE_{name.upper()}" for name in isas]
-        jobs = [("isa_base.c", []), *((f"isa_{name}.c", flags) for name, flags in isas.items()),
-                *((source, self.defines) for source in PLAIN_SOURCES)]
-        folder = Path(self.build_temp) / "csrc"
-        folder.mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(pool.map(lambda job: self.compile_object(compiler, folder, *job), jobs))
+        return [
+            *((compiler, f"isa_{name}.c", [*(OPTIMISE if SANITIZE else ["-O3"]), *flags]) for name, flags in isas.items()),
+            (compiler, "isa_base.c", OPTIMISE),
+            *((compiler, source, [*OPTIMISE, *self.defines]) for source in PLAIN_SOURCES),
+        ]
 
-    def compile_object(self, compiler, folder, source, flags):
+    def compile_object(self, compiler, source, flags):
         command = [*compiler, *COMMON, *KERNEL, *flags, *shlex.split(os.environ.get("CFLAGS", "")), "-c", str(CSRC / source)]
         newest = max(path.stat().st_mtime for path in CSRC.iterdir())
         digest = hashlib.sha256("\0".join(command).encode()).hexdigest()[:16]
-        target = folder / f"{source[:-2]}-{digest}.o"
+        target = Path(self.build_temp) / "csrc" / f"{source[:-2]}-{digest}.o"
+        target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists() or target.stat().st_mtime < newest:
             subprocess.run([*command, "-o", str(target)], check=True)
         return str(target)
