@@ -298,6 +298,32 @@ INLINE int64_t f64_to_i64(double x) { return x >= -0x1p63 && x < 0x1p63 ? (int64
 INLINE int64_t f32_to_i64(float x) { return x >= -0x1p63f && x < 0x1p63f ? (int64_t)x : INT64_MIN; }
 INLINE int32_t f64_to_i32(double x) { return x > -2147483649.0 && x < 2147483648.0 ? (int32_t)x : INT32_MIN; }
 INLINE int32_t f32_to_i32(float x) { return x >= -0x1p31f && x < 0x1p31f ? (int32_t)x : INT32_MIN; }
+enum { CAST_BLOCK = 64 };
+#define CAST_SMALL ((int64_t)1 << 51)
+INLINE double small_to_f64(int64_t x) {
+    const int64_t bits = x + 0x4338000000000000; /* 1.5 * 2^52 with x in the last places */
+    double y;
+    memcpy(&y, &bits, sizeof y);
+    return y - 0x1.8p52;
+}
+/* Below AVX-512 there is no vector instruction between float and int64. Blocks of small values, for which `quick` gives
+ * the same result, take that: by way of int32, or of the bits of a double near 1.5 * 2^52. */
+#define CAST_BLOCKS(name, R, fits, quick, expression)                                                        \
+    static void N(name##_row)(MAP_ROW_ARGS) {                                                                \
+        const T *from = in[0];                                                                               \
+        R *to = out;                                                                                         \
+        (void)scalar;                                                                                        \
+        for (size_t i = 0; i < n; i += CAST_BLOCK) {                                                         \
+            const size_t last = min_size(i + CAST_BLOCK, n);                                                 \
+            int misfits = 0;                                                                                 \
+            for (size_t j = i; j < last; j++) { const T x = from[j]; misfits += !(fits); }                   \
+            if (misfits == 0)                                                                                \
+                for (size_t j = i; j < last; j++) { const T x = from[j]; to[j] = (R)(quick); }               \
+            else                                                                                             \
+                for (size_t j = i; j < last; j++) { const T x = from[j]; to[j] = (R)(expression); }          \
+        }                                                                                                    \
+    }                                                                                                        \
+    MAP_KERNEL(name, 1, {sizeof(T), sizeof(R)})
 INLINE uint8_t f64_to_u8(double x) { return (uint8_t)f64_to_i64(x); }
 /* From 2^31 on a float32 is a multiple of 256. */
 INLINE uint8_t f32_to_u8(float x) { return x > -0x1p31f && x < 0x1p31f ? (uint8_t)(int32_t)x : 0; }
@@ -305,11 +331,11 @@ INLINE uint8_t f32_to_u8(float x) { return x > -0x1p31f && x < 0x1p31f ? (uint8_
 
 #if PD_REAL
 #if BITS == 32
-EACH1(cast_i64, int64_t, f32_to_i64(x))
+CAST_BLOCKS(cast_i64, int64_t, x > -0x1p31f && x < 0x1p31f, (int32_t)x, f32_to_i64(x))
 EACH1(cast_i32, int32_t, f32_to_i32(x))
 EACH1(cast_u8, uint8_t, f32_to_u8(x))
 #else
-EACH1(cast_i64, int64_t, f64_to_i64(x))
+CAST_BLOCKS(cast_i64, int64_t, x > -0x1p31 && x < 0x1p31, (int32_t)x, f64_to_i64(x))
 EACH1(cast_i32, int32_t, f64_to_i32(x))
 EACH1(cast_u8, uint8_t, f64_to_u8(x))
 #endif
@@ -320,8 +346,13 @@ EACH1(cast_i32, int32_t, x)
 EACH1(cast_u8, uint8_t, x)
 INLINE T N(fill_value)(const double *s) { return (T)((uint64_t)f64_to_i64(s[0]) + (uint64_t)f64_to_i64(s[1])); }
 #endif
+#if !PD_REAL && BITS == 64
+CAST_BLOCKS(cast_f32, float, x > -CAST_SMALL && x < CAST_SMALL, small_to_f64(x), x)
+CAST_BLOCKS(cast_f64, double, x > -CAST_SMALL && x < CAST_SMALL, small_to_f64(x), x)
+#else
 EACH1(cast_f32, float, x)
 EACH1(cast_f64, double, x)
+#endif
 EACH1(cast_bool, uint8_t, x != 0)
 
 static void N(fill_row)(MAP_ROW_ARGS) {

@@ -98,17 +98,33 @@ static UNUSED void mask_positions(const pd_launch *launch) {
 
 /* ---- a batch of rows from several arrays at once: buf = sources, targets (arrays of step.count pointers), index;
  * step.sizes = bytes of a row; scalar[0] = the number of indices ---- */
-static UNUSED void rows_take_many(const pd_launch *launch) {
-    char *const *source = launch->buf[0], *const *target = launch->buf[1];
-    const int64_t *index = launch->buf[2];
-    const size_t count = (size_t)launch->scalar[0];
-    for (size_t a = 0; a < launch->step.count; a++) {
-        const size_t bytes = launch->step.sizes[a];
-        for (size_t i = 0; i < count; i++) {
-            if (i + INDEX_AHEAD < count) __builtin_prefetch(source[a] + (size_t)index[i + INDEX_AHEAD] * bytes);
+typedef struct many_job {
+    const pd_launch *launch;
+    size_t count, per_chunk;
+} many_job;
+
+static UNUSED void rows_take_many_chunk(void *context, size_t chunk) {
+    const many_job *job = context;
+    char *const *source = job->launch->buf[0], *const *target = job->launch->buf[1];
+    const int64_t *index = job->launch->buf[2];
+    const size_t first = chunk * job->per_chunk, last = min_size(first + job->per_chunk, job->count);
+    for (size_t a = 0; a < job->launch->step.count; a++) {
+        const size_t bytes = job->launch->step.sizes[a];
+        for (size_t i = first; i < last; i++) {
+            if (i + INDEX_AHEAD < last) __builtin_prefetch(source[a] + (size_t)index[i + INDEX_AHEAD] * bytes);
             memcpy(target[a] + i * bytes, source[a] + (size_t)index[i] * bytes, bytes);
         }
     }
+}
+
+static UNUSED void rows_take_many(const pd_launch *launch) {
+    many_job job = {launch, (size_t)launch->scalar[0], 0};
+    size_t bytes = 0;
+    for (size_t a = 0; a < launch->step.count; a++) bytes += launch->step.sizes[a];
+    job.per_chunk = max_size(1, 2 * INDEX_GRAIN / max_size(1, bytes));
+    const size_t chunks = ceil_div(job.count, job.per_chunk);
+    if (chunks == 1) rows_take_many_chunk(&job, 0);
+    else if (chunks > 1) pd_parallel(chunks, rows_take_many_chunk, &job);
 }
 
 typedef struct rows_job {

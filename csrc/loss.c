@@ -134,11 +134,41 @@ static void N(cross_entropy_row)(const N(loss_job) *job, size_t i) {
     if (!q) grad[t] -= own * job->scale;
 }
 
+/* A short row with a class target and no smoothing, in registers */
+INLINE void N(cross_entropy_few)(const N(loss_job) *job, size_t i, const size_t count) {
+    const size_t n = job->launch->lines.n;
+    const int64_t t = job->target[i];
+    const T *x = job->x + i * n;
+    const T own = job->weight && t != job->ignored ? job->weight[t] : 1;
+    T *grad = job->grad ? job->grad + i * n : NULL;
+    N(few) row;
+    if (t == job->ignored) {
+        job->loss[i] = 0;
+        if (grad) memset(grad, 0, n * sizeof(T));
+        return;
+    }
+    N(few_exp)(x, n, count, &row);
+    job->loss[i] = own * (N(log_one)(row.sum) - (x[t] - row.max));
+    if (!grad) return;
+    const vreal factor = v_set(own * job->scale / row.sum);
+    for (size_t j = 0; j < count; j++) row.e[j] *= factor;
+    N(few_store)(grad, n, count, row.e);
+    grad[t] -= own * job->scale;
+}
+
 static void N(cross_entropy_chunk)(void *context, size_t chunk) {
     const N(loss_job) *job = context;
     const size_t first = chunk * job->rows_per_chunk;
     const size_t last = min_size(first + job->rows_per_chunk, job->launch->lines.outer);
-    for (size_t i = first; i < last; i++) N(cross_entropy_row)(job, i);
+    const size_t n = job->launch->lines.n;
+    if (n > 4 * VL || job->probabilities || job->smooth != 0)
+        for (size_t i = first; i < last; i++) N(cross_entropy_row)(job, i);
+    else if (n <= VL)
+        for (size_t i = first; i < last; i++) N(cross_entropy_few)(job, i, 1);
+    else if (n <= 2 * VL)
+        for (size_t i = first; i < last; i++) N(cross_entropy_few)(job, i, 2);
+    else
+        for (size_t i = first; i < last; i++) N(cross_entropy_few)(job, i, ceil_div(n, VL));
 }
 
 static N(loss_job) N(loss_begin)(const pd_launch *launch) {

@@ -13,10 +13,10 @@
 
 enum {
     REDUCE_UNIT = 1 << 16,   /* elements in a chunk of work */
-    REDUCE_WIDTH = 256,      /* most kept elements that are treated side by side */
+    REDUCE_WIDTH = 512,      /* most kept elements that are treated side by side */
     REDUCE_PARTS = 4096,     /* most partial results of a launch */
     REDUCE_LEVELS = 40,      /* of the binary counter */
-    REDUCE_QUARTERS = 6,     /* a long row is walked 4 << 6 blocks at a time */
+    REDUCE_QUARTERS = 5,     /* a long row is walked 4 << 5 blocks at a time */
     REDUCE_ALONE = 1 << 17,  /* fewer elements are not worth a second thread */
 };
 
@@ -44,7 +44,7 @@ typedef int64_t acc_t;
 enum { N(REDUCE_LANES) = 4 };
 #endif
 #define LANES ((size_t)N(REDUCE_LANES))
-#define BLOCK (32 * LANES)
+#define BLOCK (64 * LANES)
 
 /* What is reduced. A shift is a number per kept element that the step may use (a mean, a maximum), or NULL.
  * runs: out[s] = the block of n <= BLOCK elements at x[s], for the four s.
@@ -167,6 +167,11 @@ static void N(reduce_short_rows)(const reduce_job *job, size_t k, size_t rows, a
         const size_t row = k + min_size(s, rows - 1);
         x[s] = (const T *)job->launch->buf[0] + (ptrdiff_t)reduce_offset(g->kept, g->shape, g->stride, row);
         if (job->shift) shift[s] = job->shift[row];
+    }
+    if (job->n <= BLOCK && g->reduced == 1 && g->stride[g->kept] == 1) {
+        job->how->runs(x, job->n, shift, level);
+        memcpy(to, level, rows * sizeof(acc_t));
+        return;
     }
     for (size_t i = 0; i < job->n; i += BLOCK) {
         const size_t count = min_size(BLOCK, job->n - i);

@@ -16,6 +16,14 @@ INLINE void N(store_left)(T *p, vreal x, size_t left) {
     else v_store_part(p, x, left);
 }
 
+/* exp(x) for x <= 0, without steps against overflow: 1.0 ulp, 0 where the result would be subnormal, NaN of NaN */
+INLINE vreal N(exp_below)(vreal x) {
+    const vreal low = v_set((real)(-0.693147180559945 * (EXP_BIAS - 1)));
+    vuint n;
+    const vreal r = v_exp_reduce(v_at_least(x, low), EXP_BIAS, &n), power = (vreal)(n << MANTISSA);
+    return v_keep(~(x < low), v_fma(v_expm1_small(r), power, power));
+}
+
 /* The largest, NaN if there is one */
 static T N(row_max)(const T *x, size_t n) {
     const size_t quarter = n < 4 * VL ? n : (n / 4 + VL) / VL * VL; /* quarters may overlap */
@@ -33,12 +41,12 @@ INLINE T N(row_exp)(const T *x, T *y, size_t n, T m) {
         const size_t end = min_size(n, i + SOFTMAX_RUN * VL);
         vreal sum = v_set(0);
         for (; i + VL <= end; i += VL) {
-            const vreal e = v_exp(v_load(x + i) - v_set(m));
+            const vreal e = N(exp_below)(v_load(x + i) - v_set(m));
             if (y) v_store(y + i, e);
             sum += e;
         }
         if (i < end) {
-            const vreal e = v_exp(v_load_part(x + i, end - i) - v_set(m));
+            const vreal e = N(exp_below)(v_load_part(x + i, end - i) - v_set(m));
             if (y) v_store_part(y + i, e, end - i);
             sum += v_keep(N(first_lanes)(end - i), e);
             i = end;
@@ -48,18 +56,69 @@ INLINE T N(row_exp)(const T *x, T *y, size_t n, T m) {
     return N(merge_lanes)(N(plus_v), total);
 }
 
+/* ---- Short rows, n <= 4 VL, in registers: count = ceil(n / VL) vectors, the last one ends with the row and may overlap
+ * the one before it (a masked store is slow on some machines). ---- */
+typedef struct N(few) {
+    vreal shifted[4], e[4]; /* x - max and its exponential */
+    T max, sum;
+} N(few);
+
+INLINE void N(few_exp)(const T *x, size_t n, const size_t count, N(few) *row) {
+    vreal v[4], most, sum = v_set(0);
+    const vint fresh = ~N(first_lanes)(count * VL - n), short_row = N(first_lanes)(min_size(n, VL));
+    for (size_t j = 0; j + 1 < count; j++) v[j] = v_load(x + j * VL);
+    v[count - 1] = n >= VL ? v_load(x + n - VL) : v_blend(short_row, v_load_part(x, n), v_set(-(T)INFINITY));
+    most = v[0];
+    for (size_t j = 1; j < count; j++) most = v_max(most, v[j]);
+    row->max = N(merge_lanes)(N(larger_v), most);
+    for (size_t j = 0; j < count; j++) {
+        row->shifted[j] = v[j] - v_set(row->max);
+        row->e[j] = N(exp_below)(row->shifted[j]);
+        sum += j + 1 < count ? row->e[j] : v_keep(n >= VL ? fresh : short_row, row->e[j]);
+    }
+    row->sum = N(merge_lanes)(N(plus_v), sum);
+}
+
+INLINE void N(few_store)(T *y, size_t n, const size_t count, const vreal *v) {
+    for (size_t j = 0; j + 1 < count; j++) v_store(y + j * VL, v[j]);
+    if (n >= VL) v_store(y + n - VL, v[count - 1]);
+    else {
+        T last[VL];
+        v_store(last, v[0]);
+        for (size_t i = 0; i < n; i++) y[i] = last[i];
+    }
+}
+
 /* log of one number, by the vector's log */
 INLINE T N(log_one)(T x) { return v_log(v_set(x))[0]; }
 
+INLINE void N(softmax_few)(const T *x, T *y, size_t n, const size_t count, int logarithm) {
+    N(few) row;
+    N(few_exp)(x, n, count, &row);
+    const vreal by = v_set(logarithm ? N(log_one)(row.sum) : 1 / row.sum);
+    for (size_t j = 0; j < count; j++) row.e[j] = logarithm ? row.shifted[j] - by : row.e[j] * by;
+    N(few_store)(y, n, count, row.e);
+}
+
 static void N(softmax_row)(const T *x, T *y, size_t n) {
-    const vreal scale = v_set(1 / N(row_exp)(x, y, n, N(row_max)(x, n)));
-    for (size_t i = 0; i < n; i += VL) N(store_left)(y + i, N(load_left)(y + i, n - i) * scale, n - i);
+    if (n <= VL) N(softmax_few)(x, y, n, 1, 0);
+    else if (n <= 2 * VL) N(softmax_few)(x, y, n, 2, 0);
+    else if (n <= 4 * VL) N(softmax_few)(x, y, n, ceil_div(n, VL), 0);
+    else {
+        const vreal scale = v_set(1 / N(row_exp)(x, y, n, N(row_max)(x, n)));
+        for (size_t i = 0; i < n; i += VL) N(store_left)(y + i, N(load_left)(y + i, n - i) * scale, n - i);
+    }
 }
 
 static void N(log_softmax_row)(const T *x, T *y, size_t n) {
-    const T m = N(row_max)(x, n);
-    const vreal log_sum = v_set(N(log_one)(N(row_exp)(x, NULL, n, m)));
-    for (size_t i = 0; i < n; i += VL) N(store_left)(y + i, N(load_left)(x + i, n - i) - v_set(m) - log_sum, n - i);
+    if (n <= VL) N(softmax_few)(x, y, n, 1, 1);
+    else if (n <= 2 * VL) N(softmax_few)(x, y, n, 2, 1);
+    else if (n <= 4 * VL) N(softmax_few)(x, y, n, ceil_div(n, VL), 1);
+    else {
+        const T m = N(row_max)(x, n);
+        const vreal log_sum = v_set(N(log_one)(N(row_exp)(x, NULL, n, m)));
+        for (size_t i = 0; i < n; i += VL) N(store_left)(y + i, N(load_left)(x + i, n - i) - v_set(m) - log_sum, n - i);
+    }
 }
 
 /* Sum of a, or of a b where b is given */
@@ -101,7 +160,7 @@ static void N(columns_exp)(const T *x, T *y, size_t n, size_t step, size_t w, T 
     for (size_t k = 0; k < n; k++)
         for (size_t c = 0; c < w; c += VL) {
             const size_t left = w - c;
-            const vreal e = v_exp(N(load_left)(x + k * step + c, left) - N(load_left)(m + c, left));
+            const vreal e = N(exp_below)(N(load_left)(x + k * step + c, left) - N(load_left)(m + c, left));
             if (y) N(store_left)(y + k * step + c, e, left);
             N(store_left)(s + c, N(load_left)(s + c, left) + e, left);
         }

@@ -276,6 +276,22 @@ INLINE int N(topk_any)(const T *x, bits_key flip, bits_key bar) {
     return (int)any;
 }
 
+/* The first of the smallest keys. */
+static void N(topk_one)(item *items, const T *x, size_t n, bits_key flip) {
+    bits_key best = ~(bits_key)0;
+    size_t i = 0;
+    for (size_t j = 0; j < n; j++) {
+        const bits_key key = key_of(x[j], flip);
+        best = key < best ? key : best;
+    }
+    for (unsigned found = 0; i + TOPK_BLOCK <= n; i += TOPK_BLOCK) {
+        for (size_t j = i; j < i + TOPK_BLOCK; j++) found |= key_of(x[j], flip) == best;
+        if (found) break;
+    }
+    while (key_of(x[i], flip) != best) i++;
+    items[0] = N(item_of)(best, i);
+}
+
 /* The k smallest keys of x in order, in items[0 .. k), for a small k: a sorted list of k, into which what is below its last goes by insertion. */
 static void N(topk_short)(item *items, const T *x, size_t n, size_t k, bits_key flip) {
     size_t held = 0, i = 0;
@@ -328,7 +344,8 @@ static void N(topk_chunk)(void *context, size_t chunk) {
     item *items = (item *)launch->buf[3] + chunk * 2 * room;
     for (size_t line = first; line < last; line++) {
         const T *x = (const T *)launch->buf[0] + line * n;
-        if (k <= TOPK_INSERTION) N(topk_short)(items, x, n, k, flip);
+        if (k == 1) N(topk_one)(items, x, n, flip);
+        else if (k <= TOPK_INSERTION) N(topk_short)(items, x, n, k, flip);
         else N(topk_line)(items, room, x, n, k, flip);
         for (size_t i = 0; i < k; i++) {
             ((T *)launch->buf[1])[line * k + i] = x[PLACE(items[i])];

@@ -30,6 +30,8 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     requires grad, or where the graph was freed by an earlier backward.
     """
     tensors = _as_tuple(tensors)
+    if not tensors:
+        raise ValueError("backward: tensors must not be empty")
     gradients = (None,) * len(tensors) if grad_tensors is None else _as_tuple(grad_tensors)
     if len(gradients) != len(tensors):
         raise ValueError(f"backward: {len(tensors)} tensors but {len(gradients)} gradients")
@@ -58,8 +60,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     gradients = (None,) * len(outputs) if grad_outputs is None else _as_tuple(grad_outputs)
     if len(gradients) != len(outputs):
         raise ValueError(f"grad: {len(outputs)} outputs but {len(gradients)} grad_outputs")
-    if not inputs:
-        raise ValueError("grad: inputs must not be empty")
+    if not outputs or not inputs:
+        raise ValueError(f"grad: {'outputs' if not outputs else 'inputs'} must not be empty")
     keep = create_graph if retain_graph is None else retain_graph
     found = _backward.run_backward("grad", outputs, gradients, keep, create_graph, inputs)
     for position, (x, dx) in enumerate(zip(inputs, found, strict=True)):

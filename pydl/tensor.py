@@ -18,8 +18,8 @@ from pydl._core.tensor import Tensor
 IN_PLACE = (
     "add sub mul div pow neg abs sign floor_divide remainder fmod clamp addcmul exp exp2 expm1 log log2 log10 log1p sqrt rsqrt "
     "reciprocal square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc floor ceil round trunc relu sigmoid "
-    "silu leaky_relu elu masked_fill scatter scatter_add index_add logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor "
-    "bitwise_not eq ne lt le gt ge cumsum cumprod"
+    "silu leaky_relu elu masked_fill scatter scatter_add index_add logical_and logical_or logical_xor logical_not bitwise_and "
+    "bitwise_or bitwise_xor bitwise_not eq ne lt le gt ge cumsum cumprod"
 ).split()
 
 
@@ -68,8 +68,17 @@ def _all_finite(x: Tensor) -> bool:
     return bool(ops.isfinite(x).all())
 
 
-def _unreadable(self):
-    raise TypeError("a tensor is not pickled; save its values with NumPy or safetensors")
+def _rebuild(kind: type[Tensor], values: np.ndarray, requires_grad: bool) -> Tensor:
+    made = kind.__new__(kind)
+    made.data = tensor(values)
+    return made.requires_grad_(requires_grad)
+
+
+def _reduce(self: Tensor) -> tuple:
+    """Lets another process have a copy (multiprocessing, joblib); only leaves, like deepcopy."""
+    if not self.is_leaf:
+        raise RuntimeError("reduce: only leaf tensors can be sent to another process; use detach() first")
+    return _rebuild, (type(self), self.detach().numpy(), self.requires_grad)
 
 
 def bind() -> None:
@@ -86,7 +95,7 @@ def bind() -> None:
     methods |= {
         "numpy": numpy_bridge.to_numpy, "tolist": tolist, "register_hook": autograd.register_hook,
         "retain_grad": autograd.retain_grad, "copy_": inplace.copy_, "fill_": inplace.fill_, "zero_": inplace.zero_,
-        "detach_": inplace.detach_, "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce__": _unreadable,
+        "detach_": inplace.detach_, "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce__": _reduce,
     }
     for name in ("T", "mT"):
         methods[name] = property(_transposed if name == "T" else _matrix_transposed)

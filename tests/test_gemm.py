@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
-import pydl
 import pytest
-from pydl.ops.matmul import fused_product
 from scipy.special import erf
+
+import pydl
+from pydl.ops.matmul import fused_product
 
 # tiles are 6 x 16, 14 x 32, 6 x 8, 8 x 12 (half as wide in float64), blocks of k 256
 SIZES = [(1, 1, 1), (1, 9, 33), (33, 9, 1), (1, 700, 1), (2, 40, 65), (3, 40, 20), (5, 16, 16), (6, 17, 15), (7, 255, 17),

@@ -65,6 +65,10 @@ def test_linear():
         layer(pydl.zeros(5, 3))
     with pytest.raises(ValueError, match="in_features"):
         nn.Linear(-1, 3)
+    for features in ("3", 2.5, None):
+        with pytest.raises(TypeError, match="Linear: out_features: expected an int"):
+            nn.Linear(3, features)
+    assert nn.Linear(0, 3)(pydl.zeros(4, 0)).shape == (4, 3) and nn.Linear(3, 0)(pydl.zeros(4, 3)).shape == (4, 0)
 
 
 def test_linear_starts_the_same_for_the_same_seed():
@@ -93,6 +97,8 @@ def test_dropout():
     for p in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match="probability"):
             nn.Dropout(p)
+    with pytest.raises(TypeError, match="Dropout: p: expected a number"):
+        nn.Dropout("half")
 
 
 # Losses: the module must be the function with the same arguments

@@ -316,6 +316,24 @@ def test_full_backward_hooks():
         net(x)
 
 
+def test_backward_hooks_with_second_derivatives_and_several_inputs():
+    class Product(nn.Module):
+        def forward(self, a, b, times):
+            return a * b * times, a + b
+
+    net, calls = Product(), []
+    net.register_full_backward_hook(lambda module, grad_input, grad_output: calls.append((grad_input, grad_output)))
+    a, b = pydl.tensor([2.0], requires_grad=True), pydl.tensor([5.0], requires_grad=True)
+    first, _ = net(a, b, 3)
+    da, db = pydl.autograd.grad(first, (a, b), create_graph=True)
+    assert (da.item(), db.item()) == (15, 6)
+    (grad_input, grad_output), = calls
+    assert [None if g is None else g.item() for g in grad_input] == [15, 6, None]
+    assert grad_output[0].item() == 1 and len(grad_output) == 2
+    (da * da).sum().backward()
+    assert b.grad.item() == 2 * 15 * 3
+
+
 def test_call_without_forward():
     with pytest.raises(NotImplementedError, match="Module: forward is not defined"):
         nn.Module()(1)

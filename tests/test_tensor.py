@@ -174,6 +174,15 @@ def test_copies():
     assert copy.deepcopy(pydl.float32) is pydl.float32
 
 
+def test_other_processes_get_copies():
+    x = pydl.ones(2, 3, requires_grad=True)
+    rebuild, arguments = x.__reduce_ex__(4)[:2]
+    y = rebuild(*arguments)
+    assert y.tolist() == x.tolist() and y.requires_grad and y.data_ptr() != x.data_ptr()
+    with pytest.raises(RuntimeError, match="leaf"):
+        (x * 2).__reduce_ex__(4)
+
+
 def test_views_share_memory_and_outlive_their_base():
     view = pydl.arange(12).view(3, 4).t()[1:3]
     pydl.zeros(12, dtype=pydl.int64)

@@ -298,10 +298,8 @@ def run_backward(str caller, tuple tensors, tuple gradients, bint keep_graph, bi
     try:
         set_grad_enabled(create_graph)
         walk.visit(roots)
-        for edge, dy in zip(roots, grads):
-            walk.give(edge, dy)
-        del dy
-        grads = None
+        while roots:
+            walk.give(roots.pop(0), grads.pop(0))
         walk.walk()
         walk.settle()
     finally:

@@ -194,10 +194,14 @@ cdef Tensor map3(int kernel, Tensor a, Tensor b, Tensor c, double s0=0, double s
     cdef pd_launch launch
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef Tensor y
+    cdef int ndim
     check_same_type(kernel, b, c)
-    cdef int ndim = broadcast_sizes(kernel, b, c, sizes)
-    y = over_memory(b.storage, b.data, b.code, ndim, sizes, sizes)  # only its shape is used
-    ndim = broadcast_sizes(kernel, a, y, sizes)
+    try:
+        ndim = broadcast_sizes(kernel, b, c, sizes)
+        y = over_memory(b.storage, b.data, b.code, ndim, sizes, sizes)  # only its shape is used
+        ndim = broadcast_sizes(kernel, a, y, sizes)
+    except ValueError:
+        raise ValueError(f"{op_name(kernel)}: shapes {shape_of(a)}, {shape_of(b)} and {shape_of(c)} do not broadcast") from None
     y = empty(b.code, ndim, sizes)
     map_run(&launch, kernel, b.code, (a, b, c), y, s0, s1)
     return y

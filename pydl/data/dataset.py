@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pydl import ops
+from pydl.ops.gather import index_select, take_rows
 from pydl.tensor import Tensor, from_numpy
 
 
@@ -23,7 +23,7 @@ class Dataset:
 
 
 class TensorDataset(Dataset):
-    """Tensors of the same length: sample i is the tuple of their rows i. A batch is one gather a tensor."""
+    """Tensors of the same length: sample i is the tuple of their rows i. A batch is one gather."""
 
     def __init__(self, *tensors: Tensor) -> None:
         if not tensors:
@@ -48,7 +48,7 @@ class TensorDataset(Dataset):
 
     def gather(self, indices: Tensor) -> list[Tensor]:
         """indices (B,) int64 -> a list with one tensor (B, ...) for each of the data set's."""
-        return [ops.index_select(tensor, 0, indices) for tensor in self.tensors]
+        return take_rows(self.tensors, indices)
 
 
 class Subset(Dataset):
@@ -72,4 +72,4 @@ class Subset(Dataset):
         return len(self.indices)
 
     def _gather(self, indices: Tensor) -> Any:
-        return self.dataset.gather(ops.index_select(from_numpy(self.indices), 0, indices))
+        return self.dataset.gather(index_select(from_numpy(self.indices), 0, indices))

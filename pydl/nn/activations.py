@@ -112,7 +112,7 @@ class Softmax(Module):
         self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:
-        return ops.softmax(input, self.dim)
+        return ops.softmax(input, self.dim)  # type: ignore[arg-type]  # None is refused there
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
@@ -126,7 +126,7 @@ class LogSoftmax(Module):
         self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:
-        return ops.log_softmax(input, self.dim)
+        return ops.log_softmax(input, self.dim)  # type: ignore[arg-type]  # as above
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"

@@ -10,6 +10,8 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
+        if not isinstance(p, (int, float)):
+            raise TypeError(f"Dropout: p: expected a number, got {p!r}")
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout: p: expected a probability from 0 to 1, got {p}")
         self.p, self.inplace = p, inplace

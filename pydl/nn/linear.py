@@ -1,8 +1,9 @@
 """Affine layers and changes of shape."""
 
 import math
+import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from pydl import ops
 from pydl.nn import init
@@ -34,7 +35,9 @@ class Linear(Module):
                  dtype: dtype | None = None) -> None:
         super().__init__()
         for name, value in (("in_features", in_features), ("out_features", out_features)):
-            if value < 0:
+            if not isinstance(value, SupportsIndex):
+                raise TypeError(f"Linear: {name}: expected an int, got {value!r}")
+            if operator.index(value) < 0:
                 raise ValueError(f"Linear: {name}: expected 0 or more, got {value}")
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(empty((out_features, in_features), dtype=dtype))

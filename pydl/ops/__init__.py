@@ -15,7 +15,10 @@ from pydl.ops.gather import *
 from pydl.ops.index import *
 from pydl.ops.join import *
 from pydl.ops.losses import *
+from pydl.ops.masks import *
 from pydl.ops.matmul import *
+from pydl.ops.moments import *
+from pydl.ops.pair_losses import *
 from pydl.ops.parts import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
@@ -26,8 +29,8 @@ from pydl.ops.sort import *
 
 FAMILIES = tuple(
     sys.modules[f"pydl.ops.{name}"]
-    for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "extremes", "scan", "softmax",
-                 "losses", "shape", "parts", "join", "gather", "index", "sort", "random")
+    for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
+                 "softmax", "losses", "pair_losses", "shape", "parts", "join", "gather", "masks", "index", "sort", "random")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 __all__ = tuple(name for family in FAMILIES for name in family.__all__)

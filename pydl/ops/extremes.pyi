@@ -1,20 +1,80 @@
-from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple, overload
 
 from pydl._core.tensor import Tensor
 
-Dims = int | Sequence[int] | None
+Dims = int | tuple[int, ...] | list[int] | None
 
-def amax(input: Tensor, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None) -> Tensor: ...
-def amin(input: Tensor, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None) -> Tensor: ...
+class max_result(NamedTuple):
+    values: Tensor
+    indices: Tensor
+
+class min_result(NamedTuple):
+    values: Tensor
+    indices: Tensor
+
+def amax(
+    input: Tensor,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    axis: Dims = None,
+    keepdims: bool | None = None,
+) -> Tensor: ...
+def amin(
+    input: Tensor,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    axis: Dims = None,
+    keepdims: bool | None = None,
+) -> Tensor: ...
 def argmax(
-    input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None, keepdims: bool | None = None
+    input: Tensor,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    axis: int | None = None,
+    keepdims: bool | None = None,
 ) -> Tensor: ...
 def argmin(
-    input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None, keepdims: bool | None = None
+    input: Tensor,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    axis: int | None = None,
+    keepdims: bool | None = None,
 ) -> Tensor: ...
-def max(input: Tensor, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None) -> Any: ...
-def min(input: Tensor, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None, keepdims: bool | None = None) -> Any: ...
+def max_along(input: Tensor, dim: int, keepdim: bool = False) -> max_result: ...
+def min_along(input: Tensor, dim: int, keepdim: bool = False) -> min_result: ...
+def place(dy: Tensor, index: Tensor, dim: int, n: int) -> Tensor: ...
+def pick(input: Tensor, index: Tensor, dim: int) -> Tensor: ...
+@overload
+def max(input: Tensor) -> Tensor: ...
+@overload
+def max(input: Tensor, dim: Tensor) -> Tensor: ...
+@overload
+def max(input: Tensor, dim: int, keepdim: bool = False) -> max_result: ...
+@overload
+def max(
+    input: Tensor, dim: None = None, keepdim: bool = False, *, axis: int, keepdims: bool | None = None
+) -> max_result: ...
+@overload
+def min(input: Tensor) -> Tensor: ...
+@overload
+def min(input: Tensor, dim: Tensor) -> Tensor: ...
+@overload
+def min(input: Tensor, dim: int, keepdim: bool = False) -> min_result: ...
+@overload
+def min(
+    input: Tensor, dim: None = None, keepdim: bool = False, *, axis: int, keepdims: bool | None = None
+) -> min_result: ...
 
-__all__ = ["amax", "amin", "argmax", "argmin", "max", "min"]
+__all__ = [
+    "amax",
+    "amin",
+    "argmax",
+    "argmin",
+    "max",
+    "min",
+]
 METHODS: list[str]

@@ -1,10 +1,12 @@
 """Largest and smallest elements, and where they are: amax, amin, max, min, argmax, argmin. NaN is above and below all."""
 from collections import namedtuple
 
+from libc.stdint cimport int64_t
+
 from pydl._core.kernels cimport PD_I64, PD_MAX_DIMS, pd_launch
 from pydl._core.launch cimport cast, contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, op, record, record1
-from pydl._core.tensor cimport Tensor, empty, shape_of, tensor_arg, wrap_dim
+from pydl._core.tensor cimport Tensor, dtype_of, empty, shape_of, tensor_arg, wrap_dim
 from pydl.ops.reduce cimport dims_from, dims_tuple, reduced, refuse_empty
 
 from pydl.ops.arithmetic import div, mul
@@ -19,6 +21,7 @@ cdef extern from "pydl.h":
     enum: PD_argmin
     enum: PD_pick
     enum: PD_place
+    enum: PD_check_labels
 
 
 # ---- Values over any dimensions
@@ -121,29 +124,57 @@ cdef object located_backward(Node node, object grads):
         dy, index = dy.unsqueeze(dim), index.unsqueeze(dim)
     return place(dy, index, dim, shape[dim])
 
+cdef Tensor places(str name, Tensor x, object index, int dim, ptrdiff_t n):
+    """An index for each line of x along `dim`, checked: int64, contiguous, of x's shape but 1 along `dim`."""
+    cdef Tensor at = contiguous(tensor_arg(name, index, "index"))
+    cdef pd_launch launch
+    cdef int64_t bad = -1
+    cdef int d
+    cdef bint fits = at.ndim == x.ndim
+    if at.code != PD_I64:
+        raise TypeError(f"{name}: index must be int64, got {dtype_of(at.code)} {shape_of(at)}")
+    for d in range(x.ndim if fits else 0):
+        fits = fits and at.sizes[d] == (1 if d == dim else x.sizes[d])
+    if not fits:
+        raise ValueError(f"{name}: expected an index of the shape {shape_of(x)} with 1 in dim {dim}, got {shape_of(at)}")
+    prepare(&launch, PD_check_labels, PD_I64)
+    launch.buf[0], launch.buf[1] = at.data, &bad
+    launch.lines.outer = at.numel
+    launch.scalar[0], launch.scalar[1] = n, 0 if n else -1
+    if at.numel:
+        run(&launch, PD_check_labels, PD_I64)
+    if bad >= 0:
+        raise IndexError(f"{name}: index {(<int64_t *>at.data)[bad]} is out of range for {n} elements in dim {dim} of {shape_of(x)}")
+    return at
+
 def place(dy, index, dim, n):
     """The adjoint of a choice along a dimension: y is 0, but y[.., index, ..] = dy.
 
-    dy and int64 index (.., 1, ..) -> y (.., n, ..); 0 <= index < n along `dim`.
+    dy and int64 index (.., 1, ..) -> y (.., n, ..). Raises IndexError for an index that is not in 0 .. n - 1.
     """
     cdef pd_launch launch
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
-    cdef Tensor g = contiguous(tensor_arg("place", dy, "dy")), at = contiguous(tensor_arg("place", index, "index")), y
-    cdef int d
+    cdef Tensor g = contiguous(tensor_arg("place", dy, "dy")), at, y
+    cdef int d, along = wrap_dim("place", dim, g.ndim)
     cdef Node node
+    if g.ndim == 0:
+        raise ValueError(f"place: expected at least one dimension, got shape {shape_of(g)}")
+    at = places("place", g, index, along, n)
+    if g.sizes[along] != 1 or n < 0:
+        raise ValueError(f"place: expected size 1 in dim {along} and n >= 0, got shape {shape_of(g)} and n = {n}")
     for d in range(g.ndim):
         sizes[d] = g.sizes[d]
-    sizes[<int>dim] = n
+    sizes[along] = n
     prepare(&launch, PD_place, g.code)
     y = empty(g.code, g.ndim, sizes)
-    lines_of(&launch, y, dim)
+    lines_of(&launch, y, along)
     launch.buf[0], launch.buf[1], launch.buf[2] = g.data, at.data, y.data
     if y.numel:
         run(&launch, PD_place, g.code)
     node = record1(PLACE, y, g)
     if node is not None:
         node.keep(0, at)
-        node.extra = dim
+        node.extra = along
     return y
 
 cdef object place_backward(Node node, object dy):
@@ -152,25 +183,32 @@ cdef object place_backward(Node node, object dy):
 cdef Op PLACE = op(place, place_backward)
 
 def pick(input, index, dim):
-    """y = x[.., index, ..]: one element of every line along `dim`; int64 index (.., 1, ..), 0 <= index < n."""
+    """y = x[.., index, ..]: one element of every line along `dim`; int64 index (.., 1, ..).
+
+    Raises IndexError for an index that is not in 0 .. n - 1.
+    """
     cdef pd_launch launch
-    cdef Tensor x = contiguous(tensor_arg("pick", input, "input")), at = contiguous(tensor_arg("pick", index, "index")), y
+    cdef Tensor x = contiguous(tensor_arg("pick", input, "input")), at, y
+    cdef int along = wrap_dim("pick", dim, x.ndim)
     cdef Node node
+    if x.ndim == 0:
+        raise ValueError(f"pick: expected at least one dimension, got shape {shape_of(x)}")
+    at = places("pick", x, index, along, x.sizes[along])
     prepare(&launch, PD_pick, x.code)
     y = empty(x.code, at.ndim, at.sizes)
-    lines_of(&launch, x, dim)
+    lines_of(&launch, x, along)
     launch.buf[0], launch.buf[1], launch.buf[2] = x.data, at.data, y.data
-    if x.numel:
+    if y.numel:
         run(&launch, PD_pick, x.code)
     node = record1(PICK, y, x)
     if node is not None:
         node.keep(0, at)
-        node.extra = (dim, x.sizes[<int>dim])
+        node.extra = (along, x.sizes[along])
     return y
 
 cdef object pick_backward(Node node, object dy):
-    dim, n = node.extra
-    return place(dy, node.kept(0), dim, n)
+    along, n = node.extra
+    return place(dy, node.kept(0), along, n)
 
 cdef Op PICK = op(pick, pick_backward)
 

@@ -8,4 +8,5 @@ cdef bint check_range(str op, Tensor index, ptrdiff_t size, bint wrap) except -1
 cdef int launch_rows(int kernel, Tensor a, Tensor index, Tensor y, size_t outer, size_t n, size_t inner) except -1
 cdef int launch_axis(int kernel, Tensor x, Tensor index, Tensor y, int axis) except -1
     # gather, scatter ...: the three have index's rank; x and y may be larger (only index's shape is walked)
-cdef Tensor positions_of_mask(Tensor mask)              # contiguous bool -> the flat positions that are set
+cdef object largest(Tensor index)                       # the largest index, at least 0
+cdef Tensor select_rows(Tensor x, int d, Tensor i)      # index_select of indices that were checked; differentiable

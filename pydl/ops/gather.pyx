@@ -1,26 +1,21 @@
-"""Ops that take and put elements by index: rows, single elements along a dimension, those a mask names."""
+"""Ops that take and put elements by index: rows, or single elements along a dimension."""
 from libc.stdint cimport int64_t
 
-from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
-from pydl._core.launch cimport cast, contiguous, duplicate, fill, filled, prepare, run
-from pydl._core.tape cimport Node, Op, op, record, record1, record2
-from pydl._core.tensor cimport Tensor, dtype_of, empty, scalar_of, shape_of, tensor_arg, view_of, wrap_dim
-from pydl.ops.shape import broadcast_to, expand, reshape
+from pydl._core.kernels cimport PD_BOOL, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
+from pydl._core.launch cimport cast, contiguous, duplicate, filled, prepare, run
+from pydl._core.tape cimport Node, Op, op, record1, record2
+from pydl._core.tensor cimport Tensor, dtype_of, empty, scalar_of, shape_of, tensor_arg, wrap_dim
+from pydl.ops.shape import expand, reshape
 
 cdef extern from "pydl.h":
     enum: PD_index_range
-    enum: PD_index_unravel
-    enum: PD_mask_count
-    enum: PD_mask_positions
     enum: PD_rows_take
     enum: PD_rows_put
     enum: PD_rows_add
+    enum: PD_rows_take_many
     enum: PD_gather
     enum: PD_scatter
     enum: PD_scatter_add
-
-cdef enum:
-    INDEX_BLOCK = 1 << 16   # as in index.c
 
 
 # ---- What the other families use
@@ -88,22 +83,6 @@ cdef int launch_axis(int kernel, Tensor x, Tensor index, Tensor y, int axis) exc
     launch.scalar[1] = <double>x.strides[axis] if index.ndim else 0
     return run(&launch, kernel, x.code)
 
-cdef Tensor positions_of_mask(Tensor mask):
-    cdef pd_launch launch
-    cdef ptrdiff_t size = mask.numel // INDEX_BLOCK + 2
-    cdef Tensor starts = empty(PD_I64, 1, &size), y
-    prepare(&launch, PD_mask_count, PD_U8)
-    launch.buf[0], launch.buf[1] = mask.data, starts.data
-    launch.lines.n = mask.numel
-    run(&launch, PD_mask_count, PD_U8)
-    size = (<int64_t *>starts.data)[(mask.numel + INDEX_BLOCK - 1) // INDEX_BLOCK]
-    y = empty(PD_I64, 1, &size)
-    launch.buf[2] = y.data
-    prepare(&launch, PD_mask_positions, PD_U8)
-    run(&launch, PD_mask_positions, PD_U8)
-    return y
-
-
 # ---- Rows along a dimension
 
 cdef void rows_around(Tensor x, int d, size_t *outer, size_t *inner) noexcept:
@@ -127,11 +106,15 @@ def index_select(input, dim, index):
 
     index: int64 or int32, not negative. Raises IndexError where one is out of range.
     """
-    cdef Tensor x = tensor_arg("index_select", input, "input"), y, i
-    cdef int d = wrap_dim("index_select", dim, x.ndim), k
+    cdef Tensor x = tensor_arg("index_select", input, "input")
+    cdef int d = wrap_dim("index_select", dim, x.ndim)
+    return select_rows(x, d, row_index("index_select", index, x.sizes[d] if x.ndim else 1))
+
+cdef Tensor select_rows(Tensor x, int d, Tensor i):
+    cdef Tensor y
+    cdef int k
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef size_t outer, inner
-    i = row_index("index_select", index, x.sizes[d] if x.ndim else 1)
     for k in range(x.ndim):
         sizes[k] = i.numel if k == d else x.sizes[k]
     y = empty(x.code, x.ndim, sizes)
@@ -148,6 +131,48 @@ cdef object index_select_backward(Node node, object dy):
     return index_add(filled(code, shape, 0), dim, node.kept(0), dy)
 
 cdef Op INDEX_SELECT = op(index_select, index_select_backward)
+
+cdef enum:
+    MANY = 32       # tensors of one take_rows launch
+
+def take_rows(tensors, index):
+    """[x[index] for x in tensors], the rows of a batch, in one call: (n, ...), (k,) int64 or int32 -> (k, ...) each.
+
+    The tensors have the same n. Where one wants a gradient they are looked up one by one. Raises IndexError, ValueError.
+    """
+    cdef pd_launch launch
+    cdef void *pointers[2 * MANY]
+    cdef size_t nbytes[MANY]
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef Tensor x, y, i
+    cdef list sources = [], results = []
+    cdef int a = 0, d
+    for item in tensors:
+        x = tensor_arg("take_rows", item, "every one of tensors")
+        if x.ndim == 0 or x.sizes[0] != (<Tensor>tensors[0]).sizes[0]:
+            raise ValueError(f"take_rows: the tensors must have the same number of rows, got shapes {', '.join([str(shape_of(t)) for t in tensors])}")
+        sources.append(contiguous(x))
+    if not sources:
+        return []
+    i = row_index("take_rows", index, (<Tensor>sources[0]).sizes[0])
+    if len(sources) > MANY or any([(<Tensor>item).needs_grad for item in tensors]):
+        return [select_rows(item, 0, i) for item in tensors]
+    for item in sources:
+        x = <Tensor>item
+        for d in range(x.ndim):
+            sizes[d] = x.sizes[d]
+        sizes[0] = i.numel
+        y = empty(x.code, x.ndim, sizes)
+        pointers[a], pointers[MANY + a] = x.data, y.data
+        nbytes[a] = x.numel // x.sizes[0] * x.itemsize if x.numel else 0
+        results.append(y)
+        a += 1
+    prepare(&launch, PD_rows_take_many, PD_U8)
+    launch.buf[0], launch.buf[1], launch.buf[2] = pointers, pointers + MANY, i.data
+    launch.step.count, launch.step.sizes = a, nbytes
+    launch.scalar[0] = i.numel
+    run(&launch, PD_rows_take_many, PD_U8)
+    return results
 
 def index_add(input, dim, index, source, *, alpha=1):
     """A copy of input with alpha * source[k] added to its slice index[k] along dim, in the order of k.
@@ -312,104 +337,6 @@ def take_along_dim(input, indices, dim=None):
     return gather(expand(x, wide_x), d, expand(i, wide_i))
 
 
-# ---- Masks
-
-cdef Tensor mask_arg(str op, object mask):
-    cdef Tensor m = tensor_arg(op, mask, "mask")
-    if m.code != PD_BOOL:
-        raise TypeError(f"{op}: mask must be bool, got {dtype_of(m.code)} of shape {shape_of(m)}")
-    return m
-
-cdef tuple common_shape(str op, Tensor a, Tensor b):
-    cdef list sizes = []
-    cdef int d, ndim = max(a.ndim, b.ndim)
-    for d in range(-ndim, 0):
-        i = a.sizes[a.ndim + d] if a.ndim + d >= 0 else 1
-        j = b.sizes[b.ndim + d] if b.ndim + d >= 0 else 1
-        if i != j and i != 1 and j != 1:
-            raise ValueError(f"{op}: shapes {shape_of(a)} and {shape_of(b)} do not broadcast")
-        sizes.append(j if i == 1 else i)
-    return tuple(sizes)
-
-def masked_select(input, mask):
-    """The elements where mask is set, as one dimension, in row-major order. Input and mask broadcast to each other."""
-    cdef Tensor x = tensor_arg("masked_select", input, "input"), m = mask_arg("masked_select", mask)
-    shape = common_shape("masked_select", x, m)
-    return index_select(reshape(broadcast_to(x, shape), -1), 0, positions_of_mask(contiguous(broadcast_to(m, shape))))
-
-def masked_fill(input, mask, value):
-    """input with value (a number or a 0-dimensional tensor) where mask is set. Input and mask broadcast to each other."""
-    from pydl.ops.compare import where
-    cdef Tensor x = tensor_arg("masked_fill", input, "input"), m = mask_arg("masked_fill", mask), v
-    common_shape("masked_fill", x, m)
-    if not isinstance(value, Tensor):
-        v = scalar_of(x.code, value)
-    else:
-        v = <Tensor>value
-        if v.ndim:
-            raise ValueError(f"masked_fill: value must be a number or a 0-dimensional tensor, got shape {shape_of(v)}")
-        v = v.to(dtype_of(x.code))
-    return where(m, v, x)
-
-def nonzero(input, *, as_tuple=False):
-    """The indices of the elements that are not zero: (count, ndim) int64, in row-major order.
-
-    as_tuple: one (count,) tensor per dimension, fit for indexing.
-    """
-    cdef Tensor x = tensor_arg("nonzero", input, "input"), places, y
-    cdef pd_launch launch
-    cdef ptrdiff_t sizes[2]
-    cdef int d
-    if as_tuple and x.ndim == 0:
-        return nonzero(reshape(x, 1), as_tuple=True)
-    places = positions_of_mask(contiguous(cast(x, PD_BOOL)))
-    sizes[0], sizes[1] = places.numel, x.ndim
-    y = empty(PD_I64, 2, sizes)
-    if y.numel:
-        prepare(&launch, PD_index_unravel, PD_I64)
-        launch.buf[0], launch.buf[1] = places.data, y.data
-        launch.map.ndim = x.ndim
-        for d in range(x.ndim):
-            launch.map.shape[d] = x.sizes[d]
-        launch.scalar[0] = places.numel
-        run(&launch, PD_index_unravel, PD_I64)
-    if as_tuple:
-        return tuple([contiguous(view_of(y, 1, sizes, y.strides, d if y.numel else 0)) for d in range(x.ndim)])
-    return y
-
-cdef Op NONZERO = op(nonzero, NULL)
-
-def argwhere(input):
-    """nonzero(input)."""
-    return nonzero(input)
-
-def one_hot(tensor, num_classes=-1):
-    """1 at the index of each class, 0 elsewhere: (*) int64 -> (*, num_classes) int64.
-
-    num_classes -1: the largest index + 1. Raises IndexError where an index is negative or too large.
-    """
-    cdef Tensor i = index_arg("one_hot", tensor, "tensor"), y
-    cdef ptrdiff_t sizes[PD_MAX_DIMS + 1]
-    cdef int d
-    cdef object classes = num_classes
-    if classes == -1:
-        if i.numel == 0:
-            raise ValueError(f"one_hot: num_classes must be given for an empty tensor of shape {shape_of(i)}")
-        classes = largest(i) + 1
-    if classes < 1:
-        raise ValueError(f"one_hot: num_classes must be positive or -1, got {num_classes}")
-    check_range("one_hot", i, classes, False)
-    for d in range(i.ndim):
-        sizes[d] = i.sizes[d]
-    sizes[i.ndim] = classes
-    y = empty(PD_I64, i.ndim + 1, sizes)
-    fill(y, 0)
-    sizes[i.ndim] = 1
-    launch_axis(PD_scatter, y, reshape(i, shape_of(i) + (1,)), expand(scalar_of(PD_I64, 1), shape_of(i) + (1,)), i.ndim)
-    return y
-
-cdef Op ONE_HOT = op(one_hot, NULL)
-
 def take(input, index):
     """Elements of the flattened input: index's shape. Negative indices count from the end. Raises IndexError."""
     from pydl.ops.index import getitem
@@ -417,7 +344,6 @@ def take(input, index):
     return reshape(getitem(reshape(input, -1), (reshape(i, -1),)), shape_of(i))
 
 __all__ = [
-    "gather", "scatter", "scatter_add", "index_select", "index_add", "take", "take_along_dim", "masked_select", "masked_fill",
-    "nonzero", "argwhere", "one_hot",
+    "gather", "scatter", "scatter_add", "index_select", "index_add", "take_rows", "take", "take_along_dim",
 ]
-METHODS = [name for name in __all__ if name != "one_hot"]
+METHODS = [name for name in __all__ if name != "take_rows"]

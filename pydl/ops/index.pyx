@@ -9,12 +9,13 @@ import numpy as np
 from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, pd_launch
 from pydl._core.launch cimport contiguous, duplicate, filled, map_into, prepare, run
 from pydl._core.tape cimport Node, Op, changed, op, rebase, record1, record2, recording, writable_in_place
-from pydl._core.tensor cimport Tensor, alias_of, dtype_of, empty, scalar_of, shape_of, tensor_arg
-from pydl.ops.gather cimport check_range, index_arg, launch_axis, launch_rows, positions_of_mask
+from pydl._core.tensor cimport Tensor, alias_of, dtype_of, empty, same_shape, scalar_of, shape_of, tensor_arg
+from pydl.ops.gather cimport check_range, index_arg, launch_rows, select_rows
+from pydl.ops.masks cimport positions_of_mask
 from pydl.ops.parts cimport box_of
 from pydl._core.numpy_bridge import as_tensor
-from pydl.ops.gather import nonzero
 from pydl.ops.join import to
+from pydl.ops.masks import nonzero
 from pydl.ops.shape import broadcast_to, reshape, unsqueeze
 
 cdef extern from "pydl.h":
@@ -306,6 +307,24 @@ cdef object put_back_backward(Node node, object dy):
 
 cdef Op PUT_BACK = op(put_back, put_back_backward)
 
+cdef Tensor rows_or_mask(Tensor x, Tensor index):
+    """The short way for one index tensor: rows by indices that are not negative, or a mask over all; else None."""
+    cdef Tensor flat
+    if index.code == PD_BOOL:
+        if index.ndim == 0 or not same_shape(x, index):
+            return None
+        return select_rows(x if x.ndim == 1 else <Tensor>reshape(x, -1), 0, positions_of_mask(contiguous(index)))
+    if index.ndim == 0 or x.ndim == 0 or index.code != PD_I64 and index.code != PD_I32:
+        return None
+    if index.ndim + x.ndim - 1 > PD_MAX_DIMS:
+        return None
+    flat = index_arg("getitem", index, "index")
+    if check_range("getitem", flat, x.sizes[0], True):
+        return None
+    if index.ndim == 1:
+        return select_rows(x, 0, flat)
+    return <Tensor>reshape(select_rows(x, 0, <Tensor>reshape(flat, -1)), shape_of(index) + shape_of(x)[1:])
+
 def getitem(input, index):
     """input[index]: a view for ints, slices, ... and None; a copy where an array, list, tensor or mask looks elements up.
 
@@ -313,12 +332,15 @@ def getitem(input, index):
     for a negative step; TypeError for what is no index.
     """
     cdef Tensor x = tensor_arg("getitem", input, "input")
-    cdef Index at
+    cdef Tensor found
     if type(index) is int and x.ndim:
-        at = None
         return box_of(x, (part_of("getitem", index, 0, x.sizes[0], shape_of(x)),)
                       + tuple([(0, 1, x.sizes[d]) for d in range(1, x.ndim)]), True)
-    at = parse("getitem", x, index)
+    if isinstance(index, Tensor):
+        found = rows_or_mask(x, <Tensor>index)
+        if found is not None:
+            return found
+    cdef Index at = parse("getitem", x, index)
     return look_up(boxed(x, at), at.lookup) if at.lookup is not None else boxed(x, at)
 
 cdef object getitem_backward(Node node, object dy):
@@ -404,9 +426,15 @@ def setitem(input, index, value):
     was. Raises as getitem; ValueError where the value does not broadcast; RuntimeError for a leaf that requires grad.
     """
     cdef Tensor x = tensor_arg("setitem", input, "input")
-    cdef Index at = parse("setitem", x, index)
+    cdef Tensor mask
     writable_in_place("setitem", x)
-    assign(x, at, value)
+    if isinstance(index, Tensor) and isinstance(value, (bool, int, float)):
+        mask = <Tensor>index
+        if mask.code == PD_BOOL and mask.ndim and same_shape(mask, x) and not recording(x):
+            map_into(PD_where, x.code, (mask, value_for(x, value), x), x)
+            changed(x)
+            return
+    assign(x, parse("setitem", x, index), value)
 
 cdef object setitem_backward(Node node, object dy):
     cdef Index at = <Index>node.extra

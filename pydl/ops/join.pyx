@@ -3,7 +3,7 @@ from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_
 from pydl._core.launch cimport cast, duplicate, filled
 from pydl._core.tape cimport Node, Op, op, record, record1
 from pydl._core.tensor cimport (
-    Tensor, code_of, dtype, dtype_of, empty, shape_of, tensor_arg, view_of, wrap_dim,
+    Tensor, code_of, dtype, dtype_of, empty, same_shape, shape_of, tensor_arg, view_of, wrap_dim,
 )
 from pydl._core.tensor import add_methods
 from pydl.ops.parts cimport box_of
@@ -94,7 +94,7 @@ def stack(tensors, dim=0, *, axis=None):
     cdef ptrdiff_t strides[PD_MAX_DIMS]
     cdef ptrdiff_t i = 0
     for item in given:
-        if shape_of(<Tensor>item) != shape_of(first):
+        if not same_shape(<Tensor>item, first):
             raise ValueError(f"stack: shapes must be equal, got {all_shapes(given)}")
     for k in range(first.ndim + 1):
         sizes[k] = first.sizes[k] if k < d else len(given) if k == d else first.sizes[k - 1]

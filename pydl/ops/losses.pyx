@@ -1,4 +1,4 @@
-"""Losses: cross_entropy, nll_loss, binary_cross_entropy_with_logits, mse_loss, l1_loss. Kernels: csrc/loss.c, loss_pair.c.
+"""Losses of class scores: cross_entropy, nll_loss. Kernels: csrc/loss.c.
 
 The forward kernel of a loss that will be differentiated writes the gradient for dy = 1 beside the loss, while the data is in
 the cache; the backward scales it and hands it on. Under create_graph the backward is made of ops instead.
@@ -6,14 +6,13 @@ the cache; the backward scales it and hands it on. Under create_graph the backwa
 from libc.stdint cimport int64_t
 
 from pydl._core.kernels cimport PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
-from pydl._core.launch cimport broadcast_to, cast, contiguous, map_into, prepare, run
+from pydl._core.launch cimport cast, contiguous, map_into, prepare, run
 from pydl._core.tape cimport Node, Op, grad_enabled, op, record, record1, recording
 from pydl._core.tensor cimport (
     Tensor, dtype_of, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg, view_of,
 )
 
-from pydl.ops.activations import sigmoid, softplus
-from pydl.ops.arithmetic import add, mul, neg, sign, sub
+from pydl.ops.arithmetic import add, mul, sub
 from pydl.ops.compare import ne, where
 from pydl.ops.extremes import place
 from pydl.ops.reduce import sum
@@ -25,14 +24,6 @@ cdef extern from "pydl.h":
     enum: PD_cross_entropy_fwd
     enum: PD_nll_fwd
     enum: PD_nll_bwd
-    enum: PD_mse_fwd
-    enum: PD_l1_fwd
-    enum: PD_bce_fwd
-
-cdef enum:
-    NONE = 0
-    MEAN = 1
-    SUM = 2
 
 cdef int reduction_of(str name, object reduction) except -1:
     if reduction == "mean":
@@ -298,15 +289,19 @@ def nll_loss_bwd(dy, target, shape, weight=None, *, ignore_index=-100, reduction
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef pd_launch launch
     cdef Node node
-    cdef int d, ndim = len(shape)
+    cdef int d, ndim = len(shape), how = reduction_of("nll_loss_bwd", reduction)
+    cdef tuple per_row = tuple(shape[:1 if ndim > 1 else 0]) + tuple(shape[2:])
+    if ndim == 0 or t.ndim != ndim - 1 or shape_of(t) != per_row or shape_of(g) != (per_row if how == NONE else ()):
+        raise ValueError(f"nll_loss_bwd: dy {shape_of(g)}, target {shape_of(t)} and the shape {tuple(shape)} do not fit")
     for d in range(t.ndim):
         sizes[d] = t.sizes[d]
     sizes[ndim - 1] = shape[1 if ndim > 1 else 0]
     rows = empty(g.code, ndim, sizes)
-    rows_launch(&launch, PD_nll_bwd, rows, t, w, 0, ignore_index, reduction_of("nll_loss_bwd", reduction), False)
+    dx = classes_back(rows)
+    t, w = labels_arg("nll_loss_bwd", dx, t, ignore_index), weight_arg("nll_loss_bwd", dx, w)
+    rows_launch(&launch, PD_nll_bwd, rows, t, w, 0, ignore_index, how, False)
     launch.buf[0], launch.buf[3] = g.data, rows.data
     run(&launch, PD_nll_bwd, rows.code)
-    dx = classes_back(rows)
     node = record1(NLL_LOSS_BWD, dx, g)
     if node is not None:
         node.keep(0, t)
@@ -323,144 +318,5 @@ cdef object nll_loss_bwd_backward(Node node, object ddx):
 cdef Op NLL_LOSS_BWD = op(nll_loss_bwd, nll_loss_bwd_backward)
 
 
-# ---- Losses of pairs
-
-cdef int pair_check(str name, Tensor x, Tensor t) except -1:
-    if t.code != x.code:
-        raise TypeError(f"{name}: input is {dtype_of(x.code)} but target {dtype_of(t.code)}; use .to()")
-    if not same_shape(x, t):
-        raise ValueError(f"{name}: expected input and target of the same shape, got {shape_of(x)} and {shape_of(t)}; "
-                         "reshape or expand one of them")
-    return 0
-
-cdef Tensor spread_over(str name, Tensor x, object weight, str what):
-    """A weight broadcast to x's shape, contiguous."""
-    cdef Tensor w
-    if weight is None:
-        return None
-    w = tensor_arg(name, weight, what)
-    if w.code != x.code:
-        raise TypeError(f"{name}: input is {dtype_of(x.code)} but {what} {dtype_of(w.code)}; use .to()")
-    try:
-        return contiguous(broadcast_to(w, x.ndim, x.sizes))
-    except ValueError:
-        raise ValueError(f"{name}: {what} {shape_of(w)} does not broadcast to input {shape_of(x)}") from None
-
-cdef tuple run_pair(int kernel, Tensor x, Tensor t, Tensor w, Tensor p, int reduction, bint with_gradient):
-    """(loss, its gradient in x for dy = 1, or None)."""
-    cdef pd_launch launch
-    cdef Tensor loss, grad = None, a = contiguous(x), b = contiguous(t)
-    prepare(&launch, kernel, a.code)
-    launch.map.ndim, launch.map.shape[0] = 1, a.numel
-    launch.scalar[2] = reduction
-    loss = empty(a.code, a.ndim if reduction == NONE else 0, a.sizes)
-    launch.buf[0], launch.buf[1], launch.buf[4] = a.data, b.data, loss.data
-    launch.buf[2] = NULL if w is None else w.data
-    launch.buf[3] = NULL if p is None else p.data
-    launch.buf[5] = NULL
-    if with_gradient:
-        grad = empty_like(a)
-        launch.buf[5] = grad.data
-    run(&launch, kernel, a.code)
-    return loss, grad
-
-cdef Tensor pair_loss(Op which, int kernel, Tensor x, Tensor t, Tensor w, Tensor p, object reduction):
-    cdef int how = reduction_of(which.name, reduction)
-    cdef Tensor loss, grad
-    cdef Node node
-    loss, grad = run_pair(kernel, x, t, w, p, how, recording(x) or recording(t))
-    node = record(which, loss, (x, t))
-    if node is not None:
-        node.shapes = None
-        node.keep(0, x)
-        node.keep(1, grad)
-        node.keep(2, t)
-        node.extra = (how, w, p)
-    return loss
-
-cdef Tensor pair_gradient(Node node, int kernel, object dy):
-    """dx, from what the forward left or anew."""
-    cdef Tensor x = node.kept(0), grad = node.kept(1), t = node.kept(2)
-    how, w, p = node.extra
-    if grad is None:    # an earlier walk back took it
-        grad = run_pair(kernel, x, t, w, p, how, True)[1]
-    node.slot1 = None
-    return scaled(grad, dy)
-
-cdef object mean_share(Node node, object dy):
-    """dy of one element's loss"""
-    cdef Tensor x = node.kept(0)
-    return mul(dy, 1.0 / x.numel) if node.extra[0] == MEAN and x.numel else dy
-
-cdef object both_signs(Node node, object dx):
-    return dx, neg(dx) if node.need(1) else None
-
-def mse_loss(input, target, *, reduction="mean"):
-    """loss = (x - t)^2, its mean or sum.
-
-    input and target of the same shape, float32 or float64. Raises ValueError where the shapes differ, TypeError for dtypes.
-    """
-    cdef Tensor x = real_arg("mse_loss", input, "input"), t = real_arg("mse_loss", target, "target")
-    pair_check("mse_loss", x, t)
-    return pair_loss(MSE_LOSS, PD_mse_fwd, x, t, None, None, reduction)
-
-cdef object mse_loss_backward(Node node, object dy):
-    if grad_enabled():
-        return both_signs(node, mul(mul(sub(node.kept(0), node.kept(2)), 2.0), mean_share(node, dy)))
-    return both_signs(node, pair_gradient(node, PD_mse_fwd, dy))
-
-cdef Op MSE_LOSS = op(mse_loss, mse_loss_backward)
-
-def l1_loss(input, target, *, reduction="mean"):
-    """loss = |x - t|, its mean or sum; the gradient where x = t is 0.
-
-    input and target of the same shape, float32 or float64. Raises ValueError where the shapes differ, TypeError for dtypes.
-    """
-    cdef Tensor x = real_arg("l1_loss", input, "input"), t = real_arg("l1_loss", target, "target")
-    pair_check("l1_loss", x, t)
-    return pair_loss(L1_LOSS, PD_l1_fwd, x, t, None, None, reduction)
-
-cdef object l1_loss_backward(Node node, object dy):
-    if grad_enabled():
-        return both_signs(node, mul(sign(sub(node.kept(0), node.kept(2))), mean_share(node, dy)))
-    return both_signs(node, pair_gradient(node, PD_l1_fwd, dy))
-
-cdef Op L1_LOSS = op(l1_loss, l1_loss_backward)
-
-def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="mean", pos_weight=None):
-    """loss = w ((1 - t) x + (1 + (p - 1) t) softplus(-x)): cross entropy of sigmoid(x) and t, without overflow.
-
-    input (logits) and target (0 .. 1) of the same shape, float32 or float64; weight w and pos_weight p broadcast to it.
-    Raises ValueError where shapes do not fit, TypeError for dtypes.
-    """
-    name = "binary_cross_entropy_with_logits"
-    cdef Tensor x = real_arg(name, input, "input"), t = real_arg(name, target, "target")
-    pair_check(name, x, t)
-    return pair_loss(BCE_LOSS, PD_bce_fwd, x, t, spread_over(name, x, weight, "weight"),
-                     spread_over(name, x, pos_weight, "pos_weight"), reduction)
-
-cdef object bce_loss_backward(Node node, object dy):
-    """dx = w ((1 - t) - l sigmoid(-x)), dt = w ((p - 1) softplus(-x) - x)."""
-    cdef Tensor x, t
-    cdef object dx = None, dt = None
-    how, w, p = node.extra
-    if not grad_enabled() and not node.need(1):
-        return pair_gradient(node, PD_bce_fwd, dy), None
-    x, t = node.kept(0), node.kept(2)
-    dy = mean_share(node, dy)
-    if w is not None:
-        dy = mul(dy, w)
-    if node.need(0):
-        rest = sigmoid(neg(x))
-        if p is not None:
-            rest = mul(rest, add(mul(sub(p, 1.0), t), 1.0))
-        dx = mul(sub(sub(1.0, t), rest), dy)
-    if node.need(1):
-        dt = neg(x) if p is None else sub(mul(sub(p, 1.0), softplus(neg(x))), x)
-        dt = mul(dt, dy)
-    return dx, dt
-
-cdef Op BCE_LOSS = op(binary_cross_entropy_with_logits, bce_loss_backward)
-
-__all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "l1_loss", "mse_loss", "nll_loss"]
+__all__ = ["cross_entropy", "nll_loss"]
 METHODS = []

@@ -1,20 +1,16 @@
-"""Reductions over any dimensions: sum, mean, prod, amax, amin, any, all, var, std, norm, logsumexp, and sum_to.
+"""Reductions over any dimensions: sum, mean, prod, any, all, and sum_to. Further ones: moments.pyx, extremes.pyx.
 
 `dim` is an int, a tuple of ints or None (all dimensions); `axis` and `keepdims` are accepted for `dim` and `keepdim`.
 Additions follow a fixed tree (csrc/reduce.h): the same bits for any layout and any number of threads.
 """
-import math
+from libc.math cimport NAN
 
-from libc.math cimport NAN, isinf, isnan
-
-from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I64, PD_MAX_DIMS, pd_launch, pd_reduce
-from pydl._core.launch cimport cast, prepare, run
+from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I64, PD_MAX_DIMS, pd_launch, pd_reduce
+from pydl._core.launch cimport prepare, run
 from pydl._core.tape cimport Node, Op, op, record1
-from pydl._core.tensor cimport Tensor, code_of, dtype_of, empty, real_arg, shape_of, tensor_arg, view_of, wrap_dim
+from pydl._core.tensor cimport Tensor, code_of, empty, real_arg, shape_of, tensor_arg, view_of, wrap_dim
 
-from pydl.ops.arithmetic import abs as absolute, div, mul, pow, sign, sub
-from pydl.ops.compare import eq, isinf as is_infinite, ne, where
-from pydl.ops.elementwise import exp
+from pydl.ops.arithmetic import mul
 from pydl.ops.scan import prod_after, prod_before
 
 cdef extern from "pydl.h":
@@ -25,12 +21,6 @@ cdef extern from "pydl.h":
     enum: PD_any
     enum: PD_all
     enum: PD_mean
-    enum: PD_norm1
-    enum: PD_norm2
-    enum: PD_norm_max
-    enum: PD_norm_min
-    enum: PD_var
-    enum: PD_logsumexp
 
 
 # ---- Dimensions and the launch
@@ -129,22 +119,29 @@ cdef Tensor real_or_cast(str op, object input, object dtype):
 # ---- The gradient of a sum, and back
 
 def spread(dy, shape, dims):
-    """dy over the dimensions `dims` of `shape`: y[i] = dy[i without dims], a view. dy keeps the reduced dimensions as 1, or lacks them."""
+    """dy over the dimensions `dims` (sorted, not negative) of `shape`: y[i] = dy[i without dims]; the gradient of a sum.
+
+    dy keeps the dimensions `dims` as 1, or lacks them. y is a view. Raises ValueError where the shapes do not fit.
+    """
     cdef Tensor x = tensor_arg("spread", dy, "dy")
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef ptrdiff_t strides[PD_MAX_DIMS]
     cdef int ndim = len(shape), d, at = 0
-    cdef bint keeps = x.ndim == ndim
+    cdef bint keeps = x.ndim == ndim, fits = keeps or x.ndim == ndim - len(dims)
     cdef Tensor y
     cdef Node node
-    for d in range(ndim):
+    for d in range(ndim if fits and ndim <= PD_MAX_DIMS else 0):
         sizes[d] = shape[d]
         if d in dims:
+            fits = fits and (not keeps or x.sizes[at] == 1)
             strides[d] = 0
             at += keeps
         else:
-            strides[d] = x.strides[at]
+            fits = fits and at < x.ndim and x.sizes[at] == sizes[d]
+            strides[d] = x.strides[at] if fits else 0
             at += 1
+    if not fits or at != x.ndim:
+        raise ValueError(f"spread: shape {shape_of(x)} does not fit {tuple(shape)} without the dimensions {tuple(dims)}")
     y = view_of(x, ndim, sizes, strides, 0)
     node = record1(SPREAD, y, x)
     if node is not None:
@@ -305,147 +302,5 @@ op(any, NULL)
 op(all, NULL)
 
 
-# ---- Spread of values
-
-cdef object variance(str name, Op which, object input, object dim, object unbiased, object correction, bint keepdim, bint root):
-    cdef bint dims[PD_MAX_DIMS]
-    cdef Tensor x = real_arg(name, input, "input")
-    cdef Tensor y
-    cdef Node node
-    cdef double divisor
-    if isinstance(dim, bool) and unbiased is None:      # var(x, unbiased)
-        dim, unbiased = None, dim
-    if unbiased is not None:
-        if correction is not None:
-            raise ValueError(f"{name}: give unbiased or correction, not both")
-        correction = 1 if unbiased else 0
-    elif correction is None:
-        correction = 1
-    dims_from(name, dim, x.ndim, dims)
-    divisor = max(0.0, <double>count_of(x, dims) - <double>correction)
-    y = reduced(PD_var, x, x.code, dims, keepdim, count_of(x, dims), divisor, root)
-    node = record1(which, y, x)
-    if node is not None:
-        node.keep(0, x)
-        if root:
-            node.keep_output(1, y)
-        node.extra = (dims_tuple(x, dims), divisor)
-    return y
-
-cdef object from_mean(Tensor x, object dims):
-    return sub(x, mean(x, dims, True)) if dims else sub(x, x)
-
-def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=None):
-    """y = sum((x - mean)^2) / max(0, n - correction) over `dim`; correction 1 unless given (unbiased=False: 0).
-
-    float32, float64, in two passes. One element with correction 1, or none: NaN.
-    """
-    return variance("var", VAR, input, axis if dim is None else dim, unbiased, correction,
-                    keepdim if keepdims is None else keepdims, False)
-
-cdef object var_backward(Node node, object dy):
-    cdef Tensor x = node.kept(0)
-    dims, divisor = node.extra
-    factor = 2 / divisor if divisor else math.inf
-    return mul(spread(mul(dy, factor), shape_of(x), dims), from_mean(x, dims))
-
-cdef Op VAR = op(var, var_backward)
-
-def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=None):
-    """y = sqrt(var(x)); the gradient where y is 0 is 0."""
-    return variance("std", STD, input, axis if dim is None else dim, unbiased, correction,
-                    keepdim if keepdims is None else keepdims, True)
-
-cdef object std_backward(Node node, object dy):
-    cdef Tensor x = node.kept(0), y = node.kept(1)
-    dims, divisor = node.extra
-    factor = mul(safe_ratio(dy, y), 1 / divisor if divisor else math.inf)
-    return mul(spread(factor, shape_of(x), dims), from_mean(x, dims))
-
-cdef Op STD = op(std, std_backward)
-
-cdef object safe_ratio(Tensor dy, Tensor y):
-    """dy / y, but 0 where y is 0"""
-    zero = eq(y, 0)
-    return where(zero, 0.0, div(dy, where(zero, 1.0, y)))
-
-
-# ---- Norms and log-sum-exp
-
-def norm(input, p=2, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
-    """y = (sum |x|^p)^(1/p) over `dim`; p = inf: max |x|, -inf: min |x|, 0: how many are not zero; "fro" is 2.
-
-    float32, float64. The gradient at 0 is 0; that of p = inf and -inf is shared evenly by equal elements.
-    Raises ValueError for another p.
-    """
-    cdef Tensor x = real_arg("norm", real_or_cast("norm", input, dtype), "input")
-    cdef bint dims[PD_MAX_DIMS]
-    cdef bint keep = keepdim if keepdims is None else keepdims
-    cdef Tensor y
-    cdef Node node
-    cdef double power
-    if isinstance(p, str):
-        if p != "fro":
-            raise ValueError(f"norm: p must be a number, inf, -inf or 'fro', got {p!r}")
-        p = 2
-    power = p
-    dims_from("norm", axis if dim is None else dim, x.ndim, dims)
-    if isnan(power):
-        raise ValueError("norm: p must be a number, inf, -inf or 'fro', got nan")
-    if power == 0:
-        return sum(cast(ne(x, 0), x.code), dims_tuple(x, dims), keep) if x.ndim else cast(ne(x, 0), x.code)
-    if isinf(power):
-        refuse_empty("norm", x, dims)
-    if power not in (1.0, 2.0) and not isinf(power):
-        total = sum(pow(absolute(x), power), dims_tuple(x, dims), keep) if x.ndim else pow(absolute(x), power)
-        return pow(total, 1 / power)
-    y = reduced(PD_norm1 if power == 1 else PD_norm2 if power == 2 else PD_norm_max if power > 0 else PD_norm_min,
-                x, x.code, dims, keep)
-    node = record1(NORM, y, x)
-    if node is not None:
-        node.keep(0, x)
-        node.keep_output(1, y)
-        node.extra = (dims_tuple(x, dims), power)
-    return y
-
-cdef object norm_backward(Node node, object dy):
-    cdef Tensor x = node.kept(0), y = node.kept(1)
-    dims, power = node.extra
-    shape = shape_of(x)
-    if power == 1:
-        return mul(spread(dy, shape, dims), sign(x))
-    if power == 2:
-        return mul(x, spread(safe_ratio(dy, y), shape, dims))
-    chosen = cast(eq(absolute(x), spread(y, shape, dims)), x.code)
-    share = div(dy, sum(chosen, dims, (<Tensor>dy).ndim == x.ndim) if dims else chosen)
-    return mul(spread(share, shape, dims), mul(chosen, sign(x)))
-
-cdef Op NORM = op(norm, norm_backward)
-
-
-def logsumexp(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
-    """y = log(sum(exp(x))) over `dim`, without overflow; all -inf: -inf. float32, float64. Empty: -inf."""
-    cdef bint dims[PD_MAX_DIMS]
-    cdef Tensor x = real_arg("logsumexp", input, "input")
-    cdef Tensor y
-    cdef Node node
-    dims_from("logsumexp", axis if dim is None else dim, x.ndim, dims)
-    y = reduced(PD_logsumexp, x, x.code, dims, keepdim if keepdims is None else keepdims)
-    node = record1(LOGSUMEXP, y, x)
-    if node is not None:
-        node.keep(0, x)
-        node.keep_output(1, y)
-        node.extra = dims_tuple(x, dims)
-    return y
-
-cdef object logsumexp_backward(Node node, object dy):
-    cdef Tensor x = node.kept(0), y = node.kept(1)
-    shape = shape_of(x)
-    y = where(is_infinite(y), 0.0, y)
-    return mul(spread(dy, shape, node.extra), exp(sub(x, spread(y, shape, node.extra))))
-
-cdef Op LOGSUMEXP = op(logsumexp, logsumexp_backward)
-
-
-__all__ = ["all", "any", "logsumexp", "mean", "norm", "prod", "std", "sum", "sum_to", "var"]
-METHODS = ["all", "any", "logsumexp", "mean", "norm", "prod", "std", "sum", "var"]
+__all__ = ["all", "any", "mean", "prod", "sum", "sum_to"]
+METHODS = ["all", "any", "mean", "prod", "sum"]

@@ -1,7 +1,8 @@
 """Rows of pydl/ops/activations.pyx."""
 import numpy as np
-from rows import bad, unary
 from scipy import special
+
+from rows import bad, unary
 
 KINK = {"away": (0.0,)}
 

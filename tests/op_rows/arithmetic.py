@@ -1,5 +1,6 @@
 """Rows of pydl/ops/arithmetic.pyx."""
 import numpy as np
+
 from rows import FLOATS, INTEGERS, Flat, In, Row, bad, binary, sample, unary
 
 NUMBERS = FLOATS + INTEGERS

@@ -1,8 +1,8 @@
 """Rows of pydl/ops/bounds.pyx."""
 import numpy as np
-from rows import FLOATS, INTEGERS, In, Row, bad, binary, sample, unary
 
 import pydl
+from rows import FLOATS, INTEGERS, In, Row, bad, binary, sample, unary
 
 NUMBERS = FLOATS + INTEGERS
 

@@ -1,6 +1,7 @@
 """Rows of pydl/ops/compare.pyx."""
 import numpy as np
-from rows import EVERY, FLOATS, INTEGERS, Flat, In, Row, bad, binary, sample, unary
+
+from rows import EVERY, INTEGERS, Flat, In, Row, bad, binary, sample, unary
 
 WHOLE = INTEGERS + ("bool",)
 

@@ -1,7 +1,8 @@
 """Rows of pydl/ops/elementwise.pyx. The ulp are the largest over the whole range (tests/test_ulp.py), rounded up."""
 import numpy as np
-from rows import FLOATS, INTEGERS, Flat, bad, binary, unary
 from scipy import special
+
+from rows import FLOATS, INTEGERS, Flat, bad, binary, unary
 
 UNIT = {"domain": (-0.9, 0.9)}
 POSITIVE = {"domain": (0.2, 4.0)}

@@ -1,5 +1,6 @@
 """Rows of pydl/ops/matmul.pyx."""
 import numpy as np
+
 import pydl
 from rows import In, Row, bad, sample
 

@@ -1,0 +1,10 @@
+"""What the losses share."""
+from pydl._core.tensor cimport Tensor
+
+cdef enum:
+    NONE = 0
+    MEAN = 1
+    SUM = 2
+
+cdef int reduction_of(str name, object reduction) except -1     # ValueError where it is not "none", "mean" or "sum"
+cdef Tensor scaled(Tensor grad, object dy)                      # grad * dy, in place of grad
