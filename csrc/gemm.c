@@ -162,7 +162,7 @@ static void N(gemm_vector)(N(gemm_op) *op) {
 
 /* ---- Large: one block of k at a time; panels are packed by all threads, then C's blocks handed out. ---- */
 
-enum { N(GEMM_MC) = MC * 4 / sizeof(real) / MR * MR, N(GEMM_NC) = NC, N(GEMM_CHUNK_COLS) = 512 };
+enum { N(GEMM_MC) = MC * 4 / sizeof(real) / MR * MR, N(GEMM_NC) = NC, N(GEMM_CHUNK_COLS) = 16 * NR };
 
 typedef struct N(gemm_block) {
     N(gemm_op) op;      /* k, a, b, c of this block */

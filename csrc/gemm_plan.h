@@ -3,7 +3,7 @@
 #define PD_GEMM_ONCE
 enum {
     GEMM_THREAD_WORK = 1 << 21,   /* multiply-adds (about 40 us) below which threads cost more than they bring */
-    GEMM_CHUNK_WORK = 1 << 20,    /* multiply-adds in a chunk of work */
+    GEMM_CHUNK_WORK = 1 << 19,    /* multiply-adds in a chunk of work, at least */
     GEMM_SMALL_PACK = 1 << 18,    /* bytes of packed B up to which the small way is taken */
     GEMM_PACK_ROWS = 24,          /* of A, from which packing B pays where its rows collide */
     GEMM_SLOTS = 16,              /* chunks of a batch that pack at the same time */
@@ -70,15 +70,18 @@ static int N(gemm_b_collides)(const N(gemm_op) *op) {
     return min_size(op->kc, op->k) > (1 << 14) / min_size(apart, 1 << 12);
 }
 
+/* Chunks of columns pack their own panels of B; chunks of rows share panels packed before. A multiple of four chunks, so
+ * that two and four threads share evenly. */
 static void N(gemm_plan_small)(N(gemm_op) *op, int b_packed) {
     const size_t panels = ceil_div(op->n, TN), work = op->m * op->n * op->k;
+    const int pack = !b_packed && (op->b_col != 1 || (op->m >= GEMM_PACK_ROWS && N(gemm_b_collides)(op)));
     op->panel = op->k * TN;
     op->row_blocks = op->col_blocks = 1;
     op->threaded = work * op->items >= GEMM_THREAD_WORK;
     if (op->threaded && op->items < 4) {
-        const size_t blocks = work / GEMM_CHUNK_WORK + 1;
-        if (op->m >= op->n) op->row_blocks = min_size(blocks, ceil_div(op->m, MR));
-        else op->col_blocks = min_size(blocks, panels);
+        const size_t blocks = ceil_div(work, 4 * GEMM_CHUNK_WORK) * 4;
+        if (op->m < op->n || (pack && panels >= 4 && op->m <= 4 * op->n)) op->col_blocks = min_size(blocks, panels);
+        else op->row_blocks = min_size(blocks, ceil_div(op->m, MR));
     }
     op->rows = ceil_div(op->m, op->row_blocks);
     op->cols = ceil_div(panels, op->col_blocks) * TN;
@@ -87,8 +90,7 @@ static void N(gemm_plan_small)(N(gemm_op) *op, int b_packed) {
     op->per_chunk = op->items;
     if (op->threaded)
         op->per_chunk = max_size(1, min_size(ceil_div(op->items, GEMM_SLOTS), ceil_div(GEMM_CHUNK_WORK, work)));
-    const int pack = op->b_col != 1 || (op->m >= GEMM_PACK_ROWS && N(gemm_b_collides)(op));
-    op->pack = b_packed || !pack ? PACK_NOTHING : op->row_blocks > 1 ? PACK_BEFORE : PACK_AS_USED;
+    op->pack = !pack ? PACK_NOTHING : op->row_blocks > 1 ? PACK_BEFORE : PACK_AS_USED;
 }
 
 /* m or n is 1. In the end m is; a packed B is read panel by panel, or where n was 1 as a strided vector. */

@@ -154,7 +154,7 @@ def place(dy, index, dim, n):
     """
     cdef pd_launch launch
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
-    cdef Tensor g = contiguous(tensor_arg("place", dy, "dy")), at, y
+    cdef Tensor given = tensor_arg("place", dy, "dy"), g = contiguous(given), at, y
     cdef int d, along = wrap_dim("place", dim, g.ndim)
     cdef Node node
     if g.ndim == 0:
@@ -171,7 +171,7 @@ def place(dy, index, dim, n):
     launch.buf[0], launch.buf[1], launch.buf[2] = g.data, at.data, y.data
     if y.numel:
         run(&launch, PD_place, g.code)
-    node = record1(PLACE, y, g)
+    node = record1(PLACE, y, given)
     if node is not None:
         node.keep(0, at)
         node.extra = along
@@ -188,7 +188,7 @@ def pick(input, index, dim):
     Raises IndexError for an index that is not in 0 .. n - 1.
     """
     cdef pd_launch launch
-    cdef Tensor x = contiguous(tensor_arg("pick", input, "input")), at, y
+    cdef Tensor given = tensor_arg("pick", input, "input"), x = contiguous(given), at, y
     cdef int along = wrap_dim("pick", dim, x.ndim)
     cdef Node node
     if x.ndim == 0:
@@ -200,7 +200,7 @@ def pick(input, index, dim):
     launch.buf[0], launch.buf[1], launch.buf[2] = x.data, at.data, y.data
     if y.numel:
         run(&launch, PD_pick, x.code)
-    node = record1(PICK, y, x)
+    node = record1(PICK, y, given)
     if node is not None:
         node.keep(0, at)
         node.extra = (along, x.sizes[along])

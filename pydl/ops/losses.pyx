@@ -284,7 +284,8 @@ cdef Op NLL_LOSS = op(nll_loss, nll_loss_backward)
 
 def nll_loss_bwd(dy, target, shape, weight=None, *, ignore_index=-100, reduction="mean"):
     """The gradient of nll_loss in its input, of the given shape: -w_t dy at the targets (divided as "mean" does), else 0."""
-    cdef Tensor g = contiguous(real_arg("nll_loss_bwd", dy, "dy")), t = contiguous(tensor_arg("nll_loss_bwd", target, "target"))
+    cdef Tensor given = real_arg("nll_loss_bwd", dy, "dy"), g = contiguous(given)
+    cdef Tensor t = contiguous(tensor_arg("nll_loss_bwd", target, "target"))
     cdef Tensor w = None if weight is None else contiguous(tensor_arg("nll_loss_bwd", weight, "weight")), rows, dx
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef pd_launch launch
@@ -302,7 +303,7 @@ def nll_loss_bwd(dy, target, shape, weight=None, *, ignore_index=-100, reduction
     rows_launch(&launch, PD_nll_bwd, rows, t, w, 0, ignore_index, how, False)
     launch.buf[0], launch.buf[3] = g.data, rows.data
     run(&launch, PD_nll_bwd, rows.code)
-    node = record1(NLL_LOSS_BWD, dx, g)
+    node = record1(NLL_LOSS_BWD, dx, given)
     if node is not None:
         node.keep(0, t)
         if w is not None:

@@ -15,6 +15,7 @@ from pydl.ops.elementwise import exp
 from pydl.ops.reduce import mean, spread, sum
 
 cdef extern from "pydl.h":
+    enum: PD_sum
     enum: PD_norm1
     enum: PD_norm2
     enum: PD_norm_max
@@ -110,15 +111,16 @@ def norm(input, p=2, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims
     dims_from("norm", axis if dim is None else dim, x.ndim, dims)
     if isnan(power):
         raise ValueError("norm: p must be a number, inf, -inf or 'fro', got nan")
-    if power == 0:
-        return sum(cast(ne(x, 0), x.code), dims_tuple(x, dims), keep) if x.ndim else cast(ne(x, 0), x.code)
     if isinf(power):
         refuse_empty("norm", x, dims)
-    if power not in (1.0, 2.0) and not isinf(power):
+    if power not in (0.0, 1.0, 2.0) and not isinf(power):
         total = sum(pow(absolute(x), power), dims_tuple(x, dims), keep) if x.ndim else pow(absolute(x), power)
         return pow(total, 1 / power)
-    y = reduced(PD_norm1 if power == 1 else PD_norm2 if power == 2 else PD_norm_max if power > 0 else PD_norm_min,
-                x, x.code, dims, keep)
+    if power == 0:
+        y = reduced(PD_sum, cast(ne(x, 0), x.code), x.code, dims, keep)
+    else:
+        y = reduced(PD_norm1 if power == 1 else PD_norm2 if power == 2 else PD_norm_max if power > 0 else PD_norm_min,
+                    x, x.code, dims, keep)
     node = record1(NORM, y, x)
     if node is not None:
         node.keep(0, x)
@@ -130,6 +132,8 @@ cdef object norm_backward(Node node, object dy):
     cdef Tensor x = node.kept(0), y = node.kept(1)
     dims, power = node.extra
     shape = shape_of(x)
+    if power == 0:
+        return mul(spread(dy, shape, dims), 0.0)
     if power == 1:
         return mul(spread(dy, shape, dims), sign(x))
     if power == 2:
