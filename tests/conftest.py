@@ -9,6 +9,9 @@ import pytest
 
 import pydl
 
+# Child processes import the pydl under test, too, not the checkout that they are started in.
+os.environ["PYTHONSAFEPATH"] = "1"
+
 
 def pytest_report_header() -> str:
     return f"pydl {pydl.__version__} from {Path(pydl.__file__).parent}, PYDL_ISA={os.environ.get('PYDL_ISA', '')}"
