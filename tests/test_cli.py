@@ -58,7 +58,8 @@ def test_wrong_usage_is_2(tmp_path, arguments):
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_interrupted_is_130(tmp_path):
-    program = "import pydl.demos.digits as d, time\nd.run = lambda stage: (print('on', flush=True), time.sleep(60))\n" \
+    program = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" \
+              "import pydl.demos.digits as d, time\nd.run = lambda stage: (print('on', flush=True), time.sleep(60))\n" \
               "import sys, pydl.__main__ as m\nsys.exit(m.main(['demo', 'digits']))"
     child = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
