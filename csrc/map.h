@@ -40,6 +40,19 @@ static UNUSED void stage_in(void *to, const char *from, size_t n, ptrdiff_t stri
 #undef STAGE_AS
 }
 
+/* One element n times: a broadcast operand. */
+static UNUSED void stage_fill(void *to, const char *from, size_t n, size_t size) {
+#define STAGE_AS(type)                                                                                       \
+    do {                                                                                                     \
+        const type value = *(const type *)from;                                                              \
+        for (size_t i = 0; i < n; i++) ((type *)to)[i] = value;                                              \
+    } while (0)
+    if (size == 4) STAGE_AS(uint32_t);
+    else if (size == 8) STAGE_AS(uint64_t);
+    else memset(to, *from, n);
+#undef STAGE_AS
+}
+
 static UNUSED void stage_out(char *to, const void *from, size_t n, ptrdiff_t stride, size_t size) {
 #define STAGE_AS(type)                                                                                       \
     for (size_t i = 0; i < n; i++) ((type *)to)[(ptrdiff_t)i * stride] = ((const type *)from)[i]
@@ -61,7 +74,8 @@ static UNUSED void map_strided_row(const map_kernel *k, size_t n, char *const *a
             const char *from = at[o] + (ptrdiff_t)i * stride[o] * k->size[o];
             if (stride[o] == 1) in[o] = from;
             else {
-                if (stride[o] != 0 || i == 0) stage_in(stage[o], from, count, stride[o], k->size[o]);
+                if (stride[o] != 0) stage_in(stage[o], from, count, stride[o], k->size[o]);
+                else if (i == 0) stage_fill(stage[o], from, count, k->size[o]);
                 in[o] = stage[o];
             }
         }
