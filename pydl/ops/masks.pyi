@@ -11,18 +11,5 @@ def nonzero(input: Tensor, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]: ..
 def argwhere(input: Tensor) -> Tensor: ...
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor: ...
 
-__all__ = [
-    "argwhere",
-    "gather",
-    "index_add",
-    "index_select",
-    "masked_fill",
-    "masked_select",
-    "nonzero",
-    "one_hot",
-    "scatter",
-    "scatter_add",
-    "take",
-    "take_along_dim",
-]
+__all__ = ["argwhere", "masked_fill", "masked_select", "nonzero", "one_hot"]
 METHODS: list[str]
