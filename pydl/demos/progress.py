@@ -17,7 +17,7 @@ class Progress:
 
     def __init__(self, what: str, total: int) -> None:
         try:
-            from tqdm.auto import tqdm  # type: ignore[import-untyped]
+            from tqdm.auto import tqdm
         except ImportError:
             self.bar = Line(what, total)
         else:
