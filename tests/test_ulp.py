@@ -106,7 +106,7 @@ def test_where_the_result_is_normal(name: str) -> None:
 
 def test_error_function_float32() -> None:
     x = samples(np.float32)
-    assert errors("erf", x, np.float64, special.erf) <= (1.35 if pydl.current_isa() == "base" else 1.3)
+    assert errors("erf", x, np.float64, special.erf) <= 1.15
     assert errors("erfc", x[~(x > 9)], np.float64, special.erfc) <= 6
     assert errors("erfc", x, np.float64, special.erfc) <= 9
 
