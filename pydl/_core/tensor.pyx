@@ -1,11 +1,11 @@
-"""Memory and the tensor itself. What a tensor can do beyond its operators is bound by pydl.tensor."""
+"""The tensor itself; its memory is in tensor_memory.pxi. What a tensor can do beyond its operators is bound by pydl.tensor."""
 import gc
 
 cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_WRITABLE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.type cimport PyType_Modified
-from libc.stdint cimport SIZE_MAX, int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
 from pydl._core.arguments cimport sizes_from, wrap_dim
@@ -13,36 +13,7 @@ from pydl._core.dtypes cimport dtype, dtype_of
 from pydl._core.kernels cimport PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
 from pydl._core.native cimport allocate, release
 
-cdef extern from *:
-    const ptrdiff_t PTRDIFF_MAX
-
-
-cdef int ITEMSIZE[6]
-ITEMSIZE[:] = [4, 8, 8, 4, 1, 1]
-
-
-@cython.final
-cdef class Storage:
-    """Memory that one or more tensors look at. Changes in place are counted in `version`."""
-
-    def __init__(self):
-        raise TypeError("Storage: made by tensors only")
-
-    def __dealloc__(self):
-        if self.owned:
-            release(self.data, self.nbytes)
-
-
-cdef Storage EMPTY = Storage.__new__(Storage)
-
-cdef Storage new_storage(size_t nbytes):
-    cdef Storage storage = Storage.__new__(Storage)
-    storage.data = <char *>allocate(nbytes if nbytes else 1)
-    if storage.data == NULL:
-        raise MemoryError(f"could not allocate {nbytes} bytes")
-    storage.nbytes = nbytes if nbytes else 1
-    storage.writable = storage.owned = True
-    return storage
+include "tensor_memory.pxi"
 
 
 cdef class Operators:
@@ -383,96 +354,6 @@ cdef object apply2(object op, object a, object b):
     if a is NotImplemented or b is NotImplemented:
         return NotImplemented
     return op(a, b)
-
-
-# ---- New tensors
-
-cdef int lay_out(Tensor x, int code, int ndim, const ptrdiff_t *sizes) except -1:
-    """Shape and row-major strides, checked for overflow."""
-    cdef size_t numel = 1
-    cdef bint has_zero = False
-    cdef int d
-    if ndim > PD_MAX_DIMS:
-        raise ValueError(f"a tensor has at most {PD_MAX_DIMS} dimensions, got {ndim}")
-    for d in range(ndim):
-        if sizes[d] < 0:
-            raise ValueError(f"sizes must not be negative, got {tuple([sizes[i] for i in range(ndim)])}")
-        has_zero |= sizes[d] == 0
-    x.itemsize = ITEMSIZE[code]
-    for d in range(ndim - 1, -1, -1):
-        x.sizes[d] = sizes[d]
-        x.strides[d] = numel
-        if sizes[d] > 1 and not has_zero:
-            if numel > <size_t>PTRDIFF_MAX // <size_t>x.itemsize // <size_t>sizes[d]:
-                raise ValueError(f"sizes {tuple([sizes[i] for i in range(ndim)])} overflow: more bytes than an address can count")
-            numel *= sizes[d]
-    x.numel = 0 if has_zero else numel
-    x.code = code
-    x.ndim = ndim
-    x.contiguous = True
-    return 0
-
-cdef Tensor empty(int code, int ndim, const ptrdiff_t *sizes):
-    cdef Tensor x = Tensor.__new__(Tensor)
-    lay_out(x, code, ndim, sizes)
-    x.storage = new_storage(x.numel * x.itemsize)
-    x.data = x.storage.data
-    return x
-
-cdef Tensor empty_like(Tensor x):
-    return empty(x.code, x.ndim, x.sizes)
-
-cdef Tensor empty_of(int code, object shape):
-    cdef ptrdiff_t sizes[PD_MAX_DIMS]
-    cdef int ndim = sizes_from("empty", shape, sizes)
-    return empty(code, ndim, sizes)
-
-cdef bint is_dense(Tensor x) noexcept:
-    cdef ptrdiff_t expected = 1
-    cdef int d
-    if x.numel == 0:
-        return True
-    for d in range(x.ndim - 1, -1, -1):
-        if x.sizes[d] != 1:
-            if x.strides[d] != expected:
-                return False
-            expected *= x.sizes[d]
-    return True
-
-cdef Tensor over_memory(Storage storage, char *data, int code, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides):
-    cdef Tensor y = Tensor.__new__(Tensor)
-    cdef int d
-    lay_out(y, code, ndim, sizes)
-    for d in range(ndim):
-        y.strides[d] = strides[d]
-    y.contiguous = is_dense(y)
-    y.storage = storage
-    y.data = data
-    return y
-
-cdef Tensor view_of(Tensor x, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides, ptrdiff_t offset):
-    return over_memory(x.storage, x.data + offset * x.itemsize, x.code, ndim, sizes, strides)
-
-cdef Tensor alias_of(Tensor x):
-    return over_memory(x.storage, x.data, x.code, x.ndim, x.sizes, x.strides)
-
-cdef int become(Tensor x, Tensor y) except -1:
-    """x takes y's memory, shape and type; what x is in a graph stays."""
-    x.storage, x.data, x.code, x.itemsize = y.storage, y.data, y.code, y.itemsize
-    x.ndim, x.numel, x.contiguous = y.ndim, y.numel, y.contiguous
-    memcpy(x.sizes, y.sizes, sizeof(x.sizes))
-    memcpy(x.strides, y.strides, sizeof(x.strides))
-    return 0
-
-cdef Tensor scalar_of(int code, object number):
-    cdef Tensor x = empty(code, 0, NULL)
-    if code == PD_F32: (<float *>x.data)[0] = <float><double>number
-    elif code == PD_F64: (<double *>x.data)[0] = number
-    elif code == PD_I64: (<int64_t *>x.data)[0] = number
-    elif code == PD_I32: (<int32_t *>x.data)[0] = number
-    elif code == PD_U8: (<uint8_t *>x.data)[0] = number
-    else: (<uint8_t *>x.data)[0] = 1 if number else 0
-    return x
 
 
 # ---- Questions
