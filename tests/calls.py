@@ -21,6 +21,11 @@ def numpy(t: pydl.Tensor) -> np.ndarray:
     return np.array(t.detach().numpy())
 
 
+def leaf(*values: float) -> pydl.Tensor:
+    """A float64 vector that wants a gradient."""
+    return pydl.tensor(list(values), dtype=pydl.float64, requires_grad=True)
+
+
 def laid_out(a: np.ndarray, layout: str) -> pydl.Tensor:
     """The same numbers in another layout. "expanded" changes them: every row along dim 0 is row 0."""
     if layout == "transposed":
