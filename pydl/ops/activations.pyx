@@ -6,9 +6,10 @@ Each has a fused backward kernel, which is an op with a derivative of its own, s
 from pydl._core.launch cimport filled, map1, map2
 from pydl._core.tape cimport Node, Op, op, record1, record2
 from pydl._core.tensor cimport Tensor, real_arg, same_shape, shape_of
+from pydl.ops.elementwise cimport of_input, of_output
 from pydl.ops.operands cimport is_number
 
-from pydl.ops.arithmetic import add, mul, neg, sub
+from pydl.ops.arithmetic import add, mul, sub
 from pydl.ops.compare import gt, le, where
 from pydl.ops.elementwise import exp, square
 
@@ -38,6 +39,15 @@ cdef double number(str name, object value, str what) except? -1:
         raise TypeError(f"{name}: {what} must be a number, got {type(value).__name__}")
     return value
 
+cdef Tensor of_scalars(Op which, int kernel, Tensor x, double s0, double s1):
+    """kernel(x, s0, s1); the rule gets x and (s0, s1)."""
+    cdef Tensor y = map1(kernel, x, s0, s1)
+    cdef Node node = record1(which, y, x)
+    if node is not None:
+        node.keep(0, x)
+        node.extra = (s0, s1)
+    return y
+
 cdef Tensor fused(Op which, int kernel, object first, object gradient, double s0, double s1, object extra):
     """A backward kernel of (x or y, dy), two tensors of one shape and type; its rule gets both."""
     cdef Tensor x = real_arg(which.name, first, "the first argument"), dy = real_arg(which.name, gradient, "dy")
@@ -59,12 +69,7 @@ cdef Tensor zero_of(object like):
 
 def relu(input):
     """max(x, 0). The derivative at 0 is 0."""
-    cdef Tensor x = real_arg("relu", input, "input")
-    cdef Tensor y = map1(PD_relu_fwd, x)
-    cdef Node node = record1(RELU, y, x)
-    if node is not None:
-        node.keep_output(0, y)
-    return y
+    return of_output(RELU, PD_relu_fwd, real_arg("relu", input, "input"))
 
 cdef object relu_backward(Node node, object dy):
     return relu_bwd(node.kept(0), dy)
@@ -84,12 +89,7 @@ cdef Op RELU_BWD = op(relu_bwd, relu_bwd_backward)
 
 def sigmoid(input):
     """1 / (1 + exp(-x))."""
-    cdef Tensor x = real_arg("sigmoid", input, "input")
-    cdef Tensor y = map1(PD_sigmoid_fwd, x)
-    cdef Node node = record1(SIGMOID, y, x)
-    if node is not None:
-        node.keep_output(0, y)
-    return y
+    return of_output(SIGMOID, PD_sigmoid_fwd, real_arg("sigmoid", input, "input"))
 
 cdef object sigmoid_backward(Node node, object dy):
     return sigmoid_bwd(node.kept(0), dy)
@@ -111,12 +111,7 @@ cdef Op SIGMOID_BWD = op(sigmoid_bwd, sigmoid_bwd_backward)
 
 def tanh(input):
     """The hyperbolic tangent."""
-    cdef Tensor x = real_arg("tanh", input, "input")
-    cdef Tensor y = map1(PD_tanh_fwd, x)
-    cdef Node node = record1(TANH, y, x)
-    if node is not None:
-        node.keep_output(0, y)
-    return y
+    return of_output(TANH, PD_tanh_fwd, real_arg("tanh", input, "input"))
 
 cdef object tanh_backward(Node node, object dy):
     return tanh_bwd(node.kept(0), dy)
@@ -142,16 +137,10 @@ def gelu(input, approximate="none"):
     approximate="tanh": x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
     """
     cdef Tensor x = real_arg("gelu", input, "input")
-    cdef Tensor y
-    cdef Node node
-    if approximate == "none":
-        y = map1(PD_gelu_fwd, x)
-        node = record1(GELU, y, x)
-    elif approximate == "tanh":
-        y = map1(PD_gelu_tanh_fwd, x)
-        node = record1(GELU, y, x)
-    else:
+    if approximate != "none" and approximate != "tanh":
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    cdef Tensor y = map1(PD_gelu_fwd if approximate == "none" else PD_gelu_tanh_fwd, x)
+    cdef Node node = record1(GELU, y, x)
     if node is not None:
         node.keep(0, x)
         node.extra = approximate
@@ -196,12 +185,7 @@ cdef Op GELU_TANH_BWD = op(gelu_tanh_bwd, gelu_tanh_bwd_backward)
 
 def silu(input):
     """x sigmoid(x) (Elfwing, Uchibe & Doya 2017)."""
-    cdef Tensor x = real_arg("silu", input, "input")
-    cdef Tensor y = map1(PD_silu_fwd, x)
-    cdef Node node = record1(SILU, y, x)
-    if node is not None:
-        node.keep(0, x)
-    return y
+    return of_input(SILU, PD_silu_fwd, real_arg("silu", input, "input"))
 
 cdef object silu_backward(Node node, object dy):
     return silu_bwd(node.kept(0), dy)
@@ -228,15 +212,10 @@ def leaky_relu(input, negative_slope=0.01):
     """x above 0, negative_slope x below (Maas, Hannun & Ng 2013). The derivative at 0 is negative_slope."""
     cdef Tensor x = real_arg("leaky_relu", input, "input")
     cdef double slope = number("leaky_relu", negative_slope, "negative_slope")
-    cdef Tensor y = map1(PD_leaky_relu_fwd, x, slope)
-    cdef Node node = record1(LEAKY_RELU, y, x)
-    if node is not None:
-        node.keep(0, x)
-        node.extra = slope
-    return y
+    return of_scalars(LEAKY_RELU, PD_leaky_relu_fwd, x, slope, 0)
 
 cdef object leaky_relu_backward(Node node, object dy):
-    return leaky_relu_bwd(node.kept(0), dy, node.extra)
+    return leaky_relu_bwd(node.kept(0), dy, node.extra[0])
 
 def leaky_relu_bwd(x, dy, negative_slope=0.01):
     """dy where x > 0, negative_slope dy elsewhere."""
@@ -256,15 +235,10 @@ def elu(input, alpha=1.0):
     """x above 0, alpha (exp(x) - 1) below (Clevert, Unterthiner & Hochreiter 2015). The derivative at 0 is alpha."""
     cdef Tensor x = real_arg("elu", input, "input")
     cdef double a = number("elu", alpha, "alpha")
-    cdef Tensor y = map1(PD_elu_fwd, x, a)
-    cdef Node node = record1(ELU, y, x)
-    if node is not None:
-        node.keep(0, x)
-        node.extra = a
-    return y
+    return of_scalars(ELU, PD_elu_fwd, x, a, 0)
 
 cdef object elu_backward(Node node, object dy):
-    return elu_bwd(node.kept(0), dy, node.extra)
+    return elu_bwd(node.kept(0), dy, node.extra[0])
 
 def elu_bwd(x, dy, alpha=1.0):
     """dy where x > 0, alpha exp(x) dy elsewhere."""
@@ -290,12 +264,7 @@ def softplus(input, beta=1.0, threshold=20.0):
     cdef double b = number("softplus", beta, "beta"), limit = number("softplus", threshold, "threshold")
     if b == 0:
         raise ValueError(f"softplus: beta must not be 0, got {beta}")
-    cdef Tensor y = map1(PD_softplus_fwd, x, b, limit)
-    cdef Node node = record1(SOFTPLUS, y, x)
-    if node is not None:
-        node.keep(0, x)
-        node.extra = (b, limit)
-    return y
+    return of_scalars(SOFTPLUS, PD_softplus_fwd, x, b, limit)
 
 cdef object softplus_backward(Node node, object dy):
     beta, threshold = node.extra

@@ -3,7 +3,8 @@
 from pydl._core.kernels cimport PD_F32, PD_F64
 from pydl._core.launch cimport cast, filled, map1, map2, map3
 from pydl._core.tape cimport Node, Op, op, record, record1, record2
-from pydl._core.tensor cimport Tensor, dtype_of, shape_of, tensor_arg
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, shape_of, tensor_arg
 from pydl.ops.operands cimport is_number, map_number, operands, refuse_zero_divisor, require_broadcast
 
 from pydl.ops.compare import eq, ge, logical_and, where
@@ -218,21 +219,24 @@ def floor_divide(input, other):
 cdef Op FLOOR_DIVIDE = op(floor_divide, NULL)
 
 
+cdef Tensor rest(Op which, int kernel, object input, object other):
+    """What a division leaves; the rule gets both sides where the divisor wants a gradient."""
+    cdef Tensor a, b
+    a, b = operands(which.name, input, other)
+    refuse_zero_divisor(which.name, b)
+    cdef Tensor y = map2(kernel, a, b)
+    cdef Node node = record2(which, y, a, b)
+    if node is not None and b.needs_grad:
+        node.keep(0, a)
+        node.keep(1, b)
+    return y
+
 def remainder(input, other):
     """input - other * floor(input / other), as Python's %: it has the sign of other. Exact.
 
     Shapes and types as in add. Raises ZeroDivisionError where integers are divided by zero; floats give NaN.
     """
-    cdef Tensor a, b
-    cdef Node node
-    a, b = operands("remainder", input, other)
-    refuse_zero_divisor("remainder", b)
-    cdef Tensor y = map2(PD_remainder, a, b)
-    node = record2(REMAINDER, y, a, b)
-    if node is not None and b.needs_grad:
-        node.keep(0, a)
-        node.keep(1, b)
-    return y
+    return rest(REMAINDER, PD_remainder, input, other)
 
 cdef object remainder_backward(Node node, object dy):
     return (dy if node.need(0) else None,
@@ -246,16 +250,7 @@ def fmod(input, other):
 
     Shapes and types as in add. Raises ZeroDivisionError where integers are divided by zero; floats give NaN.
     """
-    cdef Tensor a, b
-    cdef Node node
-    a, b = operands("fmod", input, other)
-    refuse_zero_divisor("fmod", b)
-    cdef Tensor y = map2(PD_fmod, a, b)
-    node = record2(FMOD, y, a, b)
-    if node is not None and b.needs_grad:
-        node.keep(0, a)
-        node.keep(1, b)
-    return y
+    return rest(FMOD, PD_fmod, input, other)
 
 cdef object fmod_backward(Node node, object dy):
     return (dy if node.need(0) else None,

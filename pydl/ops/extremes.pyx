@@ -6,7 +6,10 @@ from libc.stdint cimport int64_t
 from pydl._core.kernels cimport PD_I64, PD_MAX_DIMS, pd_launch
 from pydl._core.launch cimport cast, contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, op, record, record1
-from pydl._core.tensor cimport Tensor, dtype_of, empty, shape_of, tensor_arg, wrap_dim
+from pydl._core.arguments cimport wrap_dim
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, empty, shape_of, tensor_arg
+from pydl.ops.lines cimport lines_of
 from pydl.ops.reduce cimport dims_from, dims_tuple, reduced, refuse_empty
 
 from pydl.ops.arithmetic import div, mul
@@ -69,17 +72,6 @@ cdef Op AMIN = op(amin, extreme_backward)
 
 
 # ---- One dimension: values and indices
-
-cdef int lines_of(pd_launch *launch, Tensor x, int dim) except -1:
-    """(outer, n, inner) of a contiguous x along `dim`."""
-    cdef int d
-    launch.lines.outer = launch.lines.inner = 1
-    for d in range(dim):
-        launch.lines.outer *= x.sizes[d]
-    launch.lines.n = x.sizes[dim] if x.ndim else 1
-    for d in range(dim + 1, x.ndim):
-        launch.lines.inner *= x.sizes[d]
-    return 0
 
 cdef tuple find(str name, int kernel, Tensor x, int dim, bint keepdim):
     """(values, indices) of the extremes along `dim`."""

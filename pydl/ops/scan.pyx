@@ -3,10 +3,13 @@
 Every derivative of a product is made of three ops, each other's derivatives: products of what comes before, products of
 what comes after, and a linear recurrence. No division: elements that are zero need no special case.
 """
-from pydl._core.kernels cimport PD_F64, PD_I64, PD_MAX_DIMS, pd_launch
+from pydl._core.kernels cimport PD_F64, PD_I64, pd_launch
 from pydl._core.launch cimport contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, op, record1, record2
-from pydl._core.tensor cimport Tensor, code_of, dtype_of, empty, same_shape, shape_of, tensor_arg, wrap_dim
+from pydl._core.arguments cimport wrap_dim
+from pydl._core.dtypes cimport code_of, dtype_of
+from pydl._core.tensor cimport Tensor, empty, same_shape, shape_of, tensor_arg
+from pydl.ops.lines cimport lines_of
 
 from pydl.ops.arithmetic import add, mul
 
@@ -17,28 +20,25 @@ cdef extern from "pydl.h":
     enum: PD_recurrence
 
 
-cdef int along(pd_launch *launch, Tensor x, int dim) except -1:
-    """(outer, n, inner) of a contiguous x along `dim`."""
-    cdef int d
-    launch.lines.outer = launch.lines.inner = 1
-    for d in range(dim):
-        launch.lines.outer *= x.sizes[d]
-    launch.lines.n = x.sizes[dim] if x.ndim else 1
-    for d in range(dim + 1, x.ndim):
-        launch.lines.inner *= x.sizes[d]
-    return 0
-
-cdef Tensor scanned(int kernel, Tensor x, int dim, bint backwards):
+cdef Tensor scanned(Op which, int kernel, Tensor x, object dimension, bint backwards, bint keep):
+    """Runs a kernel along a dimension; the rule gets the dimension, and x where it is kept."""
     cdef pd_launch launch
-    cdef Tensor y
+    cdef Tensor y, given = x
+    cdef Node node
+    cdef int dim = wrap_dim(which.name, dimension, x.ndim)
     prepare(&launch, kernel, x.code)
     x = contiguous(x)
     y = empty(x.code if x.code <= PD_F64 else PD_I64, x.ndim, x.sizes)
-    along(&launch, x, dim)
+    lines_of(&launch, x, dim)
     launch.buf[0], launch.buf[1] = x.data, y.data
     launch.scalar[0] = backwards
     if x.numel:
         run(&launch, kernel, x.code)
+    node = record1(which, y, given)
+    if node is not None:
+        if keep:
+            node.keep(0, given)
+        node.extra = dim
     return y
 
 cdef Tensor typed(str name, object input, object dtype):
@@ -51,14 +51,7 @@ def cumsum(input, dim=None, *, dtype=None, axis=None):
 
     x and y of the same shape. Raises IndexError for a dim out of range.
     """
-    cdef Tensor x = typed("cumsum", input, dtype), y
-    cdef int d = wrap_dim("cumsum", axis if dim is None else dim, x.ndim)
-    cdef Node node
-    y = scanned(PD_cumsum, x, d, False)
-    node = record1(CUMSUM, y, x)
-    if node is not None:
-        node.extra = d
-    return y
+    return scanned(CUMSUM, PD_cumsum, typed("cumsum", input, dtype), axis if dim is None else dim, False, False)
 
 cdef object cumsum_backward(Node node, object dy):
     return cumsum_back(dy, node.extra)
@@ -67,14 +60,7 @@ cdef Op CUMSUM = op(cumsum, cumsum_backward)
 
 def cumsum_back(input, dim):
     """y_k = x_k + ... + x_(n-1) along `dim`: the gradient of cumsum."""
-    cdef Tensor x = tensor_arg("cumsum_back", input, "input"), y
-    cdef int d = wrap_dim("cumsum_back", dim, x.ndim)
-    cdef Node node
-    y = scanned(PD_cumsum, x, d, True)
-    node = record1(CUMSUM_BACK, y, x)
-    if node is not None:
-        node.extra = d
-    return y
+    return scanned(CUMSUM_BACK, PD_cumsum, tensor_arg("cumsum_back", input, "input"), dim, True, False)
 
 cdef object cumsum_back_backward(Node node, object dy):
     return cumsum(dy, node.extra)
@@ -87,15 +73,7 @@ def cumprod(input, dim=None, *, dtype=None, axis=None):
 
     x and y of the same shape. Raises IndexError for a dim out of range.
     """
-    cdef Tensor x = typed("cumprod", input, dtype), y
-    cdef int d = wrap_dim("cumprod", axis if dim is None else dim, x.ndim)
-    cdef Node node
-    y = scanned(PD_cumprod, x, d, False)
-    node = record1(CUMPROD, y, x)
-    if node is not None:
-        node.keep(0, x)
-        node.extra = d
-    return y
+    return scanned(CUMPROD, PD_cumprod, typed("cumprod", input, dtype), axis if dim is None else dim, False, True)
 
 cdef object cumprod_backward(Node node, object dy):
     """dx_j = (x_0 ... x_(j-1)) s_j, s_j = dy_j + sum over k > j of dy_k x_(j+1) ... x_k."""
@@ -106,15 +84,7 @@ cdef Op CUMPROD = op(cumprod, cumprod_backward)
 
 def prod_before(input, dim):
     """y_k = x_0 * ... * x_(k-1), y_0 = 1, along `dim`. float32 (multiplied in float64), float64."""
-    cdef Tensor x = tensor_arg("prod_before", input, "input"), y
-    cdef int d = wrap_dim("prod_before", dim, x.ndim)
-    cdef Node node
-    y = scanned(PD_prod_before, x, d, False)
-    node = record1(PROD_BEFORE, y, x)
-    if node is not None:
-        node.keep(0, x)
-        node.extra = d
-    return y
+    return scanned(PROD_BEFORE, PD_prod_before, tensor_arg("prod_before", input, "input"), dim, False, True)
 
 cdef object prod_before_backward(Node node, object dy):
     x, d = node.kept(0), node.extra
@@ -124,15 +94,7 @@ cdef Op PROD_BEFORE = op(prod_before, prod_before_backward)
 
 def prod_after(input, dim):
     """y_k = x_(k+1) * ... * x_(n-1), y_(n-1) = 1, along `dim`. float32 (multiplied in float64), float64."""
-    cdef Tensor x = tensor_arg("prod_after", input, "input"), y
-    cdef int d = wrap_dim("prod_after", dim, x.ndim)
-    cdef Node node
-    y = scanned(PD_prod_before, x, d, True)
-    node = record1(PROD_AFTER, y, x)
-    if node is not None:
-        node.keep(0, x)
-        node.extra = d
-    return y
+    return scanned(PROD_AFTER, PD_prod_before, tensor_arg("prod_after", input, "input"), dim, True, True)
 
 cdef object prod_after_backward(Node node, object dy):
     x, d = node.kept(0), node.extra
@@ -156,7 +118,7 @@ def recurrence(a, b, dim, backwards=False):
     prepare(&launch, PD_recurrence, u.code)
     p, q = contiguous(u), contiguous(v)
     y = empty(u.code, u.ndim, u.sizes)
-    along(&launch, p, d)
+    lines_of(&launch, p, d)
     launch.buf[0], launch.buf[1], launch.buf[2] = p.data, q.data, y.data
     launch.scalar[0] = bool(backwards)
     if u.numel:

@@ -1,8 +1,11 @@
 """softmax and log_softmax along one dimension, with their backward ops. Kernels: csrc/softmax.c."""
 from pydl._core.kernels cimport pd_launch
 from pydl._core.launch cimport contiguous, prepare, run
-from pydl._core.tape cimport Node, Op, op, record, record1
-from pydl._core.tensor cimport Tensor, code_of, empty, real_arg, same_shape, shape_of, tensor_arg, wrap_dim
+from pydl._core.tape cimport Node, Op, op, record1, record2
+from pydl._core.arguments cimport wrap_dim
+from pydl._core.dtypes cimport code_of
+from pydl._core.tensor cimport Tensor, empty, real_arg, same_shape, shape_of, tensor_arg
+from pydl.ops.lines cimport lines_of
 
 from pydl.ops.arithmetic import mul, neg, sub
 from pydl.ops.elementwise import exp
@@ -19,16 +22,10 @@ cdef Tensor by_lines(int kernel, Tensor a, Tensor b, int dim):
     """Runs a kernel over the lines along `dim` of a, and of b where there is one."""
     cdef pd_launch launch
     cdef Tensor y
-    cdef int d
     a = contiguous(a)
     prepare(&launch, kernel, a.code)
     y = empty(a.code, a.ndim, a.sizes)
-    launch.lines.outer = launch.lines.inner = 1
-    for d in range(dim):
-        launch.lines.outer *= a.sizes[d]
-    launch.lines.n = a.sizes[dim] if a.ndim else 1
-    for d in range(dim + 1, a.ndim):
-        launch.lines.inner *= a.sizes[d]
+    lines_of(&launch, a, dim)
     launch.buf[0] = a.data
     if b is None:
         launch.buf[1] = y.data
@@ -38,14 +35,34 @@ cdef Tensor by_lines(int kernel, Tensor a, Tensor b, int dim):
     run(&launch, kernel, a.code)
     return y
 
-cdef Tensor typed(str name, object input, object dtype):
-    cdef Tensor x = tensor_arg(name, input, "input")
-    return real_arg(name, x if dtype is None or code_of(dtype) == x.code else x.to(dtype), "input")
+cdef Tensor forward(Op which, int kernel, object input, object dim, object dtype):
+    """The rule gets y and the dimension."""
+    cdef Tensor x = tensor_arg(which.name, input, "input"), y
+    cdef Node node
+    cdef int d
+    x = real_arg(which.name, x if dtype is None or code_of(dtype) == x.code else x.to(dtype), "input")
+    d = wrap_dim(which.name, dim, x.ndim)
+    y = by_lines(kernel, x, None, d)
+    node = record1(which, y, x)
+    if node is not None:
+        node.keep_output(0, y)
+        node.extra = d
+    return y
 
-cdef int same_arguments(str name, Tensor dy, Tensor y) except -1:
-    if dy.code != y.code or not same_shape(dy, y):
-        raise ValueError(f"{name}: expected dy and y of the same shape and type, got {shape_of(dy)} and {shape_of(y)}")
-    return 0
+cdef Tensor gradient(Op which, int kernel, object dy, object y, object dim):
+    """The rule gets dy, y and the dimension."""
+    cdef Tensor g = real_arg(which.name, dy, "dy"), out = real_arg(which.name, y, "y"), dx
+    cdef Node node
+    cdef int d = wrap_dim(which.name, dim, out.ndim)
+    if g.code != out.code or not same_shape(g, out):
+        raise ValueError(f"{which.name}: expected dy and y of the same shape and type, got {shape_of(g)} and {shape_of(out)}")
+    dx = by_lines(kernel, g, out, d)
+    node = record2(which, dx, g, out)
+    if node is not None:
+        node.keep(0, g)
+        node.keep(1, out)
+        node.extra = d
+    return dx
 
 
 def softmax(input, dim, *, dtype=None):
@@ -54,14 +71,7 @@ def softmax(input, dim, *, dtype=None):
     x and y of the same shape, float32 or float64; a line of -inf, or one with inf or NaN, gives NaN.
     Raises IndexError for a dim out of range.
     """
-    cdef Tensor x = typed("softmax", input, dtype)
-    cdef int d = wrap_dim("softmax", dim, x.ndim)
-    cdef Tensor y = by_lines(PD_softmax_fwd, x, None, d)
-    cdef Node node = record1(SOFTMAX, y, x)
-    if node is not None:
-        node.keep_output(0, y)
-        node.extra = d
-    return y
+    return forward(SOFTMAX, PD_softmax_fwd, input, dim, dtype)
 
 cdef object softmax_backward(Node node, object dy):
     return softmax_bwd(dy, node.kept(0), node.extra)
@@ -70,17 +80,7 @@ cdef Op SOFTMAX = op(softmax, softmax_backward)
 
 def softmax_bwd(dy, y, dim):
     """dx = y (dy - sum(dy y)) along `dim`: the gradient of y = softmax(x). All of the same shape."""
-    cdef Tensor g = real_arg("softmax_bwd", dy, "dy"), out = real_arg("softmax_bwd", y, "y"), dx
-    cdef int d = wrap_dim("softmax_bwd", dim, out.ndim)
-    cdef Node node
-    same_arguments("softmax_bwd", g, out)
-    dx = by_lines(PD_softmax_bwd, g, out, d)
-    node = record(SOFTMAX_BWD, dx, (g, out))
-    if node is not None:
-        node.keep(0, g)
-        node.keep(1, out)
-        node.extra = d
-    return dx
+    return gradient(SOFTMAX_BWD, PD_softmax_bwd, dy, y, dim)
 
 cdef object softmax_bwd_backward(Node node, object ddx):
     """dx = y (dy - s), s = sum(dy y). In dy it is the same symmetric map; in y: ddx (dy - s) - dy sum(ddx y)."""
@@ -99,14 +99,7 @@ def log_softmax(input, dim, *, dtype=None):
     x and y of the same shape, float32 or float64; a line of -inf, or one with inf or NaN, gives NaN.
     Raises IndexError for a dim out of range.
     """
-    cdef Tensor x = typed("log_softmax", input, dtype)
-    cdef int d = wrap_dim("log_softmax", dim, x.ndim)
-    cdef Tensor y = by_lines(PD_log_softmax_fwd, x, None, d)
-    cdef Node node = record1(LOG_SOFTMAX, y, x)
-    if node is not None:
-        node.keep_output(0, y)
-        node.extra = d
-    return y
+    return forward(LOG_SOFTMAX, PD_log_softmax_fwd, input, dim, dtype)
 
 cdef object log_softmax_backward(Node node, object dy):
     return log_softmax_bwd(dy, node.kept(0), node.extra)
@@ -115,17 +108,7 @@ cdef Op LOG_SOFTMAX = op(log_softmax, log_softmax_backward)
 
 def log_softmax_bwd(dy, y, dim):
     """dx = dy - exp(y) sum(dy) along `dim`: the gradient of y = log_softmax(x). All of the same shape."""
-    cdef Tensor g = real_arg("log_softmax_bwd", dy, "dy"), out = real_arg("log_softmax_bwd", y, "y"), dx
-    cdef int d = wrap_dim("log_softmax_bwd", dim, out.ndim)
-    cdef Node node
-    same_arguments("log_softmax_bwd", g, out)
-    dx = by_lines(PD_log_softmax_bwd, g, out, d)
-    node = record(LOG_SOFTMAX_BWD, dx, (g, out))
-    if node is not None:
-        node.keep(0, g)
-        node.keep(1, out)
-        node.extra = d
-    return dx
+    return gradient(LOG_SOFTMAX_BWD, PD_log_softmax_bwd, dy, y, dim)
 
 cdef object log_softmax_bwd_backward(Node node, object ddx):
     """In dy: ddx - sum(exp(y) ddx); in y: -exp(y) sum(dy) ddx."""
