@@ -87,8 +87,10 @@ def test_empty() -> None:
     assert pydl.all(x).item()
     assert pydl.amax(x, dim=1).shape == (0,)
     for name in ("max", "min", "amax", "amin", "argmax", "argmin"):
-        with pytest.raises(ValueError, match="nothing to choose from"):
+        with pytest.raises(ValueError, match=f"^{name}: .*nothing to choose from"):
             getattr(pydl, name)(x, dim=0)
+        with pytest.raises(ValueError, match=f"^{name}: .*nothing to choose from"):
+            getattr(pydl, name)(x)
 
 
 def test_ties_share_the_gradient() -> None:

@@ -226,7 +226,7 @@ def max(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """
     dim = axis if dim is None else dim
     if dim is None:
-        return amax(input)
+        return extreme("max", PD_amax, AMAX, input, None, False)
     if isinstance(dim, Tensor):
         return maximum(input, dim)
     return max_along(input, dim, keepdim if keepdims is None else keepdims)
@@ -239,7 +239,7 @@ def min(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """
     dim = axis if dim is None else dim
     if dim is None:
-        return amin(input)
+        return extreme("min", PD_amin, AMIN, input, None, False)
     if isinstance(dim, Tensor):
         return minimum(input, dim)
     return min_along(input, dim, keepdim if keepdims is None else keepdims)
