@@ -1,9 +1,9 @@
 """In-place forms of the ops, and plain overwriting: values, versions and the graph stay consistent."""
 from pydl._core.kernels cimport PD_F64
-from pydl._core.launch cimport broadcast_to, cast, duplicate, map_into
+from pydl._core.launch cimport cast, duplicate, map_into
 from pydl._core.tape cimport changed, edge_of, grad_enabled, rebase, writable_in_place
 from pydl._core.dtypes cimport dtype_of
-from pydl._core.tensor cimport Tensor, alias_of, same_shape, scalar_of, shape_of, tensor_arg
+from pydl._core.tensor cimport Tensor, same_shape, scalar_of, shape_of, tensor_arg
 
 cdef extern from "pydl.h":
     enum: PD_copy

@@ -1,5 +1,4 @@
 """csrc/pydl.h as Cython sees it. An ops file adds the numbers of the kernels it launches with its own `cdef extern`."""
-from libc.stdint cimport int64_t, uint64_t
 
 cdef extern from "pydl.h" nogil:
     enum: PD_MAX_DIMS

@@ -6,7 +6,7 @@ from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyO
 from pydl._core.kernels cimport PD_F32, PD_F64, PD_MAX_DIMS
 from pydl._core.launch cimport cast, duplicate
 from pydl._core.dtypes cimport code_of, dtype_of
-from pydl._core.tensor cimport Storage, Tensor, alias_of, over_memory, scalar_of, shape_of
+from pydl._core.tensor cimport Storage, Tensor, over_memory, scalar_of
 
 cdef dict CODE_OF_NUMPY = {np.dtype(dtype_of(code).name): code for code in range(6)}
 

@@ -1,5 +1,3 @@
-from pydl._core.arguments cimport sizes_from, wrap_dim
-from pydl._core.dtypes cimport code_of, dtype, dtype_of
 from pydl._core.kernels cimport PD_MAX_DIMS
 
 cdef class Storage:

@@ -2,7 +2,8 @@
 """The larger, the smaller, and what lies between bounds. Operands as in arithmetic."""
 from pydl._core.launch cimport filled, map2, map3
 from pydl._core.tape cimport Node, Op, op, record, record2
-from pydl._core.tensor cimport Tensor, dtype_of, shape_of, tensor_arg
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, shape_of, tensor_arg
 from pydl.ops.operands cimport number_like, operands, require_broadcast
 
 from pydl.ops.arithmetic import mul

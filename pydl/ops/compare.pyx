@@ -3,7 +3,8 @@
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I64, PD_U8
 from pydl._core.launch cimport cast, filled, map1, map1_to, map2, map2_to, map3
 from pydl._core.tape cimport Node, Op, op, record
-from pydl._core.tensor cimport Tensor, dtype_of, scalar_of, shape_of, tensor_arg
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, scalar_of, shape_of, tensor_arg
 from pydl.ops.operands cimport comparands, is_number, operands, require_broadcast
 
 cdef extern from "pydl.h":

@@ -4,13 +4,14 @@ from libc.stdint cimport int64_t
 from pydl._core.kernels cimport PD_BOOL, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, duplicate, filled, prepare, run
 from pydl._core.tape cimport Node, Op, op, record1, record2
-from pydl._core.tensor cimport Tensor, dtype_of, empty, scalar_of, shape_of, tensor_arg, wrap_dim
+from pydl._core.arguments cimport wrap_dim
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg
 from pydl.ops.shape import expand, reshape
 
 cdef extern from "pydl.h":
     enum: PD_index_range
     enum: PD_rows_take
-    enum: PD_rows_put
     enum: PD_rows_add
     enum: PD_rows_take_many
     enum: PD_gather

@@ -2,14 +2,13 @@
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
 from pydl._core.launch cimport cast, duplicate, filled
 from pydl._core.tape cimport Node, Op, op, record, record1
-from pydl._core.tensor cimport (
-    Tensor, code_of, dtype, dtype_of, empty, same_shape, shape_of, tensor_arg, view_of, wrap_dim,
-)
+from pydl._core.arguments cimport wrap_dim
+from pydl._core.dtypes cimport code_of, dtype, dtype_of
+from pydl._core.tensor cimport Tensor, empty, same_shape, shape_of, tensor_arg, view_of
 from pydl._core.tensor import add_methods
-from pydl.ops.parts cimport box_of
 from pydl.ops.shape cimport copy_into, dims_from, look_at
 from pydl.ops.parts import narrow
-from pydl.ops.shape import expand, permute, reshape, unsqueeze
+from pydl.ops.shape import expand, reshape
 
 
 cdef tuple tensors_arg(str op, object tensors):

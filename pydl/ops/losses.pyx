@@ -8,9 +8,8 @@ from libc.stdint cimport int64_t
 from pydl._core.kernels cimport PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, map_into, prepare, run
 from pydl._core.tape cimport Node, Op, grad_enabled, op, record, record1, recording
-from pydl._core.tensor cimport (
-    Tensor, dtype_of, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg, view_of,
-)
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg, view_of
 
 from pydl.ops.arithmetic import add, mul, sub
 from pydl.ops.compare import ne, where

@@ -1,11 +1,10 @@
 # cython: language_level=3
 """Products of matrices and vectors, and the affine map of a linear layer."""
-from pydl._core.kernels cimport (
-    PD_GELU, PD_NO_ACTIVATION, PD_RELU, PD_SIGMOID, PD_SILU, PD_TANH, pd_gemm, pd_launch,
-)
+from pydl._core.kernels cimport PD_GELU, PD_MAX_DIMS, PD_NO_ACTIVATION, PD_RELU, PD_SIGMOID, PD_SILU, PD_TANH, pd_gemm, pd_launch
 from pydl._core.launch cimport contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, changed, op, record, record2
-from pydl._core.tensor cimport Tensor, PD_MAX_DIMS, dtype_of, empty, empty_of, real_arg, shape_of
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, empty, empty_of, real_arg, shape_of
 
 from pydl.ops.arithmetic import add, mul
 from pydl.ops.reduce import sum as sum_over
@@ -336,7 +335,7 @@ def fused_product(a, b, bias=None, *, activation=None, out=None, packed=False):
     g.batch_ndim, g.b_packed, g.accumulate = 0, 0, out is not None
     g.activation = ACTIVATIONS[activation]
     if packed:
-        room = empty_of(x.code, ((g.n + PANEL) * max(g.k, 1),))
+        room = empty_of(x.code, ((g.n + PANEL) * max(g.k, <size_t>1),))
         prepare(&launch, PD_gemm_pack, x.code)
         launch.buf[0], launch.buf[1] = w.data, room.data
         run(&launch, PD_gemm_pack, x.code)

@@ -1,5 +1,4 @@
 """What the two sides of a binary op may be: tensors, or one tensor and a number that takes the tensor's type."""
-from libc.stdint cimport int64_t
 
 from pydl._core.tensor cimport Tensor
 

@@ -4,7 +4,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, map2, prepare
-from pydl._core.tensor cimport Tensor, dtype_of, empty, scalar_of, shape_of
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of
 
 cdef enum:
     GIL_GRAIN = 16384   # below so many elements a launch is over before another thread could use the interpreter

@@ -5,7 +5,8 @@ As in losses.pyx, the forward of a loss that will be differentiated leaves the g
 from pydl._core.kernels cimport pd_launch
 from pydl._core.launch cimport broadcast_to, contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, grad_enabled, op, record, recording
-from pydl._core.tensor cimport Tensor, dtype_of, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg
 from pydl.ops.losses cimport MEAN, NONE, reduction_of, scaled
 
 from pydl.ops.activations import sigmoid, softplus

@@ -2,7 +2,9 @@
 from pydl._core.kernels cimport PD_MAX_DIMS
 from pydl._core.launch cimport duplicate, filled
 from pydl._core.tape cimport Node, Op, op, record, record1
-from pydl._core.tensor cimport Tensor, dtype_of, same_shape, shape_of, sizes_from, strides_of, tensor_arg, wrap_dim
+from pydl._core.arguments cimport sizes_from, wrap_dim
+from pydl._core.dtypes cimport dtype_of
+from pydl._core.tensor cimport Tensor, same_shape, shape_of, strides_of, tensor_arg
 from pydl.ops.shape cimport copy_into, look_at
 from pydl.ops.shape import contiguous, reshape
 

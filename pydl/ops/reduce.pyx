@@ -8,7 +8,9 @@ from libc.math cimport NAN
 from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I64, PD_MAX_DIMS, pd_launch, pd_reduce
 from pydl._core.launch cimport prepare, run
 from pydl._core.tape cimport Node, Op, op, record1
-from pydl._core.tensor cimport Tensor, code_of, empty, real_arg, shape_of, tensor_arg, view_of, wrap_dim
+from pydl._core.arguments cimport wrap_dim
+from pydl._core.dtypes cimport code_of
+from pydl._core.tensor cimport Tensor, empty, real_arg, shape_of, tensor_arg, view_of
 
 from pydl.ops.arithmetic import mul
 from pydl.ops.scan import prod_after, prod_before
@@ -16,8 +18,6 @@ from pydl.ops.scan import prod_after, prod_before
 cdef extern from "pydl.h":
     enum: PD_sum
     enum: PD_prod
-    enum: PD_amax
-    enum: PD_amin
     enum: PD_any
     enum: PD_all
     enum: PD_mean

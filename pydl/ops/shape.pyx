@@ -3,9 +3,8 @@ from pydl._core.kernels cimport PD_F64, PD_MAX_DIMS, pd_launch
 from pydl._core.launch cimport broadcast_to as broadcast_view
 from pydl._core.launch cimport duplicate, prepare, run
 from pydl._core.tape cimport Node, Op, op, record, record1
-from pydl._core.tensor cimport (
-    Tensor, shape_of, sizes_from, strides_of, tensor_arg, view_of, wrap_dim,
-)
+from pydl._core.arguments cimport sizes_from, wrap_dim
+from pydl._core.tensor cimport Tensor, shape_of, strides_of, tensor_arg, view_of
 
 cdef extern from "pydl.h":
     enum: PD_copy

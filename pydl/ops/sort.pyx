@@ -4,7 +4,8 @@ from collections import namedtuple
 from pydl._core.kernels cimport PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport contiguous, filled, prepare, run
 from pydl._core.tape cimport Node, Op, op, record1
-from pydl._core.tensor cimport Tensor, empty, shape_of, tensor_arg, wrap_dim
+from pydl._core.arguments cimport wrap_dim
+from pydl._core.tensor cimport Tensor, empty, shape_of, tensor_arg
 from pydl.ops.gather import scatter
 from pydl.ops.shape import transpose
 
