@@ -132,7 +132,7 @@ assert (x + x).sum().item() == 2000
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS")
+@pytest.mark.skipif(sys.platform != "linux", reason="no RLIMIT_AS here that bounds memory")
 @cached
 def test_out_of_memory_is_an_error_and_nothing_else() -> None:
     done = subprocess.run([sys.executable, "-c", NO_MEMORY], env={**os.environ, "PYDL_NUM_THREADS": "1"},

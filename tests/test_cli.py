@@ -56,7 +56,7 @@ def test_wrong_usage_is_2(tmp_path, arguments):
     assert done.returncode == 2 and "usage: pydl" in done.stderr and not done.stdout
 
 
-@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+@pytest.mark.skipif(os.name != "posix", reason="no POSIX signals here: it sends SIGINT")
 def test_interrupted_is_130(tmp_path):
     program = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" \
               "import pydl.demos.digits as d, time\nd.run = lambda stage: (print('on', flush=True), time.sleep(60))\n" \

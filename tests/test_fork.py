@@ -35,7 +35,7 @@ def in_child(expected: float, seconds: float = 30) -> None:
         time.sleep(0.002)
 
 
-pytestmark = [pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
+pytestmark = [pytest.mark.skipif(not hasattr(os, "fork"), reason="no os.fork here"),
               pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
 
 

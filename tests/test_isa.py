@@ -32,7 +32,7 @@ def test_base_is_there_and_the_best_is_chosen(tmp_path: Path) -> None:
 @pytest.mark.parametrize("isa", SETS)
 def test_values_and_gradients(isa: str, tmp_path: Path) -> None:
     if os.environ.get("PYDL_TEST_EVERY_ISA") == "0" or isa == pydl.current_isa():
-        pytest.skip("this run tests it already" if isa == pydl.current_isa() else "PYDL_TEST_EVERY_ISA=0")
+        pytest.skip("this run tests it already" if isa == pydl.current_isa() else "switched off by PYDL_TEST_EVERY_ISA=0")
     files = [str(HERE / f"test_ops_{name}.py") for name in ("values", "gradients", "layout", "threads")]
     result = fresh(isa, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", " or ".join(CORE), *files, cwd=tmp_path)
     assert result.returncode == 0, result.stdout[-4000:]

@@ -99,7 +99,7 @@ def test_refused_environment(text: str) -> None:
     assert done.returncode == 1 and f"ValueError: PYDL_NUM_THREADS: expected an integer from 1 to 256, got '{text}'" in done.stderr
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no os.sched_setaffinity here")
 def test_affinity_is_respected() -> None:
     code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); " + SHOW
     assert python(code).stdout.strip() == "1"
