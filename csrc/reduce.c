@@ -68,28 +68,51 @@ INLINE T N(merge_lanes)(N(reduce_merge_v) merge, vreal v) {
 #undef ACROSS8
 #undef ACROSS16
 
-INLINE void N(runs_of)(N(reduce_step) step, N(reduce_merge_v) merge, T identity, const T *const *x, size_t n,
-                       const T *shift, T *out) {
+/* out[s] = the block of n <= BLOCK elements at x[s] + i, for the four s. */
+INLINE void N(block_of)(N(reduce_step) step, N(reduce_merge_v) merge, T identity, const T *const *x, size_t i, size_t n,
+                        const T *shift, T *out) {
+    const T *x0 = x[0] + i, *x1 = x[1] + i, *x2 = x[2] + i, *x3 = x[3] + i;
     const vreal m0 = v_set(shift[0]), m1 = v_set(shift[1]), m2 = v_set(shift[2]), m3 = v_set(shift[3]);
     vreal a0 = v_set(identity), a1 = a0, a2 = a0, a3 = a0;
-    size_t i = 0;
-    for (; i + VL <= n; i += VL) {
-        a0 = step(a0, v_load(x[0] + i), m0);
-        a1 = step(a1, v_load(x[1] + i), m1);
-        a2 = step(a2, v_load(x[2] + i), m2);
-        a3 = step(a3, v_load(x[3] + i), m3);
+    const size_t whole = n & ~(VL - 1);
+    V_UNROLL4
+    for (size_t j = 0; j < whole; j += VL) {
+        a0 = step(a0, v_load(x0 + j), m0);
+        a1 = step(a1, v_load(x1 + j), m1);
+        a2 = step(a2, v_load(x2 + j), m2);
+        a3 = step(a3, v_load(x3 + j), m3);
     }
-    if (i < n) {
-        const vint mask = N(first_lanes)(n - i);
-        a0 = v_blend(mask, step(a0, v_load_part(x[0] + i, n - i), m0), a0);
-        a1 = v_blend(mask, step(a1, v_load_part(x[1] + i, n - i), m1), a1);
-        a2 = v_blend(mask, step(a2, v_load_part(x[2] + i, n - i), m2), a2);
-        a3 = v_blend(mask, step(a3, v_load_part(x[3] + i, n - i), m3), a3);
+    if (whole < n) {
+        const size_t rest = n - whole;
+        const vint mask = N(first_lanes)(rest);
+        a0 = v_blend(mask, step(a0, v_load_part(x0 + whole, rest), m0), a0);
+        a1 = v_blend(mask, step(a1, v_load_part(x1 + whole, rest), m1), a1);
+        a2 = v_blend(mask, step(a2, v_load_part(x2 + whole, rest), m2), a2);
+        a3 = v_blend(mask, step(a3, v_load_part(x3 + whole, rest), m3), a3);
     }
     out[0] = N(merge_lanes)(merge, a0);
     out[1] = N(merge_lanes)(merge, a1);
     out[2] = N(merge_lanes)(merge, a2);
     out[3] = N(merge_lanes)(merge, a3);
+}
+
+/* The blocks of n <= RUN elements at x[s], merged pairwise */
+INLINE void N(runs_of)(N(reduce_step) step, N(reduce_merge_v) merge, T (*merge_two)(T, T), T identity, const T *const *x,
+                       size_t n, const T *shift, T *out) {
+    if (n <= BLOCK) {
+        N(block_of)(step, merge, identity, x, 0, n, shift, out);
+        return;
+    }
+    T level[REDUCE_RUN + 1][4];
+    size_t depth = 0;
+    for (size_t i = 0, block = 1; i < n; i += BLOCK, block++) {
+        N(block_of)(step, merge, identity, x, i, i + BLOCK <= n ? BLOCK : n - i, shift, level[depth++]);
+        for (size_t carry = block; !(carry & 1); carry >>= 1, depth--)
+            for (size_t s = 0; s < 4; s++) level[depth - 2][s] = merge_two(level[depth - 2][s], level[depth - 1][s]);
+    }
+    for (; depth > 1; depth--)
+        for (size_t s = 0; s < 4; s++) level[depth - 2][s] = merge_two(level[depth - 2][s], level[depth - 1][s]);
+    memcpy(out, level[0], sizeof level[0]);
 }
 
 INLINE void N(onto_of)(N(reduce_step) step, size_t w, size_t rows, T *to, const T *const *rows_at, const T *shift) {
@@ -112,7 +135,7 @@ INLINE void N(onto_of)(N(reduce_step) step, size_t w, size_t rows, T *to, const 
 /* A reducer of the step and the merge of these names; `finisher` as in reduce.h. */
 #define REDUCER(name, first, merge_two, finisher)                                                            \
     static void N(name##_runs)(const T *const *x, size_t n, const T *shift, T *out) {                        \
-        N(runs_of)(N(name##_step), N(merge_two##_v), first, x, n, shift, out);                                   \
+        N(runs_of)(N(name##_step), N(merge_two##_v), N(merge_two), first, x, n, shift, out);                                   \
     }                                                                                                        \
     static void N(name##_onto)(size_t w, size_t rows, T *to, const T *const *x, const T *shift) {            \
         if (rows == 8) N(onto_of)(N(name##_step), w, 8, to, x, shift);                                       \

@@ -13,9 +13,11 @@
 
 enum {
     REDUCE_UNIT = 1 << 16,   /* elements in a chunk of work */
-    REDUCE_WIDTH = 512,      /* most kept elements that are treated side by side */
+    REDUCE_WIDTH = 1024,     /* most kept elements that are treated side by side */
+    REDUCE_NARROW = 128,     /* columns that are worth a thread of their own */
     REDUCE_PARTS = 4096,     /* most partial results of a launch */
-    REDUCE_LEVELS = 40,      /* of the binary counter */
+    REDUCE_LEVELS = 32,      /* of the binary counter */
+    REDUCE_RUN = 3,          /* log2 of the blocks that are summed in one call */
     REDUCE_QUARTERS = 5,     /* a long row is walked 4 << 5 blocks at a time */
     REDUCE_ALONE = 1 << 17,  /* fewer elements are not worth a second thread */
 };
@@ -45,9 +47,10 @@ enum { N(REDUCE_LANES) = 4 };
 #endif
 #define LANES ((size_t)N(REDUCE_LANES))
 #define BLOCK (64 * LANES)
+#define RUN (BLOCK << REDUCE_RUN)
 
 /* What is reduced. A shift is a number per kept element that the step may use (a mean, a maximum), or NULL.
- * runs: out[s] = the block of n <= BLOCK elements at x[s], for the four s.
+ * runs: out[s] = the n <= RUN elements at x[s], their blocks merged pairwise, for the four s.
  * onto: to[c] = step(... step(step(to[c], x[0][c]), x[1][c]) ...) over `rows` <= 8 rows x, for c < w.
  * merge: to[c] = to[c] and with[c], the earlier elements first.
  * finish: what becomes of the final accumulators; NULL: they are the output. */
@@ -94,11 +97,14 @@ static const acc_t *N(reduce_total)(reduce_counter *c) {
     return c->level;
 }
 
+/* Do the elements of one kept element lie one after another? */
+static int N(reduce_in_order)(const pd_reduce *g) { return g->reduced == 1 && g->stride[g->kept] == 1; }
+
 /* `count` elements from number i of one kept element's: where they lie, or a copy of them in `stage`. */
 static const T *N(reduce_fetch)(const pd_reduce *g, const T *x, size_t i, size_t count, T *stage) {
     const size_t last = g->kept + g->reduced - 1;
     const ptrdiff_t stride = g->stride[last];
-    if (g->reduced == 1 && stride == 1) return x + i;
+    if (N(reduce_in_order)(g)) return x + i;
     const size_t *shape = g->shape + g->kept, extent = g->shape[last];
     for (size_t done = 0; done < count;) {
         const size_t run = min_size(count - done, extent - (i + done) % extent);
@@ -118,12 +124,14 @@ static acc_t N(reduce_quarters)(const reduce_job *job, const T *x, size_t i, siz
     T stage[4 * BLOCK];
     acc_t level[(REDUCE_LEVELS + 1) * 4];
     reduce_counter counter = {4, 0, 0, level, job->how};
-    for (size_t block = 0; block < (size_t)1 << log2; block++) {
+    const pd_reduce *g = &job->launch->reduce;
+    const size_t at_once = N(reduce_in_order)(g) ? min_size(REDUCE_RUN, log2) : 0;
+    for (size_t block = 0; block < (size_t)1 << log2; block += (size_t)1 << at_once) {
         const T *at[4];
         for (size_t s = 0; s < 4; s++)
-            at[s] = N(reduce_fetch)(&job->launch->reduce, x, i + ((s << log2) + block) * BLOCK, BLOCK, stage + s * BLOCK);
-        job->how->runs(at, BLOCK, shift, level + 4 * counter.depth);
-        N(reduce_carry)(&counter, 0);
+            at[s] = N(reduce_fetch)(g, x, i + ((s << log2) + block) * BLOCK, BLOCK, stage + s * BLOCK);
+        job->how->runs(at, BLOCK << at_once, shift, level + 4 * counter.depth);
+        N(reduce_carry)(&counter, at_once);
     }
     job->how->merge(1, level, level + 1);
     job->how->merge(1, level + 2, level + 3);
@@ -168,7 +176,7 @@ static void N(reduce_short_rows)(const reduce_job *job, size_t k, size_t rows, a
         x[s] = (const T *)job->launch->buf[0] + (ptrdiff_t)reduce_offset(g->kept, g->shape, g->stride, row);
         if (job->shift) shift[s] = job->shift[row];
     }
-    if (job->n <= BLOCK && g->reduced == 1 && g->stride[g->kept] == 1) {
+    if (job->n <= RUN && N(reduce_in_order)(g)) {
         job->how->runs(x, job->n, shift, level);
         memcpy(to, level, rows * sizeof(acc_t));
         return;
@@ -253,21 +261,24 @@ static void N(reduce_chunk)(void *context, size_t chunk) {
         N(reduce_tile)(job, tile, first, last, job->parts ? job->parts + segment * job->kept : NULL);
 }
 
-/* How the work is cut: by sizes only. Segments of the reduced elements are powers of two of BLOCK, so that the tree
- * of the segments continues the tree of the blocks. Returns the number of chunks. */
+/* How the work is cut. Segments of the reduced elements are powers of two of BLOCK, so that the tree of the segments
+ * continues the tree of the blocks; where kept elements are cut changes no bit, so that may depend on the threads.
+ * Returns the number of chunks. */
 static size_t N(reduce_plan)(reduce_job *job) {
     const pd_reduce *g = &job->launch->reduce;
     const int dense_rows = g->stride[g->kept + g->reduced - 1] == 1;
     job->inner = g->kept ? g->shape[g->kept - 1] : 1;
     job->down = g->kept && g->stride[g->kept - 1] == 1 && job->inner > 1 && !dense_rows;
-    job->pieces = ceil_div(job->inner, REDUCE_WIDTH);
-    const size_t across = job->down ? ceil_div(job->inner, job->pieces) : 1;
-    size_t segment = 4 * BLOCK;
+    size_t segment = job->down ? BLOCK : 4 * BLOCK, across = job->down ? min_size(job->inner, REDUCE_WIDTH) : 1;
     while (segment < job->n &&
            (segment * across < REDUCE_UNIT || ceil_div(job->n, segment) * job->kept > REDUCE_PARTS))
         segment *= 2;
     job->segment = segment;
     job->segments = ceil_div(job->n, segment);
+    job->pieces = ceil_div(job->inner, REDUCE_WIDTH);
+    if (job->down && job->kept / job->inner * job->pieces * job->segments < pd_num_threads())
+        job->pieces = max_size(job->pieces, min_size(pd_num_threads(), job->inner / REDUCE_NARROW));
+    if (job->down) across = ceil_div(job->inner, job->pieces);
     const size_t length = min_size(segment, job->n);
     job->width = min_size(REDUCE_WIDTH, 4 * max_size(1, REDUCE_UNIT / 4 / length));
     job->tiles = job->down ? job->kept / job->inner * job->pieces : ceil_div(job->kept, job->width);

@@ -60,8 +60,10 @@
 
 #if defined(__clang__)
 #define V_UNROLL _Pragma("unroll")
+#define V_UNROLL4 _Pragma("unroll 4")
 #else
 #define V_UNROLL _Pragma("GCC unroll 32")
+#define V_UNROLL4 _Pragma("GCC unroll 4")
 #endif
 
 #if defined(__AVX512F__)
