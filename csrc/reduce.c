@@ -270,3 +270,4 @@ static void N(all)(const pd_launch *l) { N(reduce_run)(l, &N(all_reducer), NULL,
 #undef reduce_counter
 #undef LANES
 #undef BLOCK
+#undef RUN
