@@ -1,5 +1,6 @@
 """Automatic differentiation: gradients, modes, hooks and custom Functions."""
 import functools
+import inspect
 import itertools
 import weakref
 from typing import Any
@@ -42,6 +43,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     inputs = _as_tuple(inputs)
     if not inputs:
         raise ValueError("backward: inputs must not be empty")
+    inputs = tuple({id(x): x for x in inputs}.values())
     for x, dx in zip(inputs, _backward.run_backward("backward", tensors, gradients, keep, create_graph, inputs), strict=True):
         if dx is not None:
             x.grad = (dx if create_graph else dx.clone()) if x.grad is None else x.grad + dx
@@ -62,6 +64,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
         raise ValueError(f"grad: {len(outputs)} outputs but {len(gradients)} grad_outputs")
     if not outputs or not inputs:
         raise ValueError(f"grad: {'outputs' if not outputs else 'inputs'} must not be empty")
+    if materialize_grads and allow_unused is False:
+        raise ValueError("grad: materialize_grads gives zeros for unused inputs, so allow_unused must not be False")
     keep = create_graph if retain_graph is None else retain_graph
     found = _backward.run_backward("grad", outputs, gradients, keep, create_graph, inputs)
     for position, (x, dx) in enumerate(zip(inputs, found, strict=True)):
@@ -95,10 +99,39 @@ class _Mode:
         set_modes(*self._before.pop())
 
     def __call__(self, function):
+        if inspect.isgeneratorfunction(function):
+            return self._around_generator(function)
+
         @functools.wraps(function)
         def inside(*args, **kwargs):
             with type(self)(*self._values):
                 return function(*args, **kwargs)
+
+        return inside
+
+    def _around_generator(self, function):
+        """The mode holds while the generator runs, not while it waits."""
+        def mode():
+            return type(self)(*self._values)
+
+        @functools.wraps(function)
+        def inside(*args, **kwargs):
+            generator = function(*args, **kwargs)
+            resume, sent = generator.send, None
+            while True:
+                try:
+                    with mode():
+                        item = resume(sent)
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    resume, sent = generator.send, (yield item)
+                except GeneratorExit:
+                    with mode():
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    resume, sent = generator.throw, error
 
         return inside
 
@@ -233,16 +266,21 @@ def retain_grad(self: Tensor) -> None:
     """Keeps the gradient of a non-leaf in `grad` after backward."""
     if not self.requires_grad:
         raise RuntimeError("retain_grad: the tensor does not require grad")
-    if self.grad_fn is None or _backward.mark_retains(self):
-        return
-    reference = weakref.ref(self)
+    if self.grad_fn is not None and not _backward.mark_retains(self):
+        keep_gradient(self)
+
+
+def keep_gradient(tensor: Tensor) -> None:
+    """Keeps the gradient that reaches the node which made the tensor, as long as that is so."""
+    node, reference = tensor.grad_fn, weakref.ref(tensor)
 
     def keep(gradient):
         tensor = reference()
         if tensor is not None:
-            _backward.set_gradient(tensor, gradient if tensor.grad is None else tensor.grad + gradient)
+            _backward.retain_gradient(tensor, node, gradient)
 
-    _backward.register_node_hook(self.grad_fn, self.output_nr, next(RemovableHandle._keys), keep)
+    if node is not None:
+        _backward.register_node_hook(node, tensor.output_nr, next(RemovableHandle._keys), keep)
 
 
 # ---- Custom Functions

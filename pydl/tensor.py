@@ -2,7 +2,7 @@
 import numpy as np
 
 from pydl import autograd, ops
-from pydl._core import backward, dlpack, dtypes, inplace, numpy_bridge, tape
+from pydl._core import backward, dlpack, dtypes, function, inplace, numpy_bridge, tape
 from pydl._core import tensor as core
 from pydl._core.create import arange as arange
 from pydl._core.create import empty as empty
@@ -88,6 +88,7 @@ def bind() -> None:
                  "bitwise_xor bitwise_not getitem setitem").split():
         setattr(table, name, getattr(ops, name))
     table.operand, table.backward, table.represent = numpy_bridge.operand, autograd.backward, _text
+    table.refresh = tape.refresh
     table.array, table.dlpack = numpy_bridge.array_protocol, dlpack.to_dlpack
     table.construct = lambda data: numpy_bridge.make_tensor(data, dtypes.float32)
     methods: dict[str, object] = {name: getattr(ops, name) for name in ops.METHODS}
@@ -101,9 +102,10 @@ def bind() -> None:
         methods[name] = property(_transposed if name == "T" else _matrix_transposed)
     core.add_methods(methods)
     backward.bind_ops(ops.add, ops.sum_to)
-    tape.bind_views(ops.strided_view, ops.strided_put)
+    tape.bind_views(ops.strided_view, ops.strided_put, autograd.keep_gradient)
     tape.bind_finite(_all_finite)
     inplace.bind_ops(ops.to, ops.broadcast_to)
+    function.bind_ops(ops.to)
 
 
 def _transposed(self: Tensor) -> Tensor:

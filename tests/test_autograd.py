@@ -305,3 +305,95 @@ def test_concurrent_backwards_of_separate_graphs():
         x = pydl.full((64, 64), float(number), requires_grad=True)
         ((x @ x) * x).sum().backward()
         assert np.array_equal(got, x.grad.numpy())
+
+
+@pytest.mark.parametrize("wrong", [
+    lambda g: pydl.ones(3, 8, 6, 7), lambda g: g.to(pydl.float64), lambda g: pydl.ones(8, 6, dtype=pydl.int64)])
+@pytest.mark.parametrize("of", [lambda x: x, lambda x: x.T], ids=["leaf", "view"])
+def test_a_hook_may_not_change_shape_or_type(wrong, of):
+    x = pydl.ones(8, 6, requires_grad=True)
+    y = of(x)
+    first = y.register_hook(wrong)
+    with pytest.raises(RuntimeError, match="hook: a gradient of shape .* cannot become"):
+        y.sum().backward()
+    assert x.grad is None
+    first.remove()
+    handle = x.register_hook(lambda g: 1.0)
+    with pytest.raises(TypeError, match="hook: expected a Tensor or None as gradient, got float"):
+        (x * 1).sum().backward()
+    handle.remove()
+
+
+def test_an_expanded_gradient_is_not_added_to_in_place():
+    x = pydl.ones(3, requires_grad=True)
+    x.grad = pydl.ones(1).expand(3)
+    (x * pydl.tensor([1.0, 2.0, 3.0])).sum().backward()
+    assert x.grad.tolist() == [2.0, 3.0, 4.0]
+
+
+def test_an_input_named_twice_gets_its_gradient_once():
+    x = leaf(1.0)
+    (x * 2).backward(inputs=[x, x])
+    assert x.grad.tolist() == [2.0]
+
+
+def test_a_refused_walk_leaves_the_graph_usable():
+    x = leaf(2.0)
+    y = x * x
+    refused = []
+
+    def again(gradient):
+        with pydl.enable_grad(), pytest.raises(RuntimeError, match="another backward is walking") as caught:
+            (y * y + y).backward(retain_graph=True)
+        refused.append(caught)
+
+    z = y * 3
+    handle = z.register_hook(again)
+    (z + 1).backward(retain_graph=True)
+    handle.remove()
+    assert refused
+    x.grad = None
+    (y * y).backward()
+    assert x.grad.tolist() == [32.0]
+
+
+def test_threads_that_share_a_leaf_lose_no_gradient():
+    w = pydl.zeros(300, 1000, requires_grad=True)
+
+    def work():
+        for _ in range(10):
+            (w * 1.0).sum().backward()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (w.grad == 30).all()
+
+
+def test_a_decorated_generator_runs_in_the_mode_and_waits_outside_it():
+    @pydl.no_grad()
+    def states():
+        try:
+            while True:
+                yield pydl.is_grad_enabled()
+        except ValueError as error:
+            yield str(error)
+        return 5
+
+    generator = states()
+    assert next(generator) is False and pydl.is_grad_enabled() and generator.send(1) is False
+    assert generator.throw(ValueError("thrown")) == "thrown"
+    with pytest.raises(StopIteration) as stop:
+        next(generator)
+    assert stop.value.value == 5 and pydl.is_grad_enabled()
+
+
+def test_requires_grad_is_a_bool():
+    x = pydl.ones(1)
+    for value in ("no", 1, None):
+        with pytest.raises(TypeError, match="expected a bool"):
+            x.requires_grad = value
+    with pytest.raises(ValueError, match="materialize_grads"):
+        autograd.grad(x, x, materialize_grads=True, allow_unused=False)

@@ -86,3 +86,43 @@ def test_gradcheck_catches_a_wrong_derivative():
     assert not pydl.testing.gradcheck(Wrong.apply, (x,), rtol=1e-4, raise_exception=False)
     with pytest.raises(TypeError, match="float64"):
         pydl.testing.gradcheck(pydl.exp, (pydl.ones(2, requires_grad=True),))
+
+
+def function(forward, backward):
+    return type("Made", (autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)})
+
+
+def test_a_gradient_of_another_type_is_converted_one_of_another_shape_refused():
+    x, w = pydl.ones(2, 3, requires_grad=True), pydl.ones(3, 4)
+    double = function(lambda ctx, a: a * 2, lambda ctx, dy: dy.to(pydl.float64) * 2)
+    double.apply(pydl.matmul(x, w)).sum().backward()
+    assert x.grad.dtype is pydl.float32 and x.grad.tolist() == [[8.0] * 3] * 2
+    for shape in ((3,), (4, 2), ()):
+        wrong = function(lambda ctx, a: a * 2, lambda ctx, dy, shape=shape: pydl.ones(shape))
+        with pytest.raises(RuntimeError, match="Made: backward returned a gradient of shape"):
+            wrong.apply(pydl.matmul(x, w)).sum().backward()
+
+
+def test_outputs_that_are_no_tensors_pass_and_trailing_none_gradients_too():
+    both = function(lambda ctx, a: (a * 2, "two", None), lambda ctx, dy, *_: (dy * 2, None, None))
+    x = leaf(1.0)
+    y, word, nothing = both.apply(x)
+    y.backward()
+    assert (word, nothing) == ("two", None) and x.grad.tolist() == [2.0]
+
+
+def doubled_in_place(ctx, a):
+    ctx.mark_dirty(a)
+    return a.mul_(2)
+
+
+def test_mark_dirty_on_a_view_reaches_its_base():
+    twice = function(doubled_in_place, lambda ctx, dy: dy * 2)
+    x = leaf(1.0, 1.0)
+    z = x * 1
+    head = z[:1]
+    assert twice.apply(head) is head
+    z.sum().backward()
+    assert x.grad.tolist() == [2.0, 1.0]
+    with pytest.raises(RuntimeError, match="leaf"):
+        twice.apply(leaf(1.0))

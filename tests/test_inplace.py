@@ -70,3 +70,59 @@ def test_values_written_into_a_buffer_are_differentiated():
     h0, h1 = 1.0, 2.0
     expected = [sum(2 * k * k * h0 + 2 * (k * h1 + h0) for k in (1, 2, 3)), sum(2 * (k * h1 + h0) * k for k in (1, 2, 3))]
     np.testing.assert_allclose(h.grad.numpy(), expected)
+
+
+@pytest.mark.parametrize("view", [lambda b: b[0], lambda b: b.T, lambda b: b[:, 0]], ids=["row", "transposed", "column"])
+@pytest.mark.parametrize("change", [lambda b, g: b.add_(g), lambda b, g: b.__setitem__(1, g), lambda b, g: b.copy_(g.expand(2, 3))])
+def test_a_view_taken_before_its_base_got_a_gradient_has_it_too(view, change):
+    def total(b, g):
+        w = view(b)
+        change(b, g)
+        return w, (w * w).sum() + b.sum()
+
+    g = leaf(1.0, 2.0, 3.0)
+    w, loss = total(pydl.zeros(2, 3, dtype=pydl.float64), g)
+    assert w.requires_grad and not w.is_leaf and w.grad_fn is not None
+    loss.backward()
+    assert pydl.testing.gradcheck(lambda t: total(pydl.zeros(2, 3, dtype=pydl.float64), t)[1], (leaf(1.0, 2.0, 3.0),))
+    with pydl.no_grad():
+        b = pydl.zeros(2, 3, dtype=pydl.float64)
+        w = view(b)
+        change(b, g)
+    assert not w.requires_grad
+
+
+@pytest.mark.parametrize("change", [
+    lambda x: x.add_(pydl.tensor([1.0, 2.0, 3.0])), lambda x: x.zero_(), lambda x: x.copy_(pydl.ones(3)),
+    lambda x: x.__setitem__(0, 5.0), lambda x: x.uniform_(), lambda x: x.exp_(),
+], ids=["add_", "zero_", "copy_", "setitem", "uniform_", "exp_"])
+@pytest.mark.parametrize("grad", [True, False])
+def test_elements_in_one_place_are_not_changed_in_place(change, grad):
+    x = pydl.ones(1)
+    with pydl.set_grad_enabled(grad), pytest.raises(RuntimeError, match="lie in the same place"):
+        change(x.expand(3))
+    assert x.tolist() == [1.0]
+
+
+def test_a_refused_change_leaves_everything_as_it_was():
+    x = pydl.ones(4, requires_grad=True)
+    y = x * 2
+    with pytest.raises(RuntimeError, match="lie in the same place"):
+        y.expand(2, 4).mul_(2)
+    base = pydl.from_numpy(np.asfortranarray(np.ones((2, 2), np.float32)))
+    view = base[0]
+    with pytest.raises(RuntimeError, match="non-contiguous"):
+        view.mul_(x[:2])
+    assert y.tolist() == [2.0] * 4 and base.tolist() == [[1.0, 1.0]] * 2
+    assert base._version == 0 and view._version == 0
+
+
+def test_retain_grad_follows_an_in_place_change():
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    y.retain_grad()
+    view = y[:1]
+    view.retain_grad()
+    y.mul_(3)
+    ((y * y).sum() + view.sum()).backward()
+    assert y.grad.tolist() == [13.0, 24.0] and view.grad.tolist() == [1.0] and x.grad.tolist() == [78.0, 144.0]

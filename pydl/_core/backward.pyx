@@ -6,7 +6,7 @@ from pydl._core.tape cimport (
     Node, Output, anomaly_enabled, check_gradient, edge_of, grad_enabled, set_anomaly, set_grad_enabled,
 )
 from pydl._core.dtypes cimport dtype_of
-from pydl._core.tensor cimport Tensor, shape_of
+from pydl._core.tensor cimport Tensor, same_shape, shape_of, strides_overlap
 
 cdef extern from "pydl.h":
     enum: PD_add
@@ -33,6 +33,7 @@ cdef class Leaf:
 cdef class Walk:
     """One run back from some roots."""
     cdef list order         # nodes, children before parents; popped from the end
+    cdef list stack         # nodes whose edges are being followed
     cdef dict leaves        # id of a leaf -> Leaf
     cdef dict wanted        # autograd.grad: id of node or leaf -> {output index: positions}
     cdef list found         # autograd.grad: the gradients
@@ -41,15 +42,15 @@ cdef class Walk:
 
     cdef int visit(self, list roots) except -1:
         """Fills `order` by depth-first search."""
-        cdef list stack = []
+        cdef list stack = self.stack
         cdef Node node
         for edge in roots:
-            self.enter(edge, stack)
+            self.enter(edge)
             while stack:
                 node = <Node>stack[len(stack) - 1]
                 if node.cursor < len(node.edges):
                     node.cursor += 1
-                    self.enter(node.edges[node.cursor - 1], stack)
+                    self.enter(node.edges[node.cursor - 1])
                 else:
                     stack.pop()
                     self.order.append(node)
@@ -57,7 +58,7 @@ cdef class Walk:
                         self.mark_wanted(node)
         return 0
 
-    cdef int enter(self, object edge, list stack) except -1:
+    cdef int enter(self, object edge) except -1:
         cdef Node node
         if isinstance(edge, Output):
             edge = (<Output>edge).node
@@ -70,7 +71,7 @@ cdef class Walk:
             raise RuntimeError(f"{node.op.name}: another backward is walking this graph")
         node.run = self
         node.cursor = 0
-        stack.append(node)
+        self.stack.append(node)
         return 0
 
     cdef int mark_wanted(self, Node node) except -1:
@@ -201,7 +202,7 @@ cdef class Walk:
                 for hook in tuple(leaf.tensor.hooks.values()):
                     changed = hook(leaf.total)
                     if changed is not None:
-                        leaf.total, leaf.owned = changed, False
+                        leaf.total, leaf.owned = replacement(leaf.total, changed), False
             if self.wanted is not None:
                 for position, _ in self.wanted.get(key, ()):
                     self.found[position] = leaf.total
@@ -211,23 +212,34 @@ cdef class Walk:
         return 0
 
     cdef int accumulate(self, Tensor leaf, Tensor total, bint owned) except -1:
+        """The old gradient is taken away while it grows: another thread's walk that comes meanwhile leaves its own there."""
         cdef Tensor grad
-        if leaf.gradient is None:
-            if not self.create_graph and not owned and not is_unique(total):
-                total = duplicate(total)
-            leaf.gradient = total
-        elif self.create_graph:
-            leaf.gradient = add(leaf.gradient, total)
-        else:
-            grad = <Tensor>leaf.gradient
-            map_into(PD_add, grad.code, (grad, total), grad)
-            grad.storage.version += 1
+        if leaf.gradient is None and not self.create_graph and not owned and not is_unique(total):
+            total = duplicate(total)
+        while leaf.gradient is not None:
+            grad, leaf.gradient = leaf.gradient, None
+            try:
+                total = self.grown(grad, total)
+            except BaseException:
+                leaf.gradient = grad
+                raise
+        leaf.gradient = total
         return 0
+
+    cdef Tensor grown(self, Tensor grad, Tensor total):
+        """grad + total, in grad's memory where that is possible."""
+        if self.create_graph:
+            return add(grad, total)
+        if not grad.storage.writable or not grad.contiguous and strides_overlap(grad.ndim, grad.sizes, grad.strides):
+            return map2(PD_add, grad, total)
+        map_into(PD_add, grad.code, (grad, total), grad)
+        grad.storage.version += 1
+        return grad
 
     cdef int abandon(self) except -1:
         """After an error: the graph is as if the walk had not begun."""
         cdef Node node
-        for item in self.order:
+        for item in self.order + self.stack:
             node = <Node>item
             node.run = node.total = None
             node.wanted = <size_t>-1
@@ -239,13 +251,23 @@ cdef bint is_unique(Tensor total) noexcept:
     return (total.contiguous and total.node is None and Py_REFCNT(<PyObject *>total) <= 2
             and Py_REFCNT(<PyObject *>total.storage) == 1)
 
+cdef Tensor replacement(Tensor grad, object changed):
+    """What a hook returned in the place of a gradient, if it is one."""
+    if not isinstance(changed, Tensor):
+        raise TypeError(f"hook: expected a Tensor or None as gradient, got {type(changed).__name__}")
+    if not same_shape(grad, <Tensor>changed) or grad.code != (<Tensor>changed).code:
+        raise RuntimeError(
+            f"hook: a gradient of shape {shape_of(grad)} of {dtype_of(grad.code)} cannot become one of shape "
+            f"{shape_of(<Tensor>changed)} of {dtype_of((<Tensor>changed).code)}")
+    return <Tensor>changed
+
 cdef object apply_hooks(Node node, object dy):
     cdef list grads = list(dy) if node.outputs > 1 else [dy]
     for index, hook in tuple(node.hooks.values()):
         if grads[index] is not None:
             changed = hook(grads[index])
             if changed is not None:
-                grads[index] = changed
+                grads[index] = replacement(grads[index], changed)
     return tuple(grads) if node.outputs > 1 else grads[0]
 
 
@@ -290,7 +312,7 @@ def run_backward(str caller, tuple tensors, tuple gradients, bint keep_graph, bi
     cdef bint mode = grad_enabled()
     grads = [root_gradient(caller, y, dy) for y, dy in zip(tensors, gradients)]
     roots = [edge_of(<Tensor>y) for y in tensors]
-    walk.order, walk.leaves = [], {}
+    walk.order, walk.stack, walk.leaves = [], [], {}
     walk.keep_graph, walk.create_graph = keep_graph or create_graph, create_graph
     if inputs is not None:
         walk.wanted = wanted_positions(caller, inputs)
@@ -331,6 +353,7 @@ def mark_retains(Tensor x):
     x.retains = True
     return before
 
-def set_gradient(Tensor x, grad):
-    """Sets .grad of a non-leaf for retain_grad()."""
-    x.gradient = grad
+def retain_gradient(Tensor x, Node node, grad):
+    """Adds to .grad of a non-leaf that retains it, if the node still is the one that made it."""
+    if x.node is node:
+        x.gradient = grad if x.gradient is None else add(x.gradient, grad)

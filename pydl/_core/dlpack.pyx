@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
 from pydl._core.launch cimport duplicate
-from pydl._core.tensor cimport Storage, Tensor, over_memory, shape_of
+from pydl._core.tensor cimport Storage, Tensor, alias_of, over_memory, shape_of
 
 cdef struct DLDevice:
     int32_t device_type
@@ -86,7 +86,7 @@ def to_dlpack(Tensor x not None, max_version, dl_device, copy):
     cdef Managed *managed
     cdef Versioned *versioned
     cdef size_t layout = 2 * PD_MAX_DIMS * sizeof(int64_t)
-    if x.needs_grad:
+    if x.requires_grad:
         raise RuntimeError("__dlpack__: a tensor that requires grad is not exported; use x.detach()")
     if dl_device is not None and tuple(dl_device) != (CPU, 0):
         raise BufferError(f"__dlpack__: pydl lives on the CPU (1, 0), not on {tuple(dl_device)}")
@@ -99,8 +99,9 @@ def to_dlpack(Tensor x not None, max_version, dl_device, copy):
         if managed == NULL:
             raise MemoryError
         describe(x, &managed.tensor, <int64_t *>(managed + 1))
-        managed.context, managed.deleter = <void *>x, delete_managed
-        Py_INCREF(x)
+        keeper = alias_of(x)    # holds the memory even where x gets another
+        managed.context, managed.deleter = <void *>keeper, delete_managed
+        Py_INCREF(keeper)
         return PyCapsule_New(managed, "dltensor", drop_managed)
     versioned = <Versioned *>PyMem_Malloc(sizeof(Versioned) + layout)
     if versioned == NULL:
@@ -108,8 +109,9 @@ def to_dlpack(Tensor x not None, max_version, dl_device, copy):
     versioned.major, versioned.minor = 1, 0
     versioned.flags = 0 if x.storage.writable else READ_ONLY
     describe(x, &versioned.tensor, <int64_t *>(versioned + 1))
-    versioned.context, versioned.deleter = <void *>x, delete_versioned
-    Py_INCREF(x)
+    keeper = alias_of(x)
+    versioned.context, versioned.deleter = <void *>keeper, delete_versioned
+    Py_INCREF(keeper)
     return PyCapsule_New(versioned, "dltensor_versioned", drop_versioned)
 
 

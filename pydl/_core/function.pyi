@@ -1,6 +1,9 @@
+from collections.abc import Callable
 from typing import Any
 
 from pydl._core.tensor import Tensor
+
+def bind_ops(to: Callable[..., Any]) -> None: ...
 
 class Context:
     needs_input_grad: tuple[bool, ...]

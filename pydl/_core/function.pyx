@@ -1,7 +1,16 @@
 """Custom Functions on the tape: what autograd.Function needs below Python."""
-from pydl._core.tape cimport Node, Op, grad_enabled, record, unregistered_op
-from pydl._core.tensor cimport Tensor, alias_of, shape_of
+from pydl._core.dtypes cimport dtype_of
 from pydl._core.launch cimport filled
+from pydl._core.tape cimport Node, Op, grad_enabled, rebase, record, unregistered_op, what_changed
+from pydl._core.tensor cimport Tensor, alias_of, shape_of
+
+cdef object to_type = None      # the op to(dtype), bound by the library
+
+def bind_ops(to):
+    """Gives custom Functions the op that converts a gradient to its input's type."""
+    global to_type
+    to_type = to
+
 
 
 cdef class Context:
@@ -48,7 +57,7 @@ cdef class Context:
         for tensor, version, index in self.saved:
             x = tensor
             if x is not None and x.storage.version != version:
-                raise RuntimeError(f"{self.node.op.name}: a saved tensor of shape {shape_of(x)} was modified in place (version {x.storage.version}, expected {version})")
+                raise RuntimeError(f"{self.node.op.name}: a saved tensor of shape {shape_of(x)} was {what_changed(x, version)}")
             if x is not None and index >= 0 and grad_enabled():
                 x = alias_of(x)
                 x.node, x.needs_grad, x.output_index = self.node, True, index
@@ -70,9 +79,11 @@ cdef class Context:
         return 0
 
 
+# ---- Backward
+
 cdef object function_backward(Node node, object dy):
     cdef Context ctx
-    function, positions, count = node.extra
+    function, inputs, count = node.extra
     if node.context is None:
         raise RuntimeError(
             f"{function.__name__}: backward through this graph a second time, but what it kept is freed; "
@@ -88,34 +99,58 @@ cdef object function_backward(Node node, object dy):
         ctx.node = None
     if not isinstance(result, tuple):
         result = (result,)
-    if len(result) != count:
+    if len(result) < count or any(grad is not None for grad in result[count:]):
         raise RuntimeError(f"{function.__name__}: backward returned {len(result)} gradients for {count} inputs")
-    for position in positions:
-        grad = result[position]
-        if grad is not None and not isinstance(grad, Tensor):
-            raise TypeError(f"{function.__name__}: backward returned a {type(grad).__name__} as gradient of input {position}")
-    return tuple([result[position] for position in positions])
+    return tuple([fitting(function, position, result[position], code, shape) for position, code, shape in inputs])
 
+cdef object fitting(object function, int position, object grad, int code, tuple shape):
+    """A gradient that backward returned, in the type of its input; its shape is the input's or was broadcast from it."""
+    if grad is None:
+        return None
+    if not isinstance(grad, Tensor):
+        raise TypeError(f"{function.__name__}: backward returned a {type(grad).__name__} as gradient of input {position}")
+    cdef tuple got = shape_of(<Tensor>grad)
+    cdef int skipped = len(got) - len(shape)
+    if skipped < 0 or any(want != 1 and want != size for want, size in zip(shape, got[skipped:])):
+        raise RuntimeError(f"{function.__name__}: backward returned a gradient of shape {got} for input {position} of shape {shape}")
+    return grad if (<Tensor>grad).code == code else to_type(grad, dtype_of(code))
+
+
+# ---- Forward
+
+cdef Tensor recorded_as(object function, Tensor y, tuple args, Context ctx):
+    """What stands for an output on the tape: an input that comes back, changed in place or not, is stood for by an alias."""
+    if not any(y is arg for arg in args):
+        return y
+    if any(y is dirty for dirty in ctx.dirty_tensors) and grad_enabled() and y.needs_grad and y.node is None:
+        raise RuntimeError(f"{function.__name__}: a leaf tensor that requires grad cannot be changed in place; use clone() before the change")
+    return alias_of(y)
 
 def record_function(function, Context ctx, object outputs, tuple args):
-    """Attaches outputs of a custom Function (a Tensor or a tuple with Tensors) to its tensor arguments."""
+    """Attaches the tensors among the outputs of a custom Function (one, or a tuple) to its tensor arguments."""
     cdef Op made = unregistered_op(function.__name__, function_backward)
-    cdef bint single = isinstance(outputs, Tensor)
-    cdef tuple every = (outputs,) if single else tuple(outputs)
-    cdef tuple positions = tuple([i for i, arg in enumerate(args) if isinstance(arg, Tensor)])
-    cdef list results = []
-    for y in every:
-        if not isinstance(y, Tensor):
-            raise TypeError(f"{function.__name__}: forward must return Tensors, got {type(y).__name__}")
-        results.append(alias_of(<Tensor>y) if any(y is arg for arg in args) and not any(y is d for d in ctx.dirty_tensors) else y)
-    marked = tuple([any(y is other for other in ctx.non_differentiable) for y in every])
-    every = tuple(results)
-    cdef Node node = record(made, every[0] if len(every) == 1 else every, tuple([args[i] for i in positions]))
+    cdef tuple every = tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
+    cdef tuple tensors = tuple([y for y in every if isinstance(y, Tensor)])
+    cdef tuple results = tuple([recorded_as(function, <Tensor>y, args, ctx) for y in tensors])
+    cdef tuple inputs = tuple([(i, (<Tensor>x).code, shape_of(<Tensor>x)) for i, x in enumerate(args) if isinstance(x, Tensor)])
+    cdef Node node = None
+    if results:
+        node = record(made, results[0] if len(results) == 1 else results, tuple([args[i] for i, _, _ in inputs]))
     if node is not None:
-        node.extra = (function, positions, len(args))
+        node.extra = (function, inputs, len(args))
         node.context = ctx
-        for y, constant in zip(every, marked):
-            if constant:
-                (<Tensor>y).node, (<Tensor>y).needs_grad = None, False
-    ctx.settle(every)
-    return every[0] if single else every
+        for y, result in zip(tensors, results):
+            if any(y is other for other in ctx.non_differentiable):
+                (<Tensor>result).node, (<Tensor>result).needs_grad = None, False
+    ctx.settle(tensors)
+    given = iter([replaced(<Tensor>y, <Tensor>result, ctx) for y, result in zip(tensors, results)])
+    every = tuple([next(given) if isinstance(y, Tensor) else y for y in every])
+    return every if isinstance(outputs, (tuple, list)) else every[0]
+
+cdef Tensor replaced(Tensor y, Tensor result, Context ctx):
+    """What the caller gets: an input that was changed in place is itself again, in its new place in the graph."""
+    if result is y or not any(y is dirty for dirty in ctx.dirty_tensors):
+        return result
+    if grad_enabled() and (y.needs_grad or result.needs_grad):
+        rebase(y, result)
+    return y

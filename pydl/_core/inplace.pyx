@@ -1,7 +1,7 @@
 """In-place forms of the ops, and plain overwriting: values, versions and the graph stay consistent."""
 from pydl._core.kernels cimport PD_F64
 from pydl._core.launch cimport cast, duplicate, map_into
-from pydl._core.tape cimport changed, edge_of, grad_enabled, rebase, writable_in_place
+from pydl._core.tape cimport changed, grad_enabled, rebase, tracked, writable_in_place
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, same_shape, scalar_of, shape_of, tensor_arg
 
@@ -30,10 +30,10 @@ cdef Tensor assign(str name, Tensor x, Tensor result):
         raise ValueError(f"{name}: the result has shape {shape_of(result)}, which does not fit in place into {shape_of(x)}")
     if x.code != result.code:
         raise TypeError(f"{name}: the result is {dtype_of(result.code)}, which does not fit in place into {dtype_of(x.code)}")
+    if grad_enabled() and (x.needs_grad or tracked(result)):
+        rebase(x, result)
     map_into(PD_copy, x.code, (result,), x)
     changed(x)
-    if grad_enabled() and (x.needs_grad or result.needs_grad):
-        rebase(x, result)
     return x
 
 cdef bint try_direct(int kernel, Tensor x, object other) except -1:
@@ -41,7 +41,7 @@ cdef bint try_direct(int kernel, Tensor x, object other) except -1:
     cdef Tensor y
     if isinstance(other, Tensor):
         y = <Tensor>other
-        if y.code != x.code or (grad_enabled() and y.needs_grad):
+        if y.code != x.code or (grad_enabled() and tracked(y)):
             return False
     elif type(other) is float or type(other) is int:
         y = scalar_of(x.code, other)
@@ -58,7 +58,6 @@ cdef Tensor as_it_was(Tensor x):
     cdef Tensor before
     if not grad_enabled():
         return x
-    edge_of(x)      # brings a view of a changed base up to date
     before = duplicate(x)
     before.node, before.needs_grad, before.output_index = x.node, x.needs_grad, x.output_index
     return before
@@ -84,7 +83,7 @@ def copy_(Tensor self not None, src, non_blocking=False):
     """Overwrites self with src, broadcast and converted to self's type; gradients go to src."""
     cdef Tensor source = tensor_arg("copy_", src, "src")
     writable_in_place("copy_", self)
-    if grad_enabled() and (source.needs_grad or self.needs_grad or self.base is not None and self.base.needs_grad):
+    if grad_enabled() and (tracked(source) or self.needs_grad or self.base is not None and self.base.needs_grad):
         return assign("copy_", self, expanded(to_type(source, dtype_of(self.code)), shape_of(self)))
     map_into(PD_copy, self.code, (cast(source, self.code),), self)
     changed(self)

@@ -137,7 +137,7 @@ def as_tensor(data, dtype=None):
 
 def to_numpy(Tensor x not None):
     """A NumPy array over the tensor's memory."""
-    if x.needs_grad:
+    if x.requires_grad:
         raise RuntimeError("numpy: a tensor that requires grad does not lend its memory; use x.detach().numpy()")
     return np.asarray(memoryview(x))
 

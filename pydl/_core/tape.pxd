@@ -45,7 +45,7 @@ cdef class Output:
     cdef int index
 
 cdef Op op(object forward, backward_rule rule)      # registers an op under forward.__name__
-cdef bint recording(Tensor x) noexcept              # would an op of x be recorded?
+cdef bint recording(Tensor x) except -1             # would an op of x be recorded?
 cdef bint grad_enabled() noexcept
 cdef int set_grad_enabled(bint enabled) except -1
 cdef bint inference_enabled() noexcept
@@ -59,7 +59,16 @@ cdef Node record(Op op, object outputs, tuple inputs)           # outputs: a Ten
 cdef int changed(Tensor x) except -1                            # counts a change; refuses read-only memory
 cdef int writable_in_place(str op, Tensor x) except -1          # RuntimeError for a leaf that requires grad, under grad mode
 cdef int rebase(Tensor x, Tensor result) except -1              # x was overwritten with result's values: x takes its node
+cdef str what_changed(Tensor x, size_t version)
 cdef object edge_of(Tensor x)
+cdef int refresh_view(Tensor x) except -1
+
+cdef inline bint tracked(Tensor x) except -1:
+    """needs_grad, once a view of a base that was changed in place is up to date."""
+    if x.base is not None and x.base.history != x.history:
+        refresh_view(x)
+    return x.needs_grad
+
 cdef Op unregistered_op(str name, backward_rule rule)           # for custom Functions
 cdef bint anomaly_enabled() noexcept
 cdef int set_anomaly(bint enabled) except -1

@@ -3,7 +3,7 @@ import sys
 
 cimport cython
 
-from pydl._core.tensor cimport Tensor, alias_of, same_shape, shape_of
+from pydl._core.tensor cimport Tensor, alias_of, same_shape, shape_of, strides_of, strides_overlap
 from pydl._core.kernels cimport PD_F64
 
 registry = {}   # the ops: name -> Op
@@ -68,8 +68,8 @@ def set_modes(bint grad, bint inference, bint anomaly):
     global pd_grad_enabled, pd_inference, pd_anomaly
     pd_grad_enabled, pd_inference, pd_anomaly = grad, inference, anomaly
 
-cdef bint recording(Tensor x) noexcept:
-    return pd_grad_enabled and x is not None and x.needs_grad
+cdef bint recording(Tensor x) except -1:
+    return pd_grad_enabled and x is not None and tracked(x)
 
 
 cdef bint anomaly_enabled() noexcept:
@@ -127,8 +127,7 @@ cdef class Node:
         else: x, version = self.slot3, self.version3
         if x is not None and x.storage.version != version:
             raise RuntimeError(
-                f"{self.op.name}: a tensor of shape {shape_of(x)} that its backward needs was modified in place "
-                f"(version {x.storage.version}, expected {version}); use clone() before the change")
+                f"{self.op.name}: a tensor of shape {shape_of(x)} that its backward needs was {what_changed(x, version)}; use clone() before the change")
         cdef int output = self.own_outputs >> slot * 8 & 255
         if output and pd_grad_enabled:
             x = alias_of(x)
@@ -154,13 +153,18 @@ cdef class Node:
     def __repr__(self):
         return f"<{self.op.name} backward>"
 
+cdef str what_changed(Tensor x, size_t version):
+    """How the memory of a kept tensor differs from what it was."""
+    cdef size_t now = x.storage.version
+    if now >> 32 != version >> 32:
+        return "given other memory (by .data)"
+    return f"modified in place (version {now & 0xffffffff}, expected {version & 0xffffffff})"
+
 cdef object edge_of(Tensor x):
     """Where the gradient of x goes."""
     cdef Output output
-    if x is None or not x.needs_grad:
+    if x is None or not tracked(x):
         return None
-    if x.base is not None and x.base.history != x.history:
-        refresh_view(x)
     if x.node is None:
         return x
     if (<Node>x.node).outputs == 1:
@@ -196,7 +200,7 @@ cdef Node record1(Op op, Tensor y, Tensor a):
     cdef Node node
     if pd_anomaly or pd_inference:
         finish(op, y)
-    if not pd_grad_enabled or not a.needs_grad:
+    if not pd_grad_enabled or not tracked(a):
         return None
     node = new_node(op)
     node.edges = (edge_of(a),)
@@ -209,7 +213,7 @@ cdef Node record2(Op op, Tensor y, Tensor a, Tensor b):
     cdef Node node
     if pd_anomaly or pd_inference:
         finish(op, y)
-    if not pd_grad_enabled or not (a.needs_grad or b.needs_grad):
+    if not pd_grad_enabled or not (tracked(a) | tracked(b)):
         return None
     node = new_node(op)
     node.edges = (edge_of(a), edge_of(b))
@@ -229,7 +233,7 @@ cdef Node record(Op op, object outputs, tuple inputs):
         for y in (outputs,) if single else outputs:
             finish(op, y)
     for x in inputs:
-        any_needs |= x is not None and (<Tensor>x).needs_grad
+        any_needs |= x is not None and tracked(<Tensor>x)
     if not pd_grad_enabled or not any_needs:
         return None
     node = new_node(op)
@@ -252,11 +256,12 @@ cdef Node record(Op op, object outputs, tuple inputs):
 
 cdef object as_strided = None       # the ops behind views of a changed base, bound by the library
 cdef object put_strided = None
+cdef object retain = None           # registers retain_grad()'s hook on the present node
 
-def bind_views(strided_view, strided_put):
-    """Gives the tape the ops as_strided and as_strided_scatter."""
-    global as_strided, put_strided
-    as_strided, put_strided = strided_view, strided_put
+def bind_views(strided_view, strided_put, retain_grad):
+    """Gives the tape the ops strided_view and strided_put, and what follows a tensor that retains its gradient."""
+    global as_strided, put_strided, retain
+    as_strided, put_strided, retain = strided_view, strided_put, retain_grad
 
 cdef int changed(Tensor x) except -1:
     if not x.storage.writable:
@@ -267,8 +272,12 @@ cdef int changed(Tensor x) except -1:
 cdef int writable_in_place(str op, Tensor x) except -1:
     if not x.storage.writable:
         raise ValueError(f"{op}: the tensor looks at read-only memory; use clone()")
+    if not x.contiguous and strides_overlap(x.ndim, x.sizes, x.strides):
+        raise RuntimeError(
+            f"{op}: several elements of shape {shape_of(x)} with strides {strides_of(x)} lie in the same place; use clone() before the change")
     if not pd_grad_enabled:
         return 0
+    tracked(x)
     if x.needs_grad and x.node is None:
         raise RuntimeError(f"{op}: a leaf tensor that requires grad cannot be changed in place; use no_grad() or clone()")
     if x.base is not None and x.base.needs_grad and x.base.node is None:
@@ -285,26 +294,41 @@ cdef int rebase(Tensor x, Tensor result) except -1:
     """x was overwritten with the values of `result`: from now on it is result, as far as gradients go."""
     cdef Tensor base = x.base, new_base
     if base is None:
-        x.node, x.needs_grad, x.output_index = result.node, result.needs_grad, result.output_index
+        take_place(x, result)
         x.history += 1
         return 0
     if not (result.needs_grad or base.needs_grad):
         return 0
     sizes, strides, offset = layout_in(base, x)
     new_base = put_strided(base, result, sizes, strides, offset)
-    base.node, base.needs_grad, base.output_index = new_base.node, new_base.needs_grad, new_base.output_index
+    take_place(base, new_base)
     base.history += 1
     refresh_view(x)
     return 0
 
+cdef int take_place(Tensor x, Tensor other) except -1:
+    """x stands where other stands in the graph; what retain_grad() asked for goes with it."""
+    x.node, x.needs_grad, x.output_index = other.node, other.needs_grad, other.output_index
+    if x.retains:
+        retain(x)
+    return 0
+
 cdef int refresh_view(Tensor x) except -1:
     """The base of x was changed in place: x is made from what the base is now."""
-    cdef Tensor again
+    global pd_grad_enabled
+    cdef bint grad = pd_grad_enabled
     sizes, strides, offset = layout_in(x.base, x)
-    again = as_strided(x.base, sizes, strides, offset)
-    x.node, x.needs_grad, x.output_index = again.node, again.needs_grad, again.output_index
     x.history = x.base.history
+    pd_grad_enabled = True
+    try:
+        take_place(x, as_strided(x.base, sizes, strides, offset))
+    finally:
+        pd_grad_enabled = grad
     return 0
+
+def refresh(Tensor x not None):
+    """Brings a view of a base that was changed in place up to date."""
+    tracked(x)
 
 
 # ---- Anomaly mode

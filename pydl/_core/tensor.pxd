@@ -4,7 +4,7 @@ cdef class Storage:
     """Memory that one or more tensors look at. Changes in place are counted in `version`."""
     cdef char *data
     cdef size_t nbytes
-    cdef size_t version
+    cdef size_t version                 # its number, then (low 32 bits) the changes in place
     cdef bint writable
     cdef bint owned                     # the memory is pydl's (the collector may clear `owner` before the end)
     cdef object owner                   # who owns memory that is not pydl's: a buffer, a DLPack capsule
@@ -39,6 +39,7 @@ cdef Tensor alias_of(Tensor x)                                          # same m
 cdef Tensor scalar_of(int code, object number)                          # a 0-dimensional tensor
 
 cdef bint same_shape(Tensor a, Tensor b) noexcept
+cdef bint strides_overlap(int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides) noexcept   # may two indices reach one element?
 cdef tuple shape_of(Tensor x)
 cdef tuple strides_of(Tensor x)                                         # in elements
 cdef Tensor over_memory(Storage storage, char *data, int code, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides)

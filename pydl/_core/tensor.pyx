@@ -20,7 +20,7 @@ cdef class Operators:
     """The ops behind a tensor's operators, bound by pydl.tensor once the ops are imported."""
     cdef public object add, sub, mul, div, floor_divide, remainder, pow, neg, abs, matmul, unbind
     cdef public object eq, ne, lt, le, gt, ge, bitwise_and, bitwise_or, bitwise_xor, bitwise_not
-    cdef public object getitem, setitem, operand, backward, represent, array, dlpack, construct
+    cdef public object getitem, setitem, operand, backward, refresh, represent, array, dlpack, construct
 
 operators = Operators()
 cdef Operators bound = operators
@@ -106,17 +106,19 @@ cdef class Tensor:
 
     @property
     def _version(self):
-        return self.storage.version
+        return self.storage.version & VERSIONS
 
     # ---- its place in a graph
     @property
     def requires_grad(self):
         """Whether gradients are computed for it. Settable on leaves of a floating point type."""
-        return self.needs_grad
+        return present(self).needs_grad
 
     @requires_grad.setter
     def requires_grad(self, value):
-        if self.node is not None:
+        if not isinstance(value, bool):
+            raise TypeError(f"requires_grad: expected a bool, got {type(value).__name__}")
+        if present(self).node is not None:
             if not value:
                 raise RuntimeError("requires_grad: only leaf tensors can be changed; use detach() for a tensor outside the graph")
             return
@@ -132,12 +134,12 @@ cdef class Tensor:
     @property
     def is_leaf(self):
         """Whether no op made it, as far as the graph is concerned."""
-        return self.node is None
+        return present(self).node is None
 
     @property
     def grad_fn(self):
         """The node that made it, or None for a leaf."""
-        return self.node
+        return present(self).node
 
     @property
     def output_nr(self):
@@ -167,7 +169,7 @@ cdef class Tensor:
     @property
     def retains_grad(self):
         """Whether backward() keeps the gradient of this non-leaf."""
-        return self.retains and self.node is not None
+        return self.retains and present(self).node is not None
 
     def is_inference(self):
         """Whether it was made under inference_mode."""
@@ -306,7 +308,7 @@ cdef class Tensor:
             layout[d] = self.sizes[d]
             layout[PD_MAX_DIMS + d] = self.strides[d] * self.itemsize
         view.buf = self.data
-        view.obj = self
+        view.obj = alias_of(self)   # the memory stays even where this tensor gets another
         view.len = self.numel * self.itemsize
         view.itemsize = self.itemsize
         view.readonly = not self.storage.writable
@@ -345,6 +347,12 @@ add_methods({
 })
 
 
+cdef Tensor present(Tensor x):
+    """x, once a view of a base that was changed in place is up to date."""
+    if x.base is not None and x.base.history != x.history:
+        bound.refresh(x)
+    return x
+
 cdef object apply2(object op, object a, object b):
     """An operator: what is neither tensor nor number is converted, or refused with NotImplemented."""
     if not isinstance(a, Tensor) and type(a) is not float and type(a) is not int:
@@ -366,6 +374,23 @@ cdef bint same_shape(Tensor a, Tensor b) noexcept:
         if a.sizes[d] != b.sizes[d]:
             return False
     return True
+
+cdef bint strides_overlap(int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides) noexcept:
+    """From the smallest stride up; each must pass the reach of all before it."""
+    cdef ptrdiff_t reach = 0
+    cdef size_t done = 0
+    cdef int d, least
+    while True:
+        least = -1
+        for d in range(ndim):
+            if sizes[d] > 1 and not done >> d & 1 and (least < 0 or strides[d] < strides[least]):
+                least = d
+        if least < 0:
+            return False
+        if strides[least] <= reach:
+            return True
+        reach += strides[least] * (sizes[least] - 1)
+        done |= <size_t>1 << least
 
 cdef tuple shape_of(Tensor x):
     return tuple([x.sizes[d] for d in range(x.ndim)])

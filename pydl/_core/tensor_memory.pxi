@@ -4,6 +4,11 @@ cdef extern from *:
     const ptrdiff_t PTRDIFF_MAX
 
 
+cdef enum:
+    VERSIONS = 0xffffffff   # the part of a storage's version that counts changes
+
+cdef size_t storages = 0    # how many there have been: no two share a version
+
 cdef int ITEMSIZE[6]
 ITEMSIZE[:] = [4, 8, 8, 4, 1, 1]
 
@@ -11,6 +16,11 @@ ITEMSIZE[:] = [4, 8, 8, 4, 1, 1]
 @cython.final
 cdef class Storage:
     """Memory that one or more tensors look at. Changes in place are counted in `version`."""
+
+    def __cinit__(self):
+        global storages
+        storages += 1
+        self.version = storages << 32
 
     def __init__(self):
         raise TypeError("Storage: made by tensors only")
@@ -105,6 +115,8 @@ cdef Tensor alias_of(Tensor x):
 
 cdef int become(Tensor x, Tensor y) except -1:
     """x takes y's memory, shape and type; what x is in a graph stays."""
+    if x.storage is y.storage:
+        x.storage.version += 1      # what was kept of x is not what x is from now on
     x.storage, x.data, x.code, x.itemsize = y.storage, y.data, y.code, y.itemsize
     x.ndim, x.numel, x.contiguous = y.ndim, y.numel, y.contiguous
     memcpy(x.sizes, y.sizes, sizeof(x.sizes))

@@ -4,7 +4,7 @@ from pydl._core.launch cimport duplicate, filled
 from pydl._core.tape cimport Node, Op, op, record, record1
 from pydl._core.arguments cimport sizes_from, wrap_dim
 from pydl._core.dtypes cimport dtype_of
-from pydl._core.tensor cimport Tensor, same_shape, shape_of, strides_of, tensor_arg
+from pydl._core.tensor cimport Tensor, same_shape, shape_of, strides_of, strides_overlap, tensor_arg
 from pydl.ops.shape cimport copy_into, look_at
 from pydl.ops.shape import contiguous, reshape
 
@@ -107,15 +107,6 @@ def select(input, dim, index):
 
 
 # ---- Any strides
-
-cdef bint strides_overlap(int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides):
-    """Whether two indices may reach the same element: no where every stride passes the reach of all smaller ones."""
-    cdef ptrdiff_t reach = 0
-    for stride, size in sorted([(strides[d], sizes[d]) for d in range(ndim) if sizes[d] > 1]):
-        if stride <= reach:
-            return True
-        reach += stride * (size - 1)
-    return False
 
 cdef Tensor strided(str op, Tensor x, object size, object stride, object offset, ptrdiff_t below, ptrdiff_t above):
     """Elements below .. above (relative to x's first) may be seen."""

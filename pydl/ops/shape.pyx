@@ -10,10 +10,15 @@ cdef extern from "pydl.h":
     enum: PD_copy
 
 
-cdef Tensor look_at(Tensor x, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides, ptrdiff_t offset):
-    cdef Tensor y = view_of(x, ndim, sizes, strides, offset)
+cdef void set_base(Tensor y, Tensor x) noexcept:
+    """y is a view of x, as x is now."""
     if x.code <= PD_F64:
         y.base = x if x.base is None else x.base
+        y.history = y.base.history
+
+cdef Tensor look_at(Tensor x, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides, ptrdiff_t offset):
+    cdef Tensor y = view_of(x, ndim, sizes, strides, offset)
+    set_base(y, x)
     y.inference = x.inference
     return y
 
@@ -329,8 +334,7 @@ def expand(input, *sizes, size=None):
 cdef Tensor expanded(Tensor x, int ndim, const ptrdiff_t *sizes):
     cdef Tensor stretched = broadcast_view(x, ndim, sizes)
     cdef Tensor y = look_at(stretched, ndim, stretched.sizes, stretched.strides, 0)
-    if x.code <= PD_F64:
-        y.base = x if x.base is None else x.base
+    set_base(y, x)
     record(EXPAND, y, (x,))
     return y
 
