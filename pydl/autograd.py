@@ -273,14 +273,16 @@ def retain_grad(self: Tensor) -> None:
 def keep_gradient(tensor: Tensor) -> None:
     """Keeps the gradient that reaches the node which made the tensor, as long as that is so."""
     node, reference = tensor.grad_fn, weakref.ref(tensor)
+    if node is None:
+        return
+    number = id(node)   # the node itself would be a reference cycle
 
     def keep(gradient):
         tensor = reference()
         if tensor is not None:
-            _backward.retain_gradient(tensor, node, gradient)
+            _backward.retain_gradient(tensor, number, gradient)
 
-    if node is not None:
-        _backward.register_node_hook(node, tensor.output_nr, next(RemovableHandle._keys), keep)
+    _backward.register_node_hook(node, tensor.output_nr, next(RemovableHandle._keys), keep)
 
 
 # ---- Custom Functions

@@ -66,6 +66,9 @@ def test_version_is_that_of_the_distribution() -> None:
     assert pydl.__version__ == installed
 
 
-def test_public_names_exist() -> None:
-    missing = [name for name in getattr(pydl, "__all__", []) if not hasattr(pydl, name)]
-    assert not missing
+def test_names_from_inside_are_not_public() -> None:
+    from pydl import ops
+
+    assert all(hasattr(ops, name) for name in ops.INTERNAL), "an internal op that does not exist"
+    public = {name for name in dir(pydl) if not name.startswith("_")}
+    assert not public & ops.INTERNAL and {"add", "matmul", "Tensor", "nn", "optim", "no_grad"} <= public

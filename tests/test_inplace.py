@@ -126,3 +126,19 @@ def test_retain_grad_follows_an_in_place_change():
     y.mul_(3)
     ((y * y).sum() + view.sum()).backward()
     assert y.grad.tolist() == [13.0, 24.0] and view.grad.tolist() == [1.0] and x.grad.tolist() == [78.0, 144.0]
+
+
+def test_comparisons_in_place_keep_the_type():
+    x = pydl.tensor([1.0, 2.0])
+    assert x.gt_(1.5).dtype is pydl.float32 and x.tolist() == [0.0, 1.0]
+    n = pydl.tensor([3, 0])
+    assert n.logical_and_(pydl.tensor([1, 1])).tolist() == [1, 0] and n.dtype is pydl.int64
+
+
+def test_a_view_made_under_no_grad_is_not_changed_where_gradients_are_recorded():
+    y = leaf(1.0, 2.0) * 2
+    with pydl.no_grad():
+        view = y[:1]
+        view.mul_(1)
+    with pytest.raises(RuntimeError, match="a view made under no_grad"):
+        view.mul_(leaf(3.0))

@@ -13,26 +13,24 @@ PACKAGE = ROOT / "pydl"
 CSRC = ROOT / "csrc"
 
 # Layer -> the layers it may import. What is not named here may not be imported; a new module needs a line.
-BELOW_OPS = {"_core", "errors", "autograd"}
+BELOW_OPS = {"_core", "autograd"}
 CORE = {*BELOW_OPS, "ops", "tensor", "random", "threads"}
 LIBRARY = {*CORE, "nn", "optim", "data", "datasets", "testing"}
 LAYERS = {
-    "errors": set(),
-    "_core": {"errors"},
-    "autograd": {"_core", "errors"},
+    "_core": set(),
+    "autograd": {"_core"},
     "ops": BELOW_OPS,
     "tensor": {*BELOW_OPS, "ops"},              # binds the ops to the class: operators and methods
     "random": {*BELOW_OPS, "ops"},
-    "threads": {"_core", "errors"},
-    "memory": {"_core", "errors"},
+    "threads": {"_core"},
     "testing": {*BELOW_OPS, "tensor", "ops"},
-    "nn": {"ops", "tensor", "errors", "random", "autograd"},
+    "nn": {"ops", "tensor", "random", "autograd"},
     "optim": {*BELOW_OPS, "tensor"},
     "data": {*BELOW_OPS, "tensor", "ops", "random"},
-    "datasets": {"data", "tensor", "ops", "errors"},
+    "datasets": {"data", "tensor", "ops"},
     "demos": LIBRARY - {"_core"},
     "__main__": (LIBRARY - {"_core"}) | {"demos"},
-    "__init__": LIBRARY | {"memory"},
+    "__init__": LIBRARY,
 }
 TYPES_AND_MODES = {"Tensor", "dtype", "float32", "float64", "int64", "int32", "uint8", "bool"}
 EVERYONE = re.compile(r"^(libc|libcpp|cpython|cython)(\.|$)")

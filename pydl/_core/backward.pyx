@@ -353,7 +353,7 @@ def mark_retains(Tensor x):
     x.retains = True
     return before
 
-def retain_gradient(Tensor x, Node node, grad):
-    """Adds to .grad of a non-leaf that retains it, if the node still is the one that made it."""
-    if x.node is node:
+def retain_gradient(Tensor x, node, grad):
+    """Adds to .grad of a non-leaf that retains it, if the node of this id (the caller) still is the one that made it."""
+    if id(x.node) == node:
         x.gradient = grad if x.gradient is None else add(x.gradient, grad)

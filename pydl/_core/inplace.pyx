@@ -1,5 +1,5 @@
 """In-place forms of the ops, and plain overwriting: values, versions and the graph stay consistent."""
-from pydl._core.kernels cimport PD_F64
+from pydl._core.kernels cimport PD_BOOL, PD_F64
 from pydl._core.launch cimport cast, duplicate, map_into
 from pydl._core.tape cimport changed, grad_enabled, rebase, tracked, writable_in_place
 from pydl._core.dtypes cimport dtype_of
@@ -72,7 +72,8 @@ def in_place_form(forward, str name):
             return self
         before = as_it_was(self)
         args = tuple([before if arg is self else arg for arg in args])
-        return assign(name, self, forward(before, *args, **kwargs))
+        result = forward(before, *args, **kwargs)
+        return assign(name, self, cast(result, self.code) if (<Tensor>result).code == PD_BOOL else result)
 
     method.__name__ = name
     method.__qualname__ = f"Tensor.{name}"

@@ -2,13 +2,10 @@
 from libc.math cimport signbit
 from libc.string cimport memset
 
-from pydl._core.kernels cimport (
-    PD_BOOL, PD_DTYPES, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_isa, pd_kernel, pd_launch, pd_map, pd_sizer,
-)
+from pydl._core.kernels cimport PD_MAX_DIMS, pd_launch, pd_map, pd_sizer
 from pydl._core.native cimport allocate, isa, kernel_name, release
-from pydl._core.arguments cimport sizes_from
 from pydl._core.dtypes cimport dtype_of
-from pydl._core.tensor cimport Tensor, empty, empty_like, empty_of, over_memory, same_shape, shape_of, view_of
+from pydl._core.tensor cimport Tensor, empty, empty_of, over_memory, same_shape, shape_of, view_of
 
 cdef extern from "pydl.h":
     enum: PD_copy

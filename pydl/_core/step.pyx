@@ -257,7 +257,7 @@ cdef int gather_adam(Step step, list groups, state, str name) except -1:
     return 0
 
 cdef int start_adam(dict own, Tensor p, bint amsgrad) except -1:
-    """Everything is made before anything is kept."""
+    """The state of one parameter; everything is made before anything is kept."""
     cdef dict new = {"step": step_count(), "exp_avg": zeros_as(p), "exp_avg_sq": zeros_as(p)}
     if amsgrad:
         new["max_exp_avg_sq"] = zeros_as(p)

@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from pydl._core.tensor import Tensor
+
 registry: dict[str, Op]
 
 class Op:

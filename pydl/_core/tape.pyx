@@ -280,6 +280,8 @@ cdef int writable_in_place(str op, Tensor x) except -1:
     tracked(x)
     if x.needs_grad and x.node is None:
         raise RuntimeError(f"{op}: a leaf tensor that requires grad cannot be changed in place; use no_grad() or clone()")
+    if x.base is not None and x.base.needs_grad and not x.needs_grad:
+        raise RuntimeError(f"{op}: a view made under no_grad() of a tensor that requires grad cannot be changed in place where gradients are recorded")
     if x.base is not None and x.base.needs_grad and x.base.node is None:
         raise RuntimeError(f"{op}: a view of a leaf tensor that requires grad cannot be changed in place; use no_grad() or clone()")
     return 0

@@ -1,6 +1,7 @@
 """The ops, one file a family; each file holds documentation, shape rule, forward and backward of its ops.
 
-What a family lists in __all__ is in this namespace and in pydl's; what it lists in METHODS is a method of Tensor.
+What a family lists in __all__ is in this namespace and, but for INTERNAL, in pydl's; what it lists in METHODS is a method
+of Tensor.
 """
 import sys
 
@@ -33,4 +34,7 @@ FAMILIES = tuple(
                  "softmax", "losses", "pair_losses", "shape", "parts", "join", "gather", "masks", "index", "sort", "random")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
-__all__ = tuple(name for family in FAMILIES for name in family.__all__)
+INTERNAL = {
+    "box", "box_put", "diagonal_put", "dropout_bwd", "getitem", "put_back", "setitem", "strided_put", "strided_view", "sum_to", "take_rows",
+}
+__all__ = tuple(name for family in FAMILIES for name in family.__all__ if name not in INTERNAL)
