@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 Thunk = Callable[[], Any]
+SETTLE = 0.02   # seconds between a and b: the other library's threads spin for milliseconds before they sleep
 
 
 def loops_for(f: Thunk, seconds: float) -> int:
@@ -49,6 +50,7 @@ def interleaved(a: Thunk, b: Thunk, rounds: int = 9, seconds: float = 0.02) -> t
         for i in range(max(7, rounds)):
             order = ((0, a, n), (1, b, m)) if i % 2 == 0 else ((1, b, m), (0, a, n))
             for which, f, loops in order:
+                time.sleep(SETTLE)
                 f()
                 times[which].append(once(f, loops))
     finally:

@@ -3,8 +3,8 @@
  * measured by tests/test_ulp.py. Values at kinks are PyTorch's: a derivative at 0 is that of the negative side. */
 
 /* max(x, 0); NaN stays. Exact. */
-MAP1(relu_fwd, v_keep(~(x < 0), x))
-MAP2(relu_bwd, v_keep(~(x <= 0), y)) /* (y or x, dy) */
+MAP1_MOVE(relu_fwd, v_at_least(x, v_set(0)))
+MAP2_MOVE(relu_bwd, v_keep(~(x <= 0), y)) /* (y or x, dy) */
 
 #undef MAP_COST
 #define MAP_COST COST_LIGHT

@@ -2,16 +2,16 @@
  * Integers wrap around as two's complement; what C leaves undefined is defined here: dividing by 0 gives 0 (the ops
  * refuse it before), the smallest integer divided by -1 is itself, a negative power is 0 unless the base is 1 or -1. */
 #if PD_REAL
-MAP2(add, x + y)
-MAP2(sub, x - y)
-MAP2(mul, x *y)
-MAP2(div, x / y)
+MAP2_MOVE(add, x + y)
+MAP2_MOVE(sub, x - y)
+MAP2_MOVE(mul, x *y)
+MAP2_MOVE(div, x / y)
 MAP3(addcmul, v_fma((real)s[0] * y, z, x)) /* x + s[0] y z */
-MAP2(maximum, v_max(x, y))
-MAP2(minimum, v_min(x, y))
+MAP2_MOVE(maximum, v_max(x, y))
+MAP2_MOVE(minimum, v_min(x, y))
 MAP3(clamp, v_min(v_max(x, y), z))
-MAP1(neg, v_neg(x))
-MAP1(abs, v_abs(x))
+MAP1_MOVE(neg, v_neg(x))
+MAP1_MOVE(abs, v_abs(x))
 MAP1(sign, v_keep(x > 0, v_set(1)) - v_keep(x < 0, v_set(1))) /* 0 for NaN */
 #undef MAP_COST
 #define MAP_COST COST_HEAVY

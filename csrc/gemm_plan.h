@@ -106,7 +106,7 @@ static void N(gemm_plan_vector)(N(gemm_op) *op) {
                  : op->n == 1 || op->b_row == 1      ? VECTOR_COLUMNS
                  : op->b_col == 1                    ? VECTOR_ROWS
                                                      : VECTOR_STRIDED;
-    const size_t share = ceil_div(ceil_div(op->n, 4), 64) * 64; /* at least four chunks where threads help */
+    const size_t share = ceil_div(ceil_div(op->n, pd_num_threads()), 64) * 64; /* columns: long rows are read faster */
     op->threaded = op->n * op->k * op->items >= GEMV_THREAD_WORK;
     op->cols = op->threaded ? min_size(GEMV_COLS, share) : GEMV_COLS;
     if (op->vector == VECTOR_PANELS) op->cols = op->cols / TN * TN;

@@ -8,6 +8,7 @@
 #define GEMV_LANES (2 * VL)
 enum {
     GEMV_COLS = 1024,          /* columns of C in a chunk */
+    GEMV_SWEEP = 8,            /* rows of B added to a row of sums at once */
     GEMV_THREAD_WORK = 1 << 19 /* multiply-adds below which one thread does it */
 };
 #endif
@@ -22,7 +23,7 @@ typedef struct N(gemv) {
 /* acc (cols) += the products of `rows` rows of B, one after the other; overwritten where fresh. */
 INLINE void N(gemv_sweep)(const size_t rows, const int fresh, real *acc, const real *b, ptrdiff_t ldb, const real *x,
                           ptrdiff_t x_step, size_t cols) {
-    vreal scale[4];
+    vreal scale[GEMV_SWEEP];
     size_t j = 0;
     UNROLL for (size_t r = 0; r < rows; r++) scale[r] = v_set(x[(ptrdiff_t)r * x_step]);
     for (; j + VL <= cols; j += VL) {
@@ -44,12 +45,12 @@ static void N(gemv_rows)(const N(gemv) *v) {
     const ptrdiff_t ldb = v->b_row, step = v->x_step;
     size_t p = 0;
     if (v->k < GEMV_LANES) memset(acc, 0, GEMV_LANES * width * sizeof(real));
-    for (; p + 4 * GEMV_LANES <= v->k; p += 4 * GEMV_LANES)
+    for (; p + GEMV_SWEEP * GEMV_LANES <= v->k; p += GEMV_SWEEP * GEMV_LANES)
         for (size_t l = 0; l < GEMV_LANES; l++) {
             const real *b = v->b + (ptrdiff_t)(p + l) * ldb, *x = v->x + (ptrdiff_t)(p + l) * step;
             real *to = acc + l * width;
-            if (p == 0) N(gemv_sweep)(4, 1, to, b, ldb * GEMV_LANES, x, step * GEMV_LANES, v->cols);
-            else N(gemv_sweep)(4, 0, to, b, ldb * GEMV_LANES, x, step * GEMV_LANES, v->cols);
+            if (p == 0) N(gemv_sweep)(GEMV_SWEEP, 1, to, b, ldb * GEMV_LANES, x, step * GEMV_LANES, v->cols);
+            else N(gemv_sweep)(GEMV_SWEEP, 0, to, b, ldb * GEMV_LANES, x, step * GEMV_LANES, v->cols);
         }
     for (; p < v->k; p++) {
         const real *b = v->b + (ptrdiff_t)p * ldb, *x = v->x + (ptrdiff_t)p * step;

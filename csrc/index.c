@@ -36,7 +36,7 @@ static UNUSED void index_position_row(size_t n, const void *const *in, void *out
         for (size_t i = 0; i < n; i++) y[i] = (index[i] + (index[i] < 0 ? size : 0)) * step;
 }
 static UNUSED void index_position(const pd_launch *launch) {
-    static const map_kernel kernel = {index_position_row, 2, {8, 8, 8}, COST_MOVE};
+    static const map_kernel kernel = {index_position_row, NULL, 2, {8, 8, 8}, COST_MOVE};
     map_run(launch, &kernel);
 }
 

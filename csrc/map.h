@@ -1,6 +1,7 @@
 /* Elementwise kernels: MAPn(name, expression) defines kernel `name` of n inputs over a pd_map launch.
- * A row function sees unit-stride rows only: the driver below stages what is strided or broadcast through small
- * buffers, so an element's bits never depend on the layout, on its place in the row or on the number of threads. */
+ * A row function sees unit-stride rows only: the driver below stages what is strided through small buffers, so an
+ * element's bits never depend on the layout, on its place in the row or on the number of threads. What is broadcast along
+ * the row is staged, too, or to a vector expression given as one vector, read again and again by a step of zero. */
 #ifndef PD_MAP_ONCE
 #define PD_MAP_ONCE
 
@@ -17,9 +18,11 @@ enum {
 #define COST_LIBM 10000 /* scalar code */
 
 typedef void (*map_row)(size_t n, const void *const *in, void *out, const double *scalar);
+typedef void (*map_stepped_row)(size_t n, const void *const *in, const size_t *step, void *out, const double *scalar);
 
 typedef struct map_kernel {
-    map_row row;
+    map_row row;                         /* or NULL, and then */
+    map_stepped_row stepped;             /* step: elements from vector to vector of each input */
     size_t inputs;
     unsigned char size[PD_MAX_OPERANDS]; /* bytes of an element: the inputs, then the output */
     size_t cost;                         /* of an element, in ps */
@@ -62,29 +65,35 @@ static UNUSED void stage_out(char *to, const void *from, size_t n, ptrdiff_t str
 #undef STAGE_AS
 }
 
+INLINE void map_row_run(const map_kernel *k, size_t n, const void *const *in, const size_t *step, void *out,
+                        const double *scalar) {
+    if (k->stepped) k->stepped(n, in, step, out, scalar);
+    else k->row(n, in, out, scalar);
+}
+
 /* One row whose operands start at `at`; `stride` holds each operand's stride along the row. */
 static UNUSED void map_strided_row(const map_kernel *k, size_t n, char *const *at, const ptrdiff_t *stride,
                                    const double *scalar) {
     _Alignas(64) char stage[PD_MAX_OPERANDS][MAP_STAGE * 8];
     const size_t out = k->inputs;
-    for (size_t i = 0; i < n; i += MAP_STAGE) {
-        const size_t count = min_size(n - i, MAP_STAGE);
+    size_t step[PD_MAX_OPERANDS], piece = k->stepped && stride[out] == 1 ? n : MAP_STAGE;
+    for (size_t o = 0; o < out; o++) {
+        const size_t vector = VBYTES / k->size[o];
+        step[o] = stride[o] != 0 ? vector : 0;
+        if (stride[o] == 0) stage_fill(stage[o], at[o], k->stepped ? vector : min_size(n, MAP_STAGE), k->size[o]);
+        else if (stride[o] != 1) piece = MAP_STAGE;
+    }
+    for (size_t i = 0; i < n; i += piece) {
+        const size_t count = min_size(n - i, piece);
         const void *in[PD_MAX_OPERANDS];
         for (size_t o = 0; o < out; o++) {
             const char *from = at[o] + (ptrdiff_t)i * stride[o] * k->size[o];
-            if (stride[o] == 1) in[o] = from;
-            else {
-                if (stride[o] != 0) stage_in(stage[o], from, count, stride[o], k->size[o]);
-                else if (i == 0) stage_fill(stage[o], from, count, k->size[o]);
-                in[o] = stage[o];
-            }
+            if (stride[o] != 0 && stride[o] != 1) stage_in(stage[o], from, count, stride[o], k->size[o]);
+            in[o] = stride[o] == 1 ? from : stage[o];
         }
         char *to = at[out] + (ptrdiff_t)i * stride[out] * k->size[out];
-        if (stride[out] == 1) k->row(count, in, to, scalar);
-        else {
-            k->row(count, in, stage[out], scalar);
-            stage_out(to, stage[out], count, stride[out], k->size[out]);
-        }
+        map_row_run(k, count, in, step, stride[out] == 1 ? to : stage[out], scalar);
+        if (stride[out] != 1) stage_out(to, stage[out], count, stride[out], k->size[out]);
     }
 }
 
@@ -96,9 +105,11 @@ static UNUSED void map_chunk(void *context, size_t chunk) {
     const size_t first = chunk * job->units_per_chunk;
     const size_t last = min_size(first + job->units_per_chunk, job->rows * job->segments);
     ptrdiff_t stride[PD_MAX_OPERANDS];
+    size_t step[PD_MAX_OPERANDS];
     int unit_stride = 1;
     for (size_t o = 0; o < operands; o++) {
         stride[o] = map->ndim ? map->stride[o][outer] : 1;
+        step[o] = VBYTES / k->size[o];
         unit_stride &= stride[o] == 1;
     }
     for (size_t unit = first; unit < last; unit++) {
@@ -113,7 +124,7 @@ static UNUSED void map_chunk(void *context, size_t chunk) {
             for (size_t o = 0; o < operands; o++) at[o] += index * map->stride[o][d] * k->size[o];
         }
         const size_t count = min_size(job->n - start, job->segment);
-        if (unit_stride) k->row(count, (const void *const *)at, at[k->inputs], job->launch->scalar);
+        if (unit_stride) map_row_run(k, count, (const void *const *)at, step, at[k->inputs], job->launch->scalar);
         else map_strided_row(k, count, at, stride, job->launch->scalar);
     }
 }
@@ -138,57 +149,91 @@ static UNUSED void map_run(const pd_launch *launch, const map_kernel *kernel) {
 }
 
 #define MAP_ROW_ARGS size_t n, const void *const *in, void *out, const double *scalar
-#define MAP_KERNEL(name, ...)                                                                                \
+#define MAP_STEPPED_ARGS size_t n, const void *const *in, const size_t *step, void *out, const double *scalar
+#define MAP_DEFINE(name, row, stepped, ...)                                                                  \
     static void N(name)(const pd_launch *launch) {                                                           \
-        static const map_kernel kernel = {N(name##_row), __VA_ARGS__, MAP_COST};                                   \
+        static const map_kernel kernel = {row, stepped, __VA_ARGS__, MAP_COST};                              \
         map_run(launch, &kernel);                                                                            \
     }
+#define MAP_KERNEL(name, ...) MAP_DEFINE(name, N(name##_row), NULL, __VA_ARGS__)
+#define MAP_STEPPED(name, ...) MAP_DEFINE(name, NULL, N(name##_stepped), __VA_ARGS__)
 /* A row's own copy of the scalars: they stay in registers, as no store through `out` can change them. */
 #define MAP_SCALARS                                                                                          \
     const double s[PD_MAX_SCALARS] = {scalar[0], scalar[1], scalar[2], scalar[3]};                           \
     (void)s
 
 /* Vector expressions of x, y, z (vreal) and s[0], s[1] ... (the launch's scalars); float32 and float64 only. */
-#define MAP1(name, expression)                                                                               \
+#define MAP1_BY(name, unroll, expression)                                                                    \
     INLINE vreal N(name##_at)(vreal x, const double *s) { (void)s; return (expression); }                    \
-    static void N(name##_row)(MAP_ROW_ARGS) {                                                                \
+    static void N(name##_stepped)(MAP_STEPPED_ARGS) {                                                        \
         const real *a = in[0];                                                                               \
         real *to = out;                                                                                      \
         size_t i = 0;                                                                                        \
         MAP_SCALARS;                                                                                         \
-        for (; i + VL <= n; i += VL) v_store(to + i, N(name##_at)(v_load(a + i), s));                        \
-        if (i < n) v_store_part(to + i, N(name##_at)(v_load_part(a + i, n - i), s), n - i);                  \
+        if (step[0])                                                                                         \
+            unroll for (; i + VL <= n; i += VL) v_store(to + i, N(name##_at)(v_load(a + i), s));             \
+        if (i == n) return;                                                                                  \
+        const vreal y = N(name##_at)(step[0] ? v_load_part(a + i, n - i) : v_set(a[0]), s);                  \
+        for (; i + VL <= n; i += VL) v_store(to + i, y);                                                     \
+        if (i < n) v_store_part(to + i, y, n - i);                                                           \
     }                                                                                                        \
-    MAP_KERNEL(name, 1, {sizeof(T), sizeof(T)})
+    MAP_STEPPED(name, 1, {sizeof(T), sizeof(T)})
+#define MAP1(name, expression) MAP1_BY(name, , expression)
+#define MAP1_MOVE(name, expression) MAP1_BY(name, V_UNROLL4, expression) /* for what is bound by memory */
 #define MAP2(name, expression)                                                                               \
     INLINE vreal N(name##_at)(vreal x, vreal y, const double *s) { (void)s; return (expression); }           \
-    static void N(name##_row)(MAP_ROW_ARGS) {                                                                \
+    static void N(name##_stepped)(MAP_STEPPED_ARGS) {                                                        \
         const real *a = in[0], *b = in[1];                                                                   \
+        const size_t a_step = step[0], b_step = step[1];                                                     \
         real *to = out;                                                                                      \
         size_t i = 0;                                                                                        \
         MAP_SCALARS;                                                                                         \
-        for (; i + VL <= n; i += VL) v_store(to + i, N(name##_at)(v_load(a + i), v_load(b + i), s));         \
-        if (i < n) {                                                                                         \
-            const vreal x = v_load_part(a + i, n - i), y = v_load_part(b + i, n - i);                        \
-            v_store_part(to + i, N(name##_at)(x, y, s), n - i);                                              \
-        }                                                                                                    \
+        for (; i + VL <= n; i += VL, a += a_step, b += b_step)                                               \
+            v_store(to + i, N(name##_at)(v_load(a), v_load(b), s));                                          \
+        if (i < n) v_store_part(to + i, N(name##_at)(v_load_part(a, n - i), v_load_part(b, n - i), s), n - i); \
     }                                                                                                        \
-    MAP_KERNEL(name, 2, {sizeof(T), sizeof(T), sizeof(T)})
+    MAP_STEPPED(name, 2, {sizeof(T), sizeof(T), sizeof(T)})
+/* The same for what is bound by memory: a broadcast operand stays in a register. */
+#define MAP2_MOVE(name, expression)                                                                          \
+    INLINE vreal N(name##_at)(vreal x, vreal y, const double *s) { (void)s; return (expression); }           \
+    static void N(name##_stepped)(MAP_STEPPED_ARGS) {                                                        \
+        const real *a = in[0], *b = in[1];                                                                   \
+        const size_t whole = n & ~(VL - 1), a_step = step[0], b_step = step[1];                              \
+        if (n == 0) return;                                                                                  \
+        const vreal first_x = v_set(a[0]), first_y = v_set(b[0]);                                            \
+        real *to = out;                                                                                      \
+        MAP_SCALARS;                                                                                         \
+        if (a_step && b_step)                                                                                \
+            V_UNROLL4 for (size_t i = 0; i < whole; i += VL)                                                 \
+                v_store(to + i, N(name##_at)(v_load(a + i), v_load(b + i), s));                              \
+        else if (a_step)                                                                                     \
+            V_UNROLL4 for (size_t i = 0; i < whole; i += VL)                                                 \
+                v_store(to + i, N(name##_at)(v_load(a + i), first_y, s));                                    \
+        else                                                                                                 \
+            for (size_t i = 0; i < whole; i += VL)                                                           \
+                v_store(to + i, N(name##_at)(first_x, b_step ? v_load(b + i) : first_y, s));                 \
+        if (whole == n) return;                                                                              \
+        const vreal last_x = a_step ? v_load_part(a + whole, n - whole) : first_x;                           \
+        const vreal last_y = b_step ? v_load_part(b + whole, n - whole) : first_y;                           \
+        v_store_part(to + whole, N(name##_at)(last_x, last_y, s), n - whole);                                \
+    }                                                                                                        \
+    MAP_STEPPED(name, 2, {sizeof(T), sizeof(T), sizeof(T)})
 #define MAP3(name, expression)                                                                               \
     INLINE vreal N(name##_at)(vreal x, vreal y, vreal z, const double *s) { (void)s; return (expression); }  \
-    static void N(name##_row)(MAP_ROW_ARGS) {                                                                \
+    static void N(name##_stepped)(MAP_STEPPED_ARGS) {                                                        \
         const real *a = in[0], *b = in[1], *c = in[2];                                                       \
+        const size_t a_step = step[0], b_step = step[1], c_step = step[2];                                   \
         real *to = out;                                                                                      \
         size_t i = 0;                                                                                        \
         MAP_SCALARS;                                                                                         \
-        for (; i + VL <= n; i += VL)                                                                         \
-            v_store(to + i, N(name##_at)(v_load(a + i), v_load(b + i), v_load(c + i), s));                   \
+        for (; i + VL <= n; i += VL, a += a_step, b += b_step, c += c_step)                                  \
+            v_store(to + i, N(name##_at)(v_load(a), v_load(b), v_load(c), s));                               \
         if (i < n) {                                                                                         \
-            const vreal x = v_load_part(a + i, n - i), y = v_load_part(b + i, n - i);                        \
-            v_store_part(to + i, N(name##_at)(x, y, v_load_part(c + i, n - i), s), n - i);                   \
+            const vreal x = v_load_part(a, n - i), y = v_load_part(b, n - i);                                \
+            v_store_part(to + i, N(name##_at)(x, y, v_load_part(c, n - i), s), n - i);                       \
         }                                                                                                    \
     }                                                                                                        \
-    MAP_KERNEL(name, 3, {sizeof(T), sizeof(T), sizeof(T), sizeof(T)})
+    MAP_STEPPED(name, 3, {sizeof(T), sizeof(T), sizeof(T), sizeof(T)})
 
 /* Scalar expressions of x, y, z (of type T) that the compiler vectorises; R is the type of the result. */
 #define EACH1(name, R, expression)                                                                           \

@@ -5,7 +5,8 @@
  * counting itself in while the job is open; the submitter closes the job when no chunk is left and returns when nobody is
  * inside. So it never waits for a worker that is slow to wake, only for one that is computing. A call that finds the pool
  * busy (from inside a task, or from another thread) runs its chunks itself.
- * Workers spin for SPIN_NS after a job, then sleep. Not at all where there are more threads than CPUs. */
+ * Workers spin for SPIN_NS after the end of a job, about what waking one costs, then sleep; a worker that found no chunk
+ * left waits awake for that end, up to LONG_SPIN_NS. Not at all where there are more threads than CPUs. */
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
@@ -18,7 +19,7 @@
 #include "cpus.h"
 #include "pydl.h"
 
-enum { MAX_THREADS = 256, SPIN_NS = 20000, STACK_BYTES = 4 << 20 };
+enum { MAX_THREADS = 256, SPIN_NS = 50000, LONG_SPIN_NS = 1000000, STACK_BYTES = 4 << 20 };
 
 #define OPEN ((uint64_t)1 << 31)
 #define WAITED ((uint64_t)1 << 30)
@@ -59,13 +60,16 @@ static int64_t now_ns(void) {
 /* True once `mask` of the state differs from `value`; false when the time to spin is over. */
 static int spin_until_changed(uint64_t mask, uint64_t value) {
     if (!atomic_load_explicit(&pool.spins, memory_order_relaxed)) return 0;
-    const int64_t end = now_ns() + SPIN_NS;
+    int64_t now = now_ns(), end = now + SPIN_NS;
+    const int64_t last = now + LONG_SPIN_NS;
     do {
         for (int i = 0; i < 16; i++) {
             if ((atomic_load_explicit(&pool.state, memory_order_acquire) & mask) != value) return 1;
             pause_cpu();
         }
-    } while (now_ns() < end);
+        now = now_ns();
+        if (now < last && atomic_load_explicit(&pool.busy, memory_order_relaxed)) end = now + SPIN_NS;
+    } while (now < end);
     return 0;
 }
 
