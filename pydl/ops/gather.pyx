@@ -7,6 +7,7 @@ from pydl._core.tape cimport Node, Op, op, record1, record2
 from pydl._core.arguments cimport wrap_dim
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg
+from pydl.ops.operands cimport converted
 from pydl.ops.shape import expand, reshape
 
 cdef extern from "pydl.h":
@@ -254,7 +255,7 @@ cdef Tensor scatter_source(str op, Tensor x, Tensor i, object src):
     """src cut to index's shape; a number becomes a stretched tensor."""
     cdef Tensor s
     if not isinstance(src, Tensor):
-        return expand(scalar_of(x.code, src), shape_of(i))
+        return expand(converted(op, src, x), shape_of(i))
     s = <Tensor>src
     if s.code != x.code:
         raise TypeError(f"{op}: {dtype_of(x.code)} and {dtype_of(s.code)} do not mix; use .to()")

@@ -6,14 +6,15 @@ neighbours, else in front. As in PyTorch (not NumPy), an integer beside them onl
 """
 import numpy as np
 
-from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, pd_launch
+from pydl._core.kernels cimport PD_BOOL, PD_I32, PD_I64, PD_MAX_DIMS, pd_launch
 from pydl._core.launch cimport contiguous, duplicate, filled, map_into, prepare, run
 from pydl._core.tape cimport Node, Op, changed, op, rebase, record1, record2, recording, writable_in_place
 from pydl._core.dtypes cimport dtype_of
-from pydl._core.tensor cimport Tensor, alias_of, empty, same_shape, scalar_of, shape_of, tensor_arg
+from pydl._core.tensor cimport Tensor, alias_of, empty, same_shape, shape_of, tensor_arg
 from pydl.ops.gather cimport check_range, index_arg, launch_rows, select_rows
 from pydl.ops.index_parse cimport Index, Lookup, boxed, parse, part_of
 from pydl.ops.masks cimport positions_of_mask
+from pydl.ops.operands cimport converted
 from pydl.ops.parts cimport box_of
 from pydl._core.numpy_bridge import as_tensor
 from pydl.ops.join import to
@@ -189,12 +190,12 @@ cdef Tensor value_for(Tensor x, object value):
     if isinstance(value, Tensor):
         v = <Tensor>value
     elif isinstance(value, (bool, int, float)):
-        try:
-            return scalar_of(x.code, int(value) if x.code > PD_F64 else value)
-        except (OverflowError, ValueError):
-            raise ValueError(f"setitem: {value!r} does not fit into {dtype_of(x.code)}") from None
+        return converted("setitem", value, x)
     else:
-        v = as_tensor(np.array(value, dtype=dtype_of(x.code).name))
+        try:
+            v = as_tensor(np.array(value, dtype=dtype_of(x.code).name))
+        except OverflowError as error:
+            raise ValueError(f"setitem: a value does not fit in {dtype_of(x.code)} (shape {shape_of(x)}): {error}") from None
     return v if v.code == x.code else <Tensor>to(v, dtype_of(x.code))
 
 cdef Tensor fitted(Tensor value, int ndim, const ptrdiff_t *sizes, tuple shape):
