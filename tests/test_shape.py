@@ -144,3 +144,12 @@ def test_rows_of_several_tensors():
     x = pydl.tensor(arrays[0], requires_grad=True)
     pydl.take_rows([x], pydl.tensor(index))[0].sum().backward()
     np.testing.assert_array_equal(x.grad.numpy()[:, 0, 0], np.bincount(index, minlength=50))
+
+
+def test_a_number_is_its_own_slice():
+    x = pydl.tensor(4.0)
+    for k in (0, 1):
+        values, indices = pydl.topk(x, k)
+        assert values.item() == 4 and indices.item() == 0
+    assert pydl.index_select(x, 0, pydl.tensor([0])).item() == 4
+    assert pydl.index_add(x, 0, pydl.tensor([0]), pydl.tensor(2.0)).item() == 6
