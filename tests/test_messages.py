@@ -58,6 +58,7 @@ CALLS: dict[str, tuple[Callable[[], Any], Any, tuple[str, ...]]] = {
     "fill beyond uint8": (lambda: x(3, dtype=np.uint8).masked_fill(pydl.tensor([True] * 3), 300), ValueError, ("masked_fill", "300")),
     "scatter beyond int32": (lambda: x(3, dtype=np.int32).scatter(0, pydl.tensor([0]), 2**40), ValueError, ("scatter", str(2**40))),
     "list beyond uint8": (lambda: x(2, dtype=np.uint8).__setitem__(slice(None), [1, 300]), ValueError, ("setitem", "300", "uint8")),
+    "norm of nothing": (lambda: pydl.zeros(0).norm(-1), ValueError, ("norm", "(0,)")),
     "amax of nothing": (lambda: pydl.zeros(0).amax(), (ValueError, IndexError), ("amax",)),
     "argmax of nothing": (lambda: pydl.zeros(0).argmax(), (ValueError, IndexError), ("argmax",)),
     "view that does not fit": (lambda: x(2, 3).view(4), ValueError, ("view", "(2, 3)")),
