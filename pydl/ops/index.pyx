@@ -1,6 +1,6 @@
 """x[index] and x[index] = value, with the rules of NumPy and PyTorch.
 
-Integers, slices with positive steps, ... and None give views; lists, arrays and tensors of integers, and bool masks look
+Integers, slices with positive steps, ... and None give views; lists, ranges, arrays and tensors of integers, and bool masks look
 elements up and copy them. Several of these broadcast together; their common shape stands where they stood if they were
 neighbours, else in front. As in PyTorch (not NumPy), an integer beside them only drops its dimension.
 """
@@ -18,6 +18,7 @@ from pydl.ops.operands cimport converted
 from pydl.ops.parts cimport box_of
 from pydl._core.numpy_bridge import as_tensor
 from pydl.ops.join import to
+from pydl.ops.reduce import sum_to
 from pydl.ops.shape import broadcast_to, reshape, unsqueeze
 
 cdef extern from "pydl.h":
@@ -241,14 +242,13 @@ cdef int assign(Tensor x, Index at, object value) except -1:
     if recording(x) or recording(v):
         result = alias_of(x)
         node = record2(SETITEM, result, x, v)
-        node.extra = at
+        node.extra = (at, shape_of(v))
+        rebase(x, result)       # may refuse: before anything is written
     if at.mask is not None and v.numel == 1 and not at.new_dims:
         map_into(PD_where, x.code, (at.mask, v if v.ndim == 0 else alias_of(<Tensor>reshape(v, ())), x), x)
     else:
         write(part, at.lookup, v, ndim, sizes, x)
     changed(x)
-    if result is not None:
-        rebase(x, result)
     return 0
 
 def setitem(input, index, value):
@@ -269,16 +269,17 @@ def setitem(input, index, value):
     assign(x, parse("setitem", x, index), value)
 
 cdef object setitem_backward(Node node, object dy):
-    cdef Index at = <Index>node.extra
-    cdef Tensor rest = None, part = None
+    cdef Index at = <Index>(<tuple>node.extra)[0]
+    cdef object rest = None, part = None
     if node.need(0):
-        rest = <Tensor>(<Tensor>dy).clone()
-        assign(rest, at, 0)
+        rest = (<Tensor>dy).clone()
+        assign(<Tensor>rest, at, 0)
     if node.need(1):
         part = boxed(<Tensor>dy, at)
         if at.lookup is not None:
-            part = look_up(part, at.lookup)
-    return (rest, part)
+            part = look_up(<Tensor>part, at.lookup)
+        part = sum_to(part, node.extra[1])      # the place may have had dimensions of size 1 that x lacks
+    return rest, part
 
 cdef Op SETITEM = op(setitem, setitem_backward)
 
