@@ -89,6 +89,18 @@ CALLS: dict[str, tuple[Callable[[], Any], Any, tuple[str, ...]]] = {
     "optimizer of what is no tensor": (lambda: optim.Adam([1.0]), TypeError, ()),
     "negative learning rate": (lambda: optim.Adam([pydl.zeros(2, requires_grad=True)], lr=-1), ValueError, ("-1",)),
     "learning rate NaN": (lambda: optim.Adam([pydl.zeros(2, requires_grad=True)], lr=float("nan")), ValueError, ("nan",)),
+    "gradient of class weights": (lambda: nn.functional.cross_entropy(x(2, 3), pydl.tensor([0, 1]), pydl.ones(3, requires_grad=True)),
+                                  RuntimeError, ("cross_entropy", "weight", "(3,)")),
+    "gradient of weights of probabilities": (
+        lambda: nn.functional.cross_entropy(x(2, 3), x(2, 3), pydl.ones(3, requires_grad=True)), RuntimeError, ("cross_entropy", "weight")),
+    "gradient of nll weights": (lambda: nn.functional.nll_loss(x(2, 3), pydl.tensor([0, 1]), pydl.ones(3, requires_grad=True)),
+                                RuntimeError, ("nll_loss", "weight")),
+    "gradient of a weight of logits": (
+        lambda: nn.functional.binary_cross_entropy_with_logits(x(2), x(2), pydl.ones(2, requires_grad=True)), RuntimeError,
+        ("binary_cross_entropy_with_logits", "weight")),
+    "gradient of pos_weight": (
+        lambda: nn.functional.binary_cross_entropy_with_logits(x(2), x(2), pos_weight=pydl.ones(2, requires_grad=True)),
+        RuntimeError, ("binary_cross_entropy_with_logits", "pos_weight")),
     "beta of 1": (lambda: optim.Adam([pydl.zeros(2, requires_grad=True)], betas=(1.0, 0.9)), ValueError, ("1.0",)),
     "Linear of -1": (lambda: nn.Linear(-1, 3), ValueError, ("-1",)),
     "Linear of a wrong input": (lambda: nn.Linear(4, 3)(x(2, 5)), ValueError, ("(2, 5)", "(3, 4)")),
