@@ -146,7 +146,20 @@ def test_collate_kinds():
     assert floats.tolist() == [2.5, 4.5] and floats.dtype is pydl.float64
     assert arrays.tolist() == [[1, 2], [3, 4]] and arrays.dtype is pydl.float32
     assert names == ["a", "b"]
-    assert isinstance(points, Point) and points.x.tolist() == [[1, 1], [0, 0]] and points.y.tolist() == [1, 0]
+    assert isinstance(points, Point) and points.x.tolist() == [[1, 1], [0, 0]]
+    assert points.y.tolist() == [True, False] and points.y.dtype is pydl.bool
+
+
+@pytest.mark.parametrize(("samples", "values", "dtype"), [
+    ([1, 1.5], [1, 1.5], pydl.float32), ([1.5, 1], [1.5, 1], pydl.float64), ([True, 2], [1, 2], pydl.int64),
+    ([1, True], [1, 1], pydl.int64), ([True, False], [True, False], pydl.bool), ([False, 0.5], [0, 0.5], pydl.float32),
+    ([1, np.float32(2.5)], [1, 2.5], pydl.float32), ([0.5, np.int64(2)], [0.5, 2], pydl.float64),
+    ([np.int64(1), np.float64(1.5)], [1, 1.5], pydl.float64), ([np.bool_(True), np.bool_(False)], [True, False], pydl.bool),
+])
+def test_no_number_is_cut_off(samples, values, dtype):
+    batch = default_collate(samples)
+    assert batch.tolist() == values and batch.dtype is dtype
+    assert default_collate([(x,) for x in samples])[0].tolist() == values
 
 
 @pytest.mark.parametrize(("samples", "error", "words"), [
@@ -160,3 +173,6 @@ def test_collate_kinds():
 def test_collate_refuses(samples, error, words):
     with pytest.raises(error, match=words):
         default_collate(samples())
+    (lambda: [1, "2"], TypeError, "int and str"),
+    (lambda: [1.5, None], TypeError, "float and NoneType"),
+    (lambda: [1, 2**70], OverflowError, "1180591620717411303424"),
