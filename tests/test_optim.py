@@ -364,6 +364,14 @@ def test_load_refuses_another_optimizers_state(mine: Any, other: Any, words: str
     a.step()
 
 
+def test_a_state_from_before_maximize_is_taken() -> None:
+    a, b = stepped("Adam", maximize=True), stepped("Adam", lr=0.5)
+    state = b.state_dict()
+    del state["param_groups"][0]["maximize"]
+    a.load_state_dict(state)
+    assert a.param_groups[0]["lr"] == 0.5 and a.param_groups[0]["maximize"]
+
+
 @pytest.mark.parametrize("count", [3, 3.0, pydl.tensor(3), pydl.tensor([3.0], dtype=pydl.float64)], ids=str)
 def test_step_may_be_any_number(count: Any) -> None:
     a, b = stepped("Adam"), stepped("Adam")

@@ -109,7 +109,7 @@ class Optimizer:
             if len(old["params"]) != len(new["params"]):
                 raise ValueError(f"load_state_dict: group {number} holds {len(new['params'])} parameters in the saved state, "
                                  f"{len(old['params'])} in the optimizer")
-            missing = [name for name in self.defaults if name not in new]
+            missing = [name for name in self.defaults if name not in new and name != "maximize"]    # PyTorch has it since 1.12
             if missing:
                 raise ValueError(f"load_state_dict: group {number} of the saved state has no {missing[0]}: "
                                  f"it is not of {type(self).__name__}")
