@@ -55,6 +55,7 @@ CALLS: dict[str, tuple[Callable[[], Any], Any, tuple[str, ...]]] = {
     "bound beyond uint8": (lambda: x(3, dtype=np.uint8).clamp(300), ValueError, ("clamp", "300", "uint8")),
     "number beside bools": (lambda: pydl.tensor([True]) & 2, TypeError, ("bitwise_and", "2", "bool")),
     "choice beside bools": (lambda: pydl.where(pydl.tensor([True]), pydl.tensor([True]), 2), TypeError, ("where", "2", "bool")),
+    "choice beyond int32": (lambda: pydl.where(pydl.tensor([False]), x(1, dtype=np.int32), 2**32), ValueError, ("where", str(2**32), "int32")),
     "fill beyond uint8": (lambda: x(3, dtype=np.uint8).masked_fill(pydl.tensor([True] * 3), 300), ValueError, ("masked_fill", "300")),
     "scatter beyond int32": (lambda: x(3, dtype=np.int32).scatter(0, pydl.tensor([0]), 2**40), ValueError, ("scatter", str(2**40))),
     "list beyond uint8": (lambda: x(2, dtype=np.uint8).__setitem__(slice(None), [1, 300]), ValueError, ("setitem", "300", "uint8")),
