@@ -44,7 +44,7 @@ MAP2(leaky_relu_bwd, v_blend(x > 0, y, y * (real)s[0])) /* (x, dy) */
 
 /* x above 0, s[0] expm1(x) below (Clevert, Unterthiner & Hochreiter 2015) */
 MAP1(elu_fwd, v_blend(x < 0, (real)s[0] * v_expm1(x), x))
-MAP2(elu_bwd, v_blend(x <= 0, y * ((real)s[0] * v_exp(x)), y)) /* (x, dy) */
+MAP2(elu_bwd, v_blend(x > 0, y, y * ((real)s[0] * v_exp(x)))) /* (x, dy) */
 
 /* log(1 + exp(s[0] x)) / s[0]; x itself where s[0] x > s[1] */
 INLINE vreal N(softplus)(vreal x, real beta, real threshold) {

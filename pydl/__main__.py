@@ -24,8 +24,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser(arguments: list[str]) -> argparse.ArgumentParser:
     """The whole grammar. Only the demo that `arguments` name is imported, for its options."""
+    from pydl import __version__
     from pydl.demos import DEMOS
     top = argparse.ArgumentParser(prog="pydl", description="Deep learning for the CPU.")
+    top.add_argument("--version", action="version", version=f"pydl {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     info_parser = commands.add_parser("info", help="version, instruction set, threads", description="What pydl runs on.")
     info_parser.add_argument("--json", action="store_true", help="one JSON object on stdout")

@@ -12,6 +12,7 @@ import sys
 from types import ModuleType, TracebackType
 from typing import Any
 
+from pydl._core.system import MOST_THREADS as MOST_THREADS
 from pydl._core.system import empty_cache, get_num_threads, memory_stats, reset_peak_memory_stats, set_num_threads
 
 __all__ = ["empty_cache", "get_num_threads", "memory_stats", "reset_peak_memory_stats", "set_num_threads", "threads"]

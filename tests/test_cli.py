@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import pydl
 from pydl.demos import DEMOS
 
 
@@ -49,11 +50,25 @@ def test_demo_lists_the_demos(tmp_path):
 
 @pytest.mark.parametrize("arguments", [
     [], ["nothing"], ["demo", "nothing"], ["demo", "digits", "--threads", "0"], ["demo", "digits", "--seed", "x"],
-    ["info", "--nothing"],
+    ["info", "--nothing"], ["demo", "digits", "--threads", "257"], ["demo", "digits", "--seed", str(2**64)],
 ])
 def test_wrong_usage_is_2(tmp_path, arguments):
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == 2 and "usage: pydl" in done.stderr and not done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_version(tmp_path):
+    done = run("--version", cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.strip() == f"pydl {pydl.__version__}"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in ("file", "file/below"):
+        done = run("demo", "digits", "--out", folder, cwd=tmp_path)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1 and not done.stdout
+        assert "--out" in done.stderr and folder in done.stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no POSIX signals here: it sends SIGINT")

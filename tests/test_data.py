@@ -54,8 +54,10 @@ def test_subset():
     assert [batch["number"].tolist() for batch in DataLoader(Subset(Squares(), np.array([6, 2])), batch_size=2)] == [[6, 2]]
     with pytest.raises(IndexError, match="index 5 is out of range: the data set has 5"):
         Subset(counted(5), [0, 5])
-    with pytest.raises(IndexError, match="-1"):
-        Subset(counted(5), [-1])
+    assert seen(DataLoader(Subset(counted(5), [-1, 0, -5]), batch_size=2)) == [4, 0, 0]
+    assert Subset(Squares(), [-1])[0]["number"] == 6 and part[-3][1].item() == 4 and part[[0, 2]][1].tolist() == [4, 1]
+    with pytest.raises(IndexError, match="-6"):
+        Subset(counted(5), [-6])
     with pytest.raises(TypeError, match="sequence of ints"):
         Subset(counted(5), [0.5])
 
@@ -129,11 +131,22 @@ def test_collate_fn_gets_the_samples_of_a_tensor_dataset():
     ({"batch_size": -3}, ValueError, "expected 1 or more, got -3"),
     ({"batch_size": 2.5}, TypeError, "expected an int, got float"),
     ({"collate_fn": 3}, TypeError, "collate_fn"),
+    ({"num_workers": 2}, ValueError, "num_workers: only 0 is supported, got 2"),
+    ({"sampler": [1, 0]}, ValueError, r"sampler: only None is supported, got \[1, 0\]"),
+    ({"batch_sampler": [[1, 0]]}, ValueError, "batch_sampler: only None"),
+    ({"pin_memory": True}, ValueError, "pin_memory: only False"),
+    ({"persistent_workers": True}, ValueError, "persistent_workers"),
     ({"dataset": 7}, TypeError, "__len__ and __getitem__, got int"),
 ])
 def test_loader_refuses(arguments, error, words):
     with pytest.raises(error, match=words):
         DataLoader(**{"dataset": counted(3), **arguments})
+
+
+def test_loader_takes_pytorchs_signature():
+    loader = DataLoader(counted(5), 2, None, None, None, 0, None, False, True, 0, None, None, None, prefetch_factor=None,
+                        persistent_workers=False, pin_memory_device="", in_order=True)
+    assert seen(loader) == [0, 1, 2, 3] and loader.shuffle is False
 
 
 # Collating
@@ -146,7 +159,20 @@ def test_collate_kinds():
     assert floats.tolist() == [2.5, 4.5] and floats.dtype is pydl.float64
     assert arrays.tolist() == [[1, 2], [3, 4]] and arrays.dtype is pydl.float32
     assert names == ["a", "b"]
-    assert isinstance(points, Point) and points.x.tolist() == [[1, 1], [0, 0]] and points.y.tolist() == [1, 0]
+    assert isinstance(points, Point) and points.x.tolist() == [[1, 1], [0, 0]]
+    assert points.y.tolist() == [True, False] and points.y.dtype is pydl.bool
+
+
+@pytest.mark.parametrize(("samples", "values", "dtype"), [
+    ([1, 1.5], [1, 1.5], pydl.float32), ([1.5, 1], [1.5, 1], pydl.float64), ([True, 2], [1, 2], pydl.int64),
+    ([1, True], [1, 1], pydl.int64), ([True, False], [True, False], pydl.bool), ([False, 0.5], [0, 0.5], pydl.float32),
+    ([1, np.float32(2.5)], [1, 2.5], pydl.float32), ([0.5, np.int64(2)], [0.5, 2], pydl.float64),
+    ([np.int64(1), np.float64(1.5)], [1, 1.5], pydl.float64), ([np.bool_(True), np.bool_(False)], [True, False], pydl.bool),
+])
+def test_no_number_is_cut_off(samples, values, dtype):
+    batch = default_collate(samples)
+    assert batch.tolist() == values and batch.dtype is dtype
+    assert default_collate([(x,) for x in samples])[0].tolist() == values
 
 
 @pytest.mark.parametrize(("samples", "error", "words"), [
@@ -155,6 +181,9 @@ def test_collate_kinds():
     (lambda: [(1, 2), (1,)], ValueError, "2 and 1"),
     (lambda: [{"a": 1}, {"b": 1}], ValueError, "'a'.*'b'"),
     (lambda: [pydl.zeros(2), 3], TypeError, "Tensor and int"),
+    (lambda: [1, "2"], TypeError, "int and str"),
+    (lambda: [1.5, None], TypeError, "float and NoneType"),
+    (lambda: [1, 2**70], OverflowError, "1180591620717411303424"),
     (lambda: [object()], TypeError, "cannot make a batch of object"),
 ])
 def test_collate_refuses(samples, error, words):

@@ -60,6 +60,7 @@ def test_mnist_without_data(tmp_path):
     environment = {key: value for key, value in os.environ.items() if key != "PYDL_DATA"}
     done = demo(tmp_path, "mnist", environment=environment)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "PYDL_DATA" in done.stderr and not done.stdout
+    assert "--data" in done.stderr and "https://" in done.stderr
     (tmp_path / "mnist").mkdir()
     (tmp_path / "mnist" / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + b"\xff" * 12)
     (tmp_path / "mnist" / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\0")

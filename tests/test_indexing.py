@@ -314,3 +314,48 @@ def test_nonzero_masks_and_one_hot():
     np.testing.assert_array_equal(pydl.one_hot(pydl.tensor([[1, 0], [2, 2]])).numpy(), np.eye(3, dtype=int)[[[1, 0], [2, 2]]])
     with pytest.raises(IndexError, match="one_hot: index 3 at position 1"):
         pydl.one_hot(pydl.tensor([0, 3]), 3)
+
+
+@pytest.mark.parametrize("index", [None, True, (None, ...), (..., None), (None, [0, 2, 4, 3, 1]), (True, slice(None)),
+                                   (None, None), np.array([True] * 5), [0, 1, 2, 3, 4]], ids=str)
+@pytest.mark.parametrize("shape", [(), (1,), (5,), (1, 5), (1, 1), (5, 1)], ids=str)
+def test_gradients_of_values_have_their_shape(index, shape):
+    torch = pytest.importorskip("torch")
+    weight, results = np.arange(1.0, 6), []
+    for library in (pydl, torch):
+        value = library.ones(shape, dtype=library.float64, requires_grad=True)
+        x = library.zeros(5, dtype=library.float64) * 1.0
+        try:
+            x[library.tensor(index) if isinstance(index, np.ndarray) else index] = value
+        except (ValueError, RuntimeError, IndexError):
+            results.append(None)
+            continue
+        (x * library.tensor(weight)).sum().backward()
+        results.append((x.detach().numpy(), value.grad.numpy()))
+    ours, theirs = results
+    assert (ours is None) == (theirs is None)
+    if ours is not None:
+        assert ours[1].shape == shape
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+def test_ranges():
+    a = np.arange(20).reshape(4, 5)
+    x = pydl.tensor(a)
+    np.testing.assert_array_equal(x[range(3)].numpy(), a[range(3)])
+    np.testing.assert_array_equal(x[range(3), range(2, 5)].numpy(), a[range(3), range(2, 5)])
+    np.testing.assert_array_equal(x[:, range(3, 0, -2)].numpy(), a[:, [3, 1]])
+    assert x[range(0)].shape == (0, 5)
+    x[range(2)] = 7
+    assert x[:2].tolist() == [[7] * 5] * 2 and x[2:].tolist() == a[2:].tolist()
+    with pytest.raises(IndexError, match="getitem: index 4"):
+        x[range(5)]
+
+
+def test_a_refused_write_into_a_view_changes_nothing():
+    a = np.zeros((2, 3), "float32")
+    part = pydl.from_numpy(a.T)[0]
+    with pytest.raises(RuntimeError, match="non-contiguous"):
+        part[:] = pydl.ones(2, requires_grad=True)
+    assert not a.any() and not part.requires_grad

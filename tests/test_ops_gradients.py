@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -206,3 +207,16 @@ def test_a_planted_wrong_second_derivative_is_caught() -> None:
         gradgradcheck(WrongSecond.apply, (tensor(arrays[0]).requires_grad_(True),))
     assert not check_second(Row("planted", np.square, fn=lambda x: x * x), one, arrays, [0])
     assert apply(WrongSecond.apply, one, [tensor(arrays[0])]).shape == (5,)
+
+
+@pytest.mark.parametrize(("function", "at", "wanted"), [
+    (pydl.atan2, ([0.0, -0.0, 2.0], [0.0, 0.0, 0.0]), ([0, 0, 0], [0, 0, -0.5])),
+    (pydl.elu, ([np.nan, -np.inf, 0.0, np.inf],), ([np.nan, 0, 1, 1],)),
+    (pydl.gelu, ([-np.inf, 0.0, np.inf],), ([0, 0.5, 1],)),
+], ids=["atan2", "elu", "gelu"])
+def test_gradients_at_special_points(function: Callable, at: tuple, wanted: tuple) -> None:
+    for dtype in ("float32", "float64"):
+        xs = [tensor(np.array(values * 20, dtype)).requires_grad_(True) for values in at]
+        function(*xs).sum().backward()
+        for x, gradient in zip(xs, wanted):
+            np.testing.assert_allclose(numpy(x.grad), np.array(gradient * 20), rtol=1e-6)

@@ -328,3 +328,79 @@ def test_nan_gradients_reach_the_parameter() -> None:
         getattr(optim, name)([p], lr=0.1).step()
         values = p.detach().numpy()
         assert np.isnan(values[0]) and not np.isfinite(values[1]) and np.isfinite(values[2:]).all()
+
+
+def stepped(name: str, **attrs: Any) -> optim.Optimizer:
+    (p,) = parameters("float32", [(3,)])
+    optimizer = getattr(optim, name)([p], **attrs)
+    p.grad = pydl.ones(3)
+    optimizer.step()
+    return optimizer
+
+
+@pytest.mark.parametrize(("mine", "other", "words"), [
+    (("Adam", {}), ("SGD", {"momentum": 0.9}), "betas"), (("SGD", {}), ("Adam", {}), "momentum"),
+    (("AdamW", {}), ("SGD", {}), "betas"),
+])
+def test_load_refuses_another_optimizers_state(mine: Any, other: Any, words: str) -> None:
+    a, b = stepped(mine[0], **mine[1]), stepped(other[0], **other[1])
+    before = copy.deepcopy(a.state_dict())
+    with pytest.raises(ValueError, match=f"load_state_dict: .*{words}"):
+        a.load_state_dict(b.state_dict())
+    foreign = {"state": b.state_dict()["state"], "param_groups": a.state_dict()["param_groups"]}
+    if foreign["state"]:
+        with pytest.raises(ValueError, match=f"load_state_dict: .* of {mine[0]}"):
+            a.load_state_dict(foreign)
+    for without in before["state"][0] if before["state"] else ():
+        cut = copy.deepcopy(before)
+        del cut["state"][0][without]
+        if cut["state"][0]:
+            with pytest.raises(ValueError, match=f"load_state_dict: .*no '{without}'"):
+                a.load_state_dict(cut)
+    after = a.state_dict()
+    assert after["param_groups"] == before["param_groups"] and after["state"].keys() == before["state"].keys()
+    for index, own in before["state"].items():
+        assert all(np.array_equal(value.numpy(), after["state"][index][key].numpy()) for key, value in own.items())
+    a.step()
+
+
+def test_a_state_from_before_maximize_is_taken() -> None:
+    a, b = stepped("Adam", maximize=True), stepped("Adam", lr=0.5)
+    state = b.state_dict()
+    del state["param_groups"][0]["maximize"]
+    a.load_state_dict(state)
+    assert a.param_groups[0]["lr"] == 0.5 and a.param_groups[0]["maximize"]
+
+
+@pytest.mark.parametrize("count", [3, 3.0, pydl.tensor(3), pydl.tensor([3.0], dtype=pydl.float64)], ids=str)
+def test_step_may_be_any_number(count: Any) -> None:
+    a, b = stepped("Adam"), stepped("Adam")
+    for optimizer, step in ((a, count), (b, pydl.tensor(3.0))):
+        state = copy.deepcopy(optimizer.state_dict())
+        state["state"][0]["step"] = step
+        optimizer.load_state_dict(state)
+        optimizer.step()
+    (p,), (q,) = a.param_groups[0]["params"], b.param_groups[0]["params"]
+    assert a.state[p]["step"].item() == 4 and np.array_equal(p.detach().numpy(), q.detach().numpy())
+    for wrong in ("3", None, -1, math.nan, pydl.ones(2)):
+        state = copy.deepcopy(a.state_dict())
+        state["state"][0]["step"] = wrong
+        with pytest.raises(ValueError, match="load_state_dict: .*step"):
+            a.load_state_dict(state)
+    assert a.state[p]["step"].item() == 4
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("make", [lambda: pydl.ones(1).expand(3), lambda: pydl.ones(4, 1).expand(4, 2)])
+def test_a_parameter_that_overlaps_itself_is_refused(name: str, make: Callable[[], pydl.Tensor]) -> None:
+    p, q = pydl.nn.Parameter(make()), pydl.ones(2).requires_grad_()
+    optimizer = getattr(optim, name)([q, p], lr=0.1)
+    p.grad, q.grad = pydl.ones(*p.shape), pydl.ones(2)
+    with pytest.raises(ValueError, match=rf"{name}: .*share memory.*clone"):
+        optimizer.step()
+    assert p.detach().numpy().min() == 1 and q.tolist() == [1, 1]
+    for strided in (pydl.ones(3, 4).T, pydl.ones(6, 4)[::2, 1:3], pydl.ones(1).expand(1, 1)):
+        r = pydl.nn.Parameter(strided)
+        r.grad = pydl.ones(*r.shape)
+        getattr(optim, name)([r], lr=0.1).step()
+        assert r.detach().numpy().max() < 1

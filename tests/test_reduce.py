@@ -125,3 +125,25 @@ def test_integers() -> None:
     assert pydl.amax(pydl.tensor(x)).dtype is pydl.uint8
     with pytest.raises(TypeError, match="mean: input must be float"):
         pydl.mean(pydl.tensor(x))
+
+
+@pytest.mark.parametrize("p", [3, 2.5, 1.5, 0.5, -1, 2, 1])
+def test_norm_at_zero(p: float) -> None:
+    """The gradient of a zero vector is 0, and so is that of a zero among others; PyTorch's values."""
+    x = pydl.tensor([[0.0, 0.0, 0.0], [0.0, 3.0, -4.0], [1.0, 2.0, -2.0]], dtype=pydl.float64).requires_grad_()
+    (gradient,) = pydl.autograd.grad(pydl.norm(x, p, dim=1).sum(), [x], create_graph=True)
+    got = gradient.detach().numpy()
+    assert np.all(got[0] == 0) and got[1, 0] == 0
+    a = np.abs(x.detach().numpy()[2])
+    np.testing.assert_allclose(got[2], np.sign([1, 2, -2]) * a ** (p - 1) * (a ** p).sum() ** (1 / p - 1), rtol=1e-12)
+    assert np.isfinite(pydl.autograd.grad(gradient.sum(), [x])[0].numpy()).all()
+
+
+@pytest.mark.parametrize(("values", "gradient"), [
+    ([np.inf, 0, 1], [np.nan, 0, 0]), ([-np.inf] * 3, [np.nan] * 3), ([np.inf, np.inf, -np.inf], [np.nan, np.nan, 0]),
+    ([np.nan, 0, 1], [np.nan] * 3), ([-np.inf, 0, 0], [0, 0.5, 0.5]),
+])
+def test_logsumexp_of_infinities(values: list[float], gradient: list[float]) -> None:
+    x = pydl.tensor([values, [0.0, 0.0, 0.0]]).requires_grad_()
+    pydl.logsumexp(x, 1).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), [gradient, [1 / 3] * 3], rtol=1e-6)

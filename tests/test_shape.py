@@ -49,8 +49,8 @@ def x34():
     (lambda x: x.take(pydl.tensor([-13])), IndexError, "index -13"),
     (lambda x: x.take(pydl.tensor([0.5])), TypeError, "take: index must be int64"),
     (lambda x: pydl.take_along_dim(x, pydl.tensor([[0], [1]]), 1), ValueError, r"take_along_dim.*\(3, 4\) and \(2, 1\)"),
-    (lambda x: pydl.take_rows([x, x[:2]], pydl.tensor([0])), ValueError, r"take_rows.*\(3, 4\), \(2, 4\)"),
-    (lambda x: pydl.take_rows([x], pydl.tensor([3])), IndexError, "take_rows: index 3"),
+    (lambda x: pydl.ops.take_rows([x, x[:2]], pydl.tensor([0])), ValueError, r"take_rows.*\(3, 4\), \(2, 4\)"),
+    (lambda x: pydl.ops.take_rows([x], pydl.tensor([3])), IndexError, "take_rows: index 3"),
     (lambda x: (x > 0).index_add(0, pydl.tensor([0]), x[:1] > 0), TypeError, "index_add: not defined for bool"),
     (lambda x: x[(None,) * 15], IndexError, "getitem: the result would have more than 16"),
 ])
@@ -138,9 +138,18 @@ def test_rows_of_several_tensors():
     rng = np.random.default_rng(2)
     arrays = [rng.standard_normal((50, 3, 2)), rng.integers(0, 9, 50), rng.standard_normal((2, 50)).T, np.zeros((50, 0)), rng.random(50) < 0.5]
     index = rng.integers(0, 50, 200)
-    for got, a in zip(pydl.take_rows([pydl.tensor(a) for a in arrays], pydl.tensor(index)), arrays, strict=True):
+    for got, a in zip(pydl.ops.take_rows([pydl.tensor(a) for a in arrays], pydl.tensor(index)), arrays, strict=True):
         np.testing.assert_array_equal(got.numpy(), a[index])
-    assert pydl.take_rows([pydl.tensor(arrays[0])], pydl.tensor(index[:0]))[0].shape == (0, 3, 2)
+    assert pydl.ops.take_rows([pydl.tensor(arrays[0])], pydl.tensor(index[:0]))[0].shape == (0, 3, 2)
     x = pydl.tensor(arrays[0], requires_grad=True)
-    pydl.take_rows([x], pydl.tensor(index))[0].sum().backward()
+    pydl.ops.take_rows([x], pydl.tensor(index))[0].sum().backward()
     np.testing.assert_array_equal(x.grad.numpy()[:, 0, 0], np.bincount(index, minlength=50))
+
+
+def test_a_number_is_its_own_slice():
+    x = pydl.tensor(4.0)
+    for k in (0, 1):
+        values, indices = pydl.topk(x, k)
+        assert values.item() == 4 and indices.item() == 0
+    assert pydl.index_select(x, 0, pydl.tensor([0])).item() == 4
+    assert pydl.index_add(x, 0, pydl.tensor([0]), pydl.tensor(2.0)).item() == 6

@@ -25,6 +25,24 @@ def test_python_values_choose_the_type():
     assert pydl.full((2,), 2**62 + 1).tolist() == [2**62 + 1] * 2
 
 
+def test_numbers_beyond_the_usual():
+    assert pydl.tensor([16777217.0], dtype=pydl.int64).item() == 16777217
+    assert pydl.tensor([2**70, 1.5]).dtype is pydl.float32 and pydl.tensor(10**30, dtype=pydl.float64).item() == 1e30
+    assert pydl.tensor([-1, 1.7], dtype=pydl.int32).tolist() == [-1, 1]
+    assert pydl.tensor(-1, dtype=pydl.uint8).item() == pydl.full((), -1, dtype=pydl.uint8).item() == 255    # as PyTorch
+    assert (pydl.tensor([3], dtype=pydl.uint8) + -1).item() == 2
+    assert pydl.tensor([[]], dtype=pydl.int32).shape == (1, 0)
+
+
+def test_ranges_of_keywords_and_tensors():
+    assert pydl.arange(end=3).tolist() == [0, 1, 2] and pydl.arange(1, end=6, step=2).tolist() == [1, 3, 5]
+    assert pydl.arange(start=1, end=3).tolist() == [1, 2] and pydl.arange(np.int8(3)).dtype is pydl.int64
+    assert pydl.arange(pydl.tensor(3)).dtype is pydl.int64 and pydl.arange(pydl.tensor(3)).tolist() == [0, 1, 2]
+    assert pydl.arange(0, pydl.tensor(3.0)).dtype is pydl.float32
+    assert pydl.linspace(pydl.tensor(0.0), pydl.tensor(1), 3).tolist() == [0, 0.5, 1]
+    assert not pydl.ones(2, requires_grad=None).requires_grad
+
+
 @pytest.mark.parametrize("name", TYPES)
 def test_numpy_shares_memory_both_ways(name):
     array = np.arange(12).reshape(3, 4).astype(name)

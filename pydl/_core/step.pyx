@@ -9,7 +9,7 @@ from pydl._core.kernels cimport PD_F32, PD_F64, pd_launch
 from pydl._core.launch cimport contiguous, fill, map_into, prepare, run
 from pydl._core.tape cimport changed
 from pydl._core.dtypes cimport dtype_of
-from pydl._core.tensor cimport Tensor, empty, empty_like, same_shape, shape_of
+from pydl._core.tensor cimport Tensor, empty, empty_like, same_shape, shape_of, strides_overlap
 
 cdef extern from "pydl.h":
     enum: PD_copy
@@ -62,6 +62,8 @@ cdef class Gathered:
             raise TypeError(f"{name}: parameter is {dtype_of(p.code)} but its gradient is {dtype_of(g.code)}")
         if not same_shape(p, g):
             raise ValueError(f"{name}: parameter has shape {shape_of(p)} but its gradient has {shape_of(g)}")
+        if not p.contiguous and strides_overlap(p.ndim, p.sizes, p.strides):
+            raise ValueError(f"{name}: elements of a parameter of shape {shape_of(p)} share memory (strides {p.stride()}); use clone()")
         if not p.contiguous:
             dense = contiguous(p)
             self.written_back.append((p, dense))

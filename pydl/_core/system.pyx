@@ -14,6 +14,8 @@ def get_num_threads():
     """How many threads a kernel may use."""
     return num_threads()
 
+MOST_THREADS = MAX_THREADS
+
 def set_num_threads(count):
     """Kernels may use `count` threads, 1 to 256, from now on. Results do not depend on it."""
     try:

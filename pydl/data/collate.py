@@ -6,24 +6,24 @@ from typing import Any
 import numpy as np
 
 from pydl import ops
-from pydl.tensor import Tensor, float64, from_numpy, int64, tensor
+from pydl.tensor import Tensor, float64, from_numpy, tensor
 
 
 def default_collate(batch: Sequence) -> Any:
-    """A batch of samples of the same structure: tensors and arrays are stacked along a new first dimension, ints become an
-    int64 tensor, floats a float64 tensor, strings and bytes stay a list; tuples, lists and mappings are gone through.
+    """A batch of samples of the same structure: tensors and arrays are stacked along a new first dimension, numbers become a
+    tensor, strings and bytes stay a list; tuples, lists and mappings are gone through.
 
-    Raises ValueError where the samples have different shapes or lengths, TypeError for anything else than these.
+    Numbers: bool where all are bools, int64 where all are ints; with floats among them float64 if the first is one, else
+    float32 (PyTorch's types). Raises ValueError where the samples have different shapes or lengths, TypeError for anything
+    else than these.
     """
     first = batch[0]
     if isinstance(first, Tensor):
         return ops.stack(same(batch, Tensor, lambda x: tuple(x.shape)))
     if isinstance(first, (np.ndarray, np.generic)):
         return from_numpy(np.stack(same([np.asarray(x) for x in batch], np.ndarray, np.shape)))
-    if isinstance(first, (bool, int)):
-        return tensor(list(batch), dtype=int64)
-    if isinstance(first, float):
-        return tensor(list(batch), dtype=float64)
+    if isinstance(first, (int, float)):
+        return numbers(batch)
     if isinstance(first, (str, bytes)):
         return list(batch)
     if isinstance(first, Mapping):
@@ -33,6 +33,15 @@ def default_collate(batch: Sequence) -> Any:
         columns = [default_collate(column) for column in zip(*same(batch, Sequence, len), strict=True)]
         return type(first)(*columns) if hasattr(first, "_fields") else columns
     raise TypeError(f"DataLoader: cannot make a batch of {type(first).__name__}; pass collate_fn=")
+
+
+def numbers(batch: Sequence) -> Tensor:
+    for sample in batch:
+        if not isinstance(sample, (int, float, np.number, np.bool_)):
+            raise TypeError(f"DataLoader: samples of different types in one batch: {type(batch[0]).__name__} and "
+                            f"{type(sample).__name__}")
+    values = [sample.item() if isinstance(sample, np.generic) else sample for sample in batch]
+    return tensor(values, dtype=float64 if isinstance(batch[0], float) else None)
 
 
 def same(batch: Sequence, kind: type, measure: Callable[[Any], object]) -> Sequence:

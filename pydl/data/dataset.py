@@ -52,21 +52,22 @@ class TensorDataset(Dataset):
 
 
 class Subset(Dataset):
-    """Some samples of a data set: sample i is `dataset[indices[i]]`."""
+    """Some samples of a data set: sample i is `dataset[indices[i]]`; negative indices count from its end."""
 
     def __init__(self, dataset: Any, indices: Sequence[int] | np.ndarray) -> None:
         indices = np.asarray(indices)
         if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
             raise TypeError(f"Subset: indices: expected a sequence of ints, got shape {indices.shape} {indices.dtype}")
-        wrong = indices[(indices < 0) | (indices >= len(dataset))]
+        size = len(dataset)
+        wrong = indices[(indices < -size) | (indices >= size)]
         if wrong.size:
-            raise IndexError(f"Subset: index {wrong[0]} is out of range: the data set has {len(dataset)} samples")
-        self.dataset, self.indices = dataset, indices.astype(np.int64)
+            raise IndexError(f"Subset: index {wrong[0]} is out of range: the data set has {size} samples")
+        self.dataset, self.indices = dataset, np.where(indices < 0, indices + size, indices).astype(np.int64)
         if hasattr(dataset, "gather"):
             self.gather = self._gather
 
-    def __getitem__(self, index: int) -> Any:
-        return self.dataset[int(self.indices[index])]
+    def __getitem__(self, index: int | list[int]) -> Any:
+        return self.dataset[self.indices[index].tolist()]
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -9,6 +9,8 @@ from pydl.ops import randperm
 from pydl.random import Generator
 from pydl.tensor import Tensor, arange
 
+NO_WORKERS, NO_DEVICE = "there are no workers", "there is no other device to copy to"
+
 
 class DataLoader:
     """Batches of a data set, in order or (shuffle=True) in a new random order every time it is gone through.
@@ -16,11 +18,43 @@ class DataLoader:
     dataset: anything with `__len__` and `__getitem__`; one with `gather(indices)` (TensorDataset) makes a batch in one call a
     tensor, without a loop over the samples. drop_last=True leaves out a last batch that is not full. generator: the
     pydl.Generator that the order is drawn from; the global one by default, so that pydl.manual_seed fixes it. collate_fn:
-    makes a batch of a list of samples. A batch of a TensorDataset is a list of tensors.
+    makes a batch of a list of samples. A batch of a TensorDataset is a list of tensors. Batches are made in this thread when
+    they are asked for: sampler, batch_sampler, num_workers and what belongs to them are there for PyTorch's signature, and
+    anything but their defaults raises ValueError.
     """
 
-    def __init__(self, dataset: Any, batch_size: int = 1, shuffle: bool = False, *, collate_fn: Callable[[list], Any] | None = None,
-                 drop_last: bool = False, generator: Generator | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int = 1,
+        shuffle: bool | None = None,
+        sampler: None = None,
+        batch_sampler: None = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[list], Any] | None = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: None = None,
+        multiprocessing_context: None = None,
+        generator: Generator | None = None,
+        *,
+        prefetch_factor: None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
+    ) -> None:
+        refuse_other("sampler", sampler, None, "use shuffle=, or a Subset in the order wanted")
+        refuse_other("batch_sampler", batch_sampler, None, "use batch_size= and a Subset in the order wanted")
+        refuse_other("num_workers", num_workers, 0, NO_WORKERS)
+        refuse_other("timeout", timeout, 0, NO_WORKERS)
+        refuse_other("worker_init_fn", worker_init_fn, None, NO_WORKERS)
+        refuse_other("multiprocessing_context", multiprocessing_context, None, NO_WORKERS)
+        refuse_other("prefetch_factor", prefetch_factor, None, NO_WORKERS)
+        refuse_other("persistent_workers", persistent_workers, False, NO_WORKERS)
+        refuse_other("in_order", in_order, True, NO_WORKERS)
+        refuse_other("pin_memory", pin_memory, False, NO_DEVICE)
+        refuse_other("pin_memory_device", pin_memory_device, "", NO_DEVICE)
         try:
             size = operator.index(batch_size)
         except TypeError:
@@ -50,3 +84,9 @@ class DataLoader:
     def _collated(self, indices: Tensor) -> Any:
         samples = [self.dataset[i] for i in indices.tolist()]
         return (self.collate_fn or default_collate)(samples)
+
+
+def refuse_other(name: str, value: Any, default: Any, why: str) -> None:
+    """ValueError for anything but the default."""
+    if value is not default and (default is None or value != default):
+        raise ValueError(f"DataLoader: {name}: only {default!r} is supported, got {value!r}; {why}")

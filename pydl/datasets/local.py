@@ -6,17 +6,23 @@ import numpy as np
 
 from pydl.datasets.idx import read_idx
 
+# Where a data set's files can be had.
+SOURCES = {"mnist": "The four files are at https://storage.googleapis.com/cvdf-datasets/mnist/ among other places."}
+
 
 def data_folder(name: str, root: str | os.PathLike[str] | None = None) -> str:
     """The folder of data set `name`: `root` where it is given, else PYDL_DATA/name. FileNotFoundError where there is neither."""
+    remedy = f"Set PYDL_DATA to the folder that holds {name}/, or name the folder itself (root=; --data on the command line)."
+    if name in SOURCES:
+        remedy += f" {SOURCES[name]}"
     if root is not None:
         folder = os.fspath(root)
     elif "PYDL_DATA" in os.environ:
         folder = os.path.join(os.environ["PYDL_DATA"], name)
     else:
-        raise FileNotFoundError(f"{name}: where is the data? Set PYDL_DATA to the folder that holds {name}/, or pass root=")
+        raise FileNotFoundError(f"{name}: where is the data? {remedy}")
     if not os.path.isdir(folder):
-        raise FileNotFoundError(f"{name}: no folder {folder}. Set PYDL_DATA to the folder that holds {name}/, or pass root=")
+        raise FileNotFoundError(f"{name}: no folder {folder}. {remedy}")
     return folder
 
 
@@ -50,6 +56,5 @@ def find(folder: str, name: str) -> str:
         path = os.path.join(folder, candidate)
         if os.path.exists(path):
             return path
-    raise FileNotFoundError(f"mnist: no {name} and no {name}.gz in {folder}. The four files are at "
-                            "https://storage.googleapis.com/cvdf-datasets/mnist/ among other places; "
-                            "put them there, or set PYDL_DATA to the folder that holds mnist/")
+    raise FileNotFoundError(f"mnist: no {name} and no {name}.gz in {folder}. {SOURCES['mnist']} "
+                            "Put them there, or set PYDL_DATA to the folder that holds mnist/")

@@ -12,14 +12,15 @@ from typing import Any
 
 import pydl
 from pydl.demos.progress import Progress
+from pydl.threads import MOST_THREADS
 
 HOW_TO_GET_PLOTS = 'no plot: matplotlib is not installed; get it with: pip install "pydl-cpu[plots]"'
 
 
 def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     """The arguments of every demo, and those of demo `name`."""
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="fixes all random numbers (default 0)")
-    parser.add_argument("--threads", type=positive, metavar="N", help="threads to use (default: as PYDL_NUM_THREADS says)")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="fixes all random numbers (default 0)")
+    parser.add_argument("--threads", type=threads, metavar="N", help="threads to use (default: as PYDL_NUM_THREADS says)")
     parser.add_argument("--out", default=".", metavar="FOLDER", help="where files are written (default: here)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout instead of lines")
     extra = getattr(load(name), "add_arguments", None)
@@ -27,10 +28,17 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         extra(parser)
 
 
-def positive(text: str) -> int:
+def seed(text: str) -> int:
     number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
+    if not -2**63 <= number < 2**64:
+        raise argparse.ArgumentTypeError(f"expected a number of 64 bits, got {number}")
+    return number
+
+
+def threads(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"expected 1 to {MOST_THREADS}, got {number}")
     return number
 
 
@@ -39,23 +47,30 @@ def load(name: str) -> ModuleType:
 
 
 def run(name: str, options: argparse.Namespace) -> int:
-    """Runs a demo -> exit code. Data that is missing or damaged ends it with a message and 1."""
-    os.makedirs(options.out, exist_ok=True)
+    """Runs a demo -> exit code. What it cannot read or write ends it with a message and 1."""
     if options.threads is not None:
         pydl.set_num_threads(options.threads)
     pydl.manual_seed(options.seed)
     stage = Stage(name, options)
     try:
+        make_folder(options.out)
         load(name).run(stage)
-    except DataError as error:
+    except DemoError as error:
         print(f"pydl demo {name}: {error}", file=sys.stderr)
         return 1
     stage.finish()
     return 0
 
 
-class DataError(Exception):
-    """A demo cannot get its data."""
+def make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise DemoError(f"--out: cannot make the folder {path}: {error.strerror}") from error
+
+
+class DemoError(Exception):
+    """A demo cannot go on, for a reason that its user can do something about."""
 
 
 class Stage:
@@ -72,7 +87,7 @@ class Stage:
         try:
             return loader(*args, **named)
         except (OSError, ValueError) as error:
-            raise DataError(error) from error
+            raise DemoError(error) from error
 
     def progress(self, what: str, total: int) -> Progress:
         """A bar on stderr: with tqdm where it is installed."""
@@ -92,7 +107,10 @@ class Stage:
         figure = Figure(figsize=(11, 5), layout="constrained")
         draw(figure)
         path = os.path.join(self.options.out, file_name)
-        figure.savefig(path, dpi=100)
+        try:
+            figure.savefig(path, dpi=100)
+        except OSError as error:
+            raise DemoError(f"--out: cannot write {path}: {error.strerror}") from error
         self.files.append(path)
 
     def finish(self) -> None:

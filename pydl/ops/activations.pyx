@@ -10,7 +10,7 @@ from pydl.ops.elementwise cimport of_input, of_output
 from pydl.ops.operands cimport is_number
 
 from pydl.ops.arithmetic import add, mul, sub
-from pydl.ops.compare import gt, le, where
+from pydl.ops.compare import gt, where
 from pydl.ops.elementwise import exp, square
 
 cdef extern from "pydl.h":
@@ -134,7 +134,7 @@ cdef Op TANH_BWD = op(tanh_bwd, tanh_bwd_backward)
 def gelu(input, approximate="none"):
     """x Phi(x), Phi the normal distribution function (Hendrycks & Gimpel 2016).
 
-    approximate="tanh": x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
+    approximate="tanh": x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, NaN at -inf, where the first form gives its limit 0.
     """
     cdef Tensor x = real_arg("gelu", input, "input")
     if approximate != "none" and approximate != "tanh":
@@ -249,7 +249,7 @@ cdef object elu_bwd_backward(Node node, object g):
     cdef Tensor x = node.kept(0)
     cdef object dx = None
     if node.need(0):
-        dx = where(le(x, 0), mul(mul(g, node.kept(1)), mul(exp(x), node.extra)), zero_of(g))
+        dx = where(gt(x, 0), zero_of(g), mul(mul(g, node.kept(1)), mul(exp(x), node.extra)))
     return dx, elu_bwd(x, g, node.extra) if node.need(1) else None
 
 cdef Op ELU = op(elu, elu_backward)

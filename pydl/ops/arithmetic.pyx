@@ -1,5 +1,8 @@
 # cython: language_level=3
-"""Arithmetic: two operands that broadcast as NumPy's, of one type; a Python or NumPy number takes the tensor's type."""
+"""Arithmetic: two operands that broadcast as NumPy's, of one type; a Python or NumPy number takes the tensor's type.
+
+A number that does not fit in an integer type is refused (ValueError); -1 to -255 wrap around in sums and products of uint8.
+"""
 from pydl._core.kernels cimport PD_F32, PD_F64
 from pydl._core.launch cimport cast, filled, map1, map2, map3
 from pydl._core.tape cimport Node, Op, op, record, record1, record2

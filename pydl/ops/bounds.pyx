@@ -1,5 +1,6 @@
 # cython: language_level=3
 """The larger, the smaller, and what lies between bounds. Operands as in arithmetic."""
+from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I32, PD_I64, PD_U8
 from pydl._core.launch cimport filled, map2, map3
 from pydl._core.tape cimport Node, Op, op, record, record2
 from pydl._core.dtypes cimport dtype_of
@@ -62,12 +63,13 @@ cdef Op MINIMUM = op(minimum, minimum_backward)
 def clamp(input, min=None, max=None):
     """min(max(input, min), max): max where min > max; NaN where any of the three is NaN.
 
-    min and max: numbers or tensors of input's type that broadcast with it; one of them may be None.
+    min and max: numbers or tensors of input's type that broadcast with it; one of them may be None. A number that lies so
+    far outside an integer type that it bounds nothing is no error.
     The derivative by input is 1 from min to max, both included, else 0 (0 for NaN); by min it is 1 where input < min,
     by max where input > max.
     """
     cdef Tensor x = tensor_arg("clamp", input, "input")
-    cdef Tensor low = bound(x, min), high = bound(x, max), y
+    cdef Tensor low = bound(x, min, False), high = bound(x, max, True), y
     cdef Node node
     if low is None and high is None:
         raise ValueError(f"clamp: at least one of min and max must be given (input {shape_of(x)})")
@@ -87,9 +89,12 @@ def clamp(input, min=None, max=None):
         node.keep(2, high) if high is not None else None
     return y
 
-cdef Tensor bound(Tensor x, object value):
+cdef Tensor bound(Tensor x, object value, bint upper):
     if value is None or isinstance(value, Tensor):
         return <Tensor>value
+    if isinstance(value, int) and PD_F64 < x.code < PD_BOOL:
+        low, high = {PD_U8: (0, 2**8 - 1), PD_I32: (-2**31, 2**31 - 1), PD_I64: (-2**63, 2**63 - 1)}[x.code]
+        value = min(value, high) if upper else max(value, low)
     return number_like("clamp", value, x)
 
 cdef object clamp_backward(Node node, object dy):

@@ -10,6 +10,7 @@ from pydl._core.tensor cimport Tensor, real_arg, shape_of, tensor_arg
 from pydl.ops.operands cimport operands
 
 from pydl.ops.arithmetic import add, div, mul, neg, sub
+from pydl.ops.compare import eq, where
 
 cdef extern from "pydl.h":
     enum: PD_exp
@@ -223,7 +224,7 @@ cdef object atan_backward(Node node, object dy):
 cdef Op ATAN = op(atan, atan_backward)
 
 def atan2(input, other):
-    """The angle of the point (other, input) in [-pi, pi]. Shapes broadcast; the derivative at the origin is NaN."""
+    """The angle of the point (other, input) in [-pi, pi]. Shapes broadcast; the derivative at the origin is 0."""
     cdef Tensor a, b
     cdef Node node
     a, b = operands("atan2", input, other)
@@ -237,7 +238,8 @@ def atan2(input, other):
 
 cdef object atan2_backward(Node node, object dy):
     cdef Tensor a = node.kept(0), b = node.kept(1)
-    cdef object scaled = div(dy, add(square(a), square(b)))
+    cdef object distance = add(square(a), square(b)), origin = eq(distance, 0)
+    cdef object scaled = where(origin, 0.0, div(dy, where(origin, 1.0, distance)))
     return (mul(scaled, b) if node.need(0) else None,
             neg(mul(scaled, a)) if node.need(1) else None)
 

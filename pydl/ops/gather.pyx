@@ -7,6 +7,7 @@ from pydl._core.tape cimport Node, Op, op, record1, record2
 from pydl._core.arguments cimport wrap_dim
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg
+from pydl.ops.operands cimport converted
 from pydl.ops.shape import expand, reshape
 
 cdef extern from "pydl.h":
@@ -95,21 +96,25 @@ cdef void rows_around(Tensor x, int d, size_t *outer, size_t *inner) noexcept:
         elif k > d:
             inner[0] *= x.sizes[k]
 
-cdef Tensor row_index(str op, object index, ptrdiff_t size):
+cdef Tensor row_index(str op, Tensor x, int d, object index):
+    """Checked: slices of x along dimension d; a 0-dimensional x has one, itself."""
     cdef Tensor i = index_arg(op, index, "index")
     if i.ndim > 1:
         raise ValueError(f"{op}: index must have one dimension, got shape {shape_of(i)}")
-    check_range(op, i, size, False)
+    if x.ndim == 0 and i.numel != 1:
+        raise ValueError(f"{op}: a 0-dimensional input takes one index, got shape {shape_of(i)} (input {shape_of(x)})")
+    check_range(op, i, x.sizes[d] if x.ndim else 1, False)
     return i
 
 def index_select(input, dim, index):
     """The slices index[0], index[1] ... along dim: (a, n, b), 1, (k,) -> (a, k, b).
 
-    index: int64 or int32, not negative. Raises IndexError where one is out of range.
+    index: int64 or int32, not negative. A 0-dimensional input is its own only slice. Raises IndexError where an index is out
+    of range, ValueError where a 0-dimensional input is given more than one, or none.
     """
     cdef Tensor x = tensor_arg("index_select", input, "input")
     cdef int d = wrap_dim("index_select", dim, x.ndim)
-    return select_rows(x, d, row_index("index_select", index, x.sizes[d] if x.ndim else 1))
+    return select_rows(x, d, row_index("index_select", x, d, index))
 
 cdef Tensor select_rows(Tensor x, int d, Tensor i):
     cdef Tensor y
@@ -155,7 +160,7 @@ def take_rows(tensors, index):
         sources.append(contiguous(x))
     if not sources:
         return []
-    i = row_index("take_rows", index, (<Tensor>sources[0]).sizes[0])
+    i = row_index("take_rows", <Tensor>sources[0], 0, index)
     if len(sources) > MANY or any([(<Tensor>item).needs_grad for item in tensors]):
         return [select_rows(item, 0, i) for item in tensors]
     for item in sources:
@@ -189,7 +194,7 @@ def index_add(input, dim, index, source, *, alpha=1):
         from pydl.ops.arithmetic import mul
         source = mul(source, alpha)
     s = tensor_arg("index_add", source, "source")
-    i = row_index("index_add", index, n)
+    i = row_index("index_add", x, d, index)
     if s.code != x.code:
         raise TypeError(f"index_add: {dtype_of(x.code)} and {dtype_of(s.code)} do not mix; use .to()")
     cdef tuple wanted = shape_of(x)
@@ -254,7 +259,7 @@ cdef Tensor scatter_source(str op, Tensor x, Tensor i, object src):
     """src cut to index's shape; a number becomes a stretched tensor."""
     cdef Tensor s
     if not isinstance(src, Tensor):
-        return expand(scalar_of(x.code, src), shape_of(i))
+        return expand(converted(op, src, x), shape_of(i))
     s = <Tensor>src
     if s.code != x.code:
         raise TypeError(f"{op}: {dtype_of(x.code)} and {dtype_of(s.code)} do not mix; use .to()")

@@ -1,22 +1,24 @@
 """x[index] and x[index] = value, with the rules of NumPy and PyTorch.
 
-Integers, slices with positive steps, ... and None give views; lists, arrays and tensors of integers, and bool masks look
+Integers, slices with positive steps, ... and None give views; lists, ranges, arrays and tensors of integers, and bool masks look
 elements up and copy them. Several of these broadcast together; their common shape stands where they stood if they were
 neighbours, else in front. As in PyTorch (not NumPy), an integer beside them only drops its dimension.
 """
 import numpy as np
 
-from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, pd_launch
+from pydl._core.kernels cimport PD_BOOL, PD_I32, PD_I64, PD_MAX_DIMS, pd_launch
 from pydl._core.launch cimport contiguous, duplicate, filled, map_into, prepare, run
 from pydl._core.tape cimport Node, Op, changed, op, rebase, record1, record2, recording, writable_in_place
 from pydl._core.dtypes cimport dtype_of
-from pydl._core.tensor cimport Tensor, alias_of, empty, same_shape, scalar_of, shape_of, tensor_arg
+from pydl._core.tensor cimport Tensor, alias_of, empty, same_shape, shape_of, tensor_arg
 from pydl.ops.gather cimport check_range, index_arg, launch_rows, select_rows
 from pydl.ops.index_parse cimport Index, Lookup, boxed, parse, part_of
 from pydl.ops.masks cimport positions_of_mask
+from pydl.ops.operands cimport converted
 from pydl.ops.parts cimport box_of
 from pydl._core.numpy_bridge import as_tensor
 from pydl.ops.join import to
+from pydl.ops.reduce import sum_to
 from pydl.ops.shape import broadcast_to, reshape, unsqueeze
 
 cdef extern from "pydl.h":
@@ -189,12 +191,12 @@ cdef Tensor value_for(Tensor x, object value):
     if isinstance(value, Tensor):
         v = <Tensor>value
     elif isinstance(value, (bool, int, float)):
-        try:
-            return scalar_of(x.code, int(value) if x.code > PD_F64 else value)
-        except (OverflowError, ValueError):
-            raise ValueError(f"setitem: {value!r} does not fit into {dtype_of(x.code)}") from None
+        return converted("setitem", value, x)
     else:
-        v = as_tensor(np.array(value, dtype=dtype_of(x.code).name))
+        try:
+            v = as_tensor(np.array(value, dtype=dtype_of(x.code).name))
+        except OverflowError as error:
+            raise ValueError(f"setitem: a value does not fit in {dtype_of(x.code)} (shape {shape_of(x)}): {error}") from None
     return v if v.code == x.code else <Tensor>to(v, dtype_of(x.code))
 
 cdef Tensor fitted(Tensor value, int ndim, const ptrdiff_t *sizes, tuple shape):
@@ -240,14 +242,13 @@ cdef int assign(Tensor x, Index at, object value) except -1:
     if recording(x) or recording(v):
         result = alias_of(x)
         node = record2(SETITEM, result, x, v)
-        node.extra = at
+        node.extra = (at, shape_of(v))
+        rebase(x, result)       # may refuse: before anything is written
     if at.mask is not None and v.numel == 1 and not at.new_dims:
         map_into(PD_where, x.code, (at.mask, v if v.ndim == 0 else alias_of(<Tensor>reshape(v, ())), x), x)
     else:
         write(part, at.lookup, v, ndim, sizes, x)
     changed(x)
-    if result is not None:
-        rebase(x, result)
     return 0
 
 def setitem(input, index, value):
@@ -268,16 +269,17 @@ def setitem(input, index, value):
     assign(x, parse("setitem", x, index), value)
 
 cdef object setitem_backward(Node node, object dy):
-    cdef Index at = <Index>node.extra
-    cdef Tensor rest = None, part = None
+    cdef Index at = <Index>(<tuple>node.extra)[0]
+    cdef object rest = None, part = None
     if node.need(0):
-        rest = <Tensor>(<Tensor>dy).clone()
-        assign(rest, at, 0)
+        rest = (<Tensor>dy).clone()
+        assign(<Tensor>rest, at, 0)
     if node.need(1):
         part = boxed(<Tensor>dy, at)
         if at.lookup is not None:
-            part = look_up(part, at.lookup)
-    return (rest, part)
+            part = look_up(<Tensor>part, at.lookup)
+        part = sum_to(part, node.extra[1])      # the place may have had dimensions of size 1 that x lacks
+    return rest, part
 
 cdef Op SETITEM = op(setitem, setitem_backward)
 

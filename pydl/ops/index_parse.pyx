@@ -24,7 +24,7 @@ cdef object plain(str name, object item):
     if item is None or item is Ellipsis or isinstance(item, (int, slice)):
         return item
     if not isinstance(item, Tensor):
-        if not isinstance(item, (list, tuple, np.ndarray, np.generic)):
+        if not isinstance(item, (list, tuple, range, np.ndarray, np.generic)):
             if hasattr(item, "__index__"):
                 return item.__index__()
             raise TypeError(f"{name}: an index must be made of ints, slices, None, ..., integer or bool arrays, got {type(item).__name__}")

@@ -33,6 +33,11 @@ cdef int reduction_of(str name, object reduction) except -1:
         return SUM
     raise ValueError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
 
+cdef int refuse_gradient(str name, Tensor weight, str what) except -1:
+    if recording(weight):
+        raise RuntimeError(f"{name}: not differentiable by {what}, which requires grad (shape {shape_of(weight)}); use {what}.detach()")
+    return 0
+
 cdef bint is_one(Tensor dy) noexcept:
     if dy.numel != 1:
         return False
@@ -125,6 +130,7 @@ cdef Tensor weight_arg(str name, Tensor x, object weight):
         raise TypeError(f"{name}: input is {dtype_of(x.code)} but weight {dtype_of(w.code)}; use .to()")
     if w.ndim != 1 or w.sizes[0] != x.sizes[class_dim(x)]:
         raise ValueError(f"{name}: expected weight ({x.sizes[class_dim(x)]},), one a class of input {shape_of(x)}, got {shape_of(w)}")
+    refuse_gradient(name, w, "weight")
     return contiguous(w)
 
 cdef int rows_launch(pd_launch *launch, int kernel, Tensor x, Tensor target, Tensor weight, double smoothing,
@@ -172,7 +178,8 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     weight (C,). Rows whose target is ignore_index have loss and gradient 0.
     reduction: "none" gives one loss a row; "mean" divides their sum by the sum of w_t of the rows that are not ignored
     (probabilities: by the number of rows), 0 / 0 being NaN; "sum".
-    Raises IndexError for a label out of range, ValueError for shapes and values that do not fit, TypeError for dtypes.
+    Raises IndexError for a label out of range, ValueError for shapes and values that do not fit, TypeError for dtypes,
+    RuntimeError for a weight that requires grad.
     Szegedy et al., "Rethinking the Inception architecture", 2016 (label smoothing).
     """
     cdef Tensor x = scores_arg("cross_entropy", input), t = tensor_arg("cross_entropy", target, "target"), w, loss, grad

@@ -7,6 +7,7 @@ from pydl._core.tape cimport Op, op
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg, view_of
 from pydl.ops.gather cimport check_range, index_arg, largest, launch_axis, select_rows
+from pydl.ops.operands cimport converted
 from pydl.ops.shape import broadcast_to, expand, reshape
 
 cdef extern from "pydl.h":
@@ -64,7 +65,7 @@ def masked_fill(input, mask, value):
     cdef Tensor x = tensor_arg("masked_fill", input, "input"), m = mask_arg("masked_fill", mask), v
     common_shape("masked_fill", x, m)
     if not isinstance(value, Tensor):
-        v = scalar_of(x.code, value)
+        v = converted("masked_fill", value, x)
     else:
         v = <Tensor>value
         if v.ndim:

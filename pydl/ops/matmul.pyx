@@ -269,20 +269,24 @@ cdef int check_addend(str name, Tensor c, Tensor a, Tensor b) except -1:
 # ---- linear
 
 def linear(input, weight, bias=None):
-    """input @ weight^T + bias: (..., k), (n, k), (n,) or None -> (..., n).
+    """input @ weight^T + bias: (..., k), (n, k), (n,) or None -> (..., n); (..., k), (k,), () or None -> (...).
 
-    float32 or float64, all the same; any strides. The bias is added as the product is written. Raises ValueError where
-    shapes do not fit, TypeError where types differ or are not floating.
+    float32 or float64, all the same; any strides. A bias (n,) is added as the product is written; any other that broadcasts
+    to the result is added afterwards. Raises ValueError where shapes do not fit, TypeError where types differ or are not
+    floating.
     """
     cdef Tensor x = real_arg("linear", input, "input"), w = real_arg("linear", weight, "weight"), b = None
     check_types("linear", x, w)
-    if x.ndim < 1 or w.ndim != 2 or x.sizes[x.ndim - 1] != w.sizes[1]:
-        raise ValueError(f"linear: expected input (..., k) and weight (n, k), got {shape_of(x)} and {shape_of(w)}")
+    if x.ndim < 1 or w.ndim not in (1, 2) or x.sizes[x.ndim - 1] != w.sizes[w.ndim - 1]:
+        raise ValueError(f"linear: expected input (..., k) and weight (n, k) or (k,), got {shape_of(x)} and {shape_of(w)}")
     if bias is not None:
         b = real_arg("linear", bias, "bias")
         check_types("linear", x, b)
-        if b.ndim != 1 or b.sizes[0] != w.sizes[0]:
-            raise ValueError(f"linear: expected bias ({w.sizes[0]},), got {shape_of(b)} (input {shape_of(x)}, weight {shape_of(w)})")
+        if w.ndim == 1 or b.ndim != 1 or b.sizes[0] != w.sizes[0]:
+            check_bias(x, w, b)
+            return add(linear(x, w), b)
+    if w.ndim == 1:
+        return matmul(x, w)
     if x.ndim == 1:
         return squeeze(linear(unsqueeze(x, 0), w, b), 0)
     cdef Tensor y = product(x, w, False, True, None if b is None else contiguous(b))
@@ -291,6 +295,13 @@ def linear(input, weight, bias=None):
         node.keep(0, x)
         node.keep(1, w)
     return y
+
+cdef int check_bias(Tensor x, Tensor w, Tensor b) except -1:
+    """b broadcasts to the result, and does not make it larger."""
+    cdef tuple result = shape_of(x)[:x.ndim - 1] + shape_of(w)[:w.ndim - 1], given = shape_of(b)
+    if len(given) <= len(result) and all([size in (1, room) for size, room in zip(reversed(given), reversed(result))]):
+        return 0
+    raise ValueError(f"linear: bias {given} does not broadcast to the result {result} (input {shape_of(x)}, weight {shape_of(w)})")
 
 cdef object linear_backward(Node node, object dy):
     cdef Tensor x = node.kept(0), w = node.kept(1), g = dy, dx = None, dw = None, db = None

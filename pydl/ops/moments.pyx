@@ -10,7 +10,7 @@ from pydl._core.tensor cimport Tensor, real_arg, shape_of
 from pydl.ops.reduce cimport count_of, dims_from, dims_tuple, real_or_cast, reduced, refuse_empty
 
 from pydl.ops.arithmetic import abs as absolute, div, mul, pow, sign, sub
-from pydl.ops.compare import eq, isinf as is_infinite, ne, where
+from pydl.ops.compare import eq, ne, where
 from pydl.ops.elementwise import exp
 from pydl.ops.reduce import mean, spread, sum
 
@@ -94,8 +94,8 @@ cdef object safe_ratio(Tensor dy, Tensor y):
 def norm(input, p=2, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
     """y = (sum |x|^p)^(1/p) over `dim`; p = inf: max |x|, -inf: min |x|, 0: how many are not zero; "fro" is 2.
 
-    float32, float64. The gradient at 0 is 0; that of p = inf and -inf is shared evenly by equal elements.
-    Raises ValueError for another p.
+    float32, float64. The gradient where y is 0, and where x is 0, is 0; that of p = inf and -inf is shared evenly by equal
+    elements. Empty: 0. Raises ValueError for another p, and for p = inf or a negative p of nothing.
     """
     cdef Tensor x = real_arg("norm", real_or_cast("norm", input, dtype), "input")
     cdef bint dims[PD_MAX_DIMS]
@@ -111,13 +111,12 @@ def norm(input, p=2, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims
     dims_from("norm", axis if dim is None else dim, x.ndim, dims)
     if isnan(power):
         raise ValueError("norm: p must be a number, inf, -inf or 'fro', got nan")
-    if isinf(power):
+    if isinf(power) or power < 0:
         refuse_empty("norm", x, dims)
-    if power not in (0.0, 1.0, 2.0) and not isinf(power):
-        total = sum(pow(absolute(x), power), dims_tuple(x, dims), keep) if x.ndim else pow(absolute(x), power)
-        return pow(total, 1 / power)
     if power == 0:
         y = reduced(PD_sum, cast(ne(x, 0), x.code), x.code, dims, keep)
+    elif power not in (1.0, 2.0) and not isinf(power):
+        y = pow(reduced(PD_sum, pow(absolute(x.detach()), power), x.code, dims, keep), 1 / power)
     else:
         y = reduced(PD_norm1 if power == 1 else PD_norm2 if power == 2 else PD_norm_max if power > 0 else PD_norm_min,
                     x, x.code, dims, keep)
@@ -138,15 +137,29 @@ cdef object norm_backward(Node node, object dy):
         return mul(spread(dy, shape, dims), sign(x))
     if power == 2:
         return mul(x, spread(safe_ratio(dy, y), shape, dims))
+    if not isinf(power):
+        return mul(signed_power(x, power - 1), spread(mul(dy, inverse_power(y, power - 1)), shape, dims))
     chosen = cast(eq(absolute(x), spread(y, shape, dims)), x.code)
     share = div(dy, sum(chosen, dims, (<Tensor>dy).ndim == x.ndim) if dims else chosen)
     return mul(spread(share, shape, dims), mul(chosen, sign(x)))
+
+cdef object signed_power(Tensor x, double exponent):
+    """sign(x) |x|^exponent, but 0, with all its derivatives, where x is 0"""
+    return mul(sign(x), pow(where(eq(x, 0), 1.0, absolute(x)), exponent))
+
+cdef object inverse_power(Tensor y, double exponent):
+    """y^-exponent, but 0 where y is 0"""
+    zero = eq(y, 0)
+    return where(zero, 0.0, pow(where(zero, 1.0, y), -exponent))
 
 cdef Op NORM = op(norm, norm_backward)
 
 
 def logsumexp(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
-    """y = log(sum(exp(x))) over `dim`, without overflow; all -inf: -inf. float32, float64. Empty: -inf."""
+    """y = log(sum(exp(x))) over `dim`, without overflow; all -inf: -inf. float32, float64. Empty: -inf.
+
+    The gradient is softmax(x); where y is infinite it is NaN for the elements that equal y, 0 for the others.
+    """
     cdef bint dims[PD_MAX_DIMS]
     cdef Tensor x = real_arg("logsumexp", input, "input")
     cdef Tensor y
@@ -163,7 +176,6 @@ def logsumexp(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
 cdef object logsumexp_backward(Node node, object dy):
     cdef Tensor x = node.kept(0), y = node.kept(1)
     shape = shape_of(x)
-    y = where(is_infinite(y), 0.0, y)
     return mul(spread(dy, shape, node.extra), exp(sub(x, spread(y, shape, node.extra))))
 
 cdef Op LOGSUMEXP = op(logsumexp, logsumexp_backward)

@@ -22,13 +22,18 @@ cdef object plain(object number):
     """A Python number."""
     return number if isinstance(number, (float, int)) else number.item()
 
-cdef int64_t wrapped(str op, object number, Tensor like) except? -1:
-    """The integer for a tensor of integers; wraps around as its arithmetic does."""
+# Where a uint8 wraps around anyway, -1 is as good as 255.
+cdef frozenset MODULAR = frozenset(("add", "sub", "mul", "bitwise_and", "bitwise_or", "bitwise_xor"))
+
+cdef int64_t fitting(str op, object number, Tensor like) except? -1:
+    """The integer for a tensor of integers or bool."""
     if isinstance(number, float):
         raise TypeError(f"{op}: a float ({number}) does not mix with a tensor of {dtype_of(like.code)}; convert the tensor with .to()")
-    if not -2**63 <= number < 2**63:
-        raise ValueError(f"{op}: {number} does not fit in {dtype_of(like.code)}")
-    return number
+    if holds(like.code, number) or like.code == PD_U8 and -256 < number < 0 and op in MODULAR:
+        return number
+    if like.code == PD_BOOL:
+        raise TypeError(f"{op}: {number} does not mix with a tensor of pydl.bool; convert the tensor with .to()")
+    raise ValueError(f"{op}: {number} does not fit in {dtype_of(like.code)} (shape {shape_of(like)}); convert the tensor with .to()")
 
 cdef int64_t store(str op, object number, Tensor like, void *to) except? -1:
     """Writes the number as an element of like's type."""
@@ -39,7 +44,7 @@ cdef int64_t store(str op, object number, Tensor like, void *to) except? -1:
     if like.code == PD_F64:
         (<double *>to)[0] = <double>number
         return 0
-    integer = wrapped(op, plain(number), like)
+    integer = fitting(op, plain(number), like)
     if like.code == PD_I64: (<int64_t *>to)[0] = integer
     elif like.code == PD_I32: (<int32_t *>to)[0] = <int32_t>integer
     elif like.code == PD_U8: (<uint8_t *>to)[0] = <uint8_t>integer
@@ -53,6 +58,14 @@ cdef Tensor number_like(str op, object number, Tensor like):
     x = empty(like.code, 0, NULL)
     store(op, number, like, x.data)
     return x
+
+cdef Tensor converted(str op, object number, Tensor like):
+    if not is_number(number):
+        raise TypeError(f"{op}: expected a tensor or a number, got {type(number).__name__}")
+    try:
+        return scalar_of(like.code, int(number) if PD_F64 < like.code < PD_BOOL else number)
+    except (OverflowError, ValueError):
+        raise ValueError(f"{op}: {number!r} does not fit in {dtype_of(like.code)} (shape {shape_of(like)}); convert the tensor with .to()") from None
 
 cdef tuple operands(str op, object input, object other):
     if isinstance(input, Tensor):

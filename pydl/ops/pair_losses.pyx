@@ -7,10 +7,11 @@ from pydl._core.launch cimport broadcast_to, contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, grad_enabled, op, record, recording
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg
-from pydl.ops.losses cimport MEAN, NONE, reduction_of, scaled
+from pydl.ops.losses cimport MEAN, NONE, SUM, reduction_of, refuse_gradient, scaled
 
 from pydl.ops.activations import sigmoid, softplus
-from pydl.ops.arithmetic import add, mul, neg, sign, sub
+from pydl.ops.arithmetic import add, div, mul, neg, sign, sub
+from pydl.ops.reduce import sum
 
 cdef extern from "pydl.h":
     enum: PD_mse_fwd
@@ -33,6 +34,7 @@ cdef Tensor spread_over(str name, Tensor x, object weight, str what):
     w = tensor_arg(name, weight, what)
     if w.code != x.code:
         raise TypeError(f"{name}: input is {dtype_of(x.code)} but {what} {dtype_of(w.code)}; use .to()")
+    refuse_gradient(name, w, what)
     try:
         return contiguous(broadcast_to(w, x.ndim, x.sizes))
     except ValueError:
@@ -87,13 +89,30 @@ cdef object mean_share(Node node, object dy):
 cdef object both_signs(Node node, object dx):
     return dx, neg(dx) if node.need(1) else None
 
-def mse_loss(input, target, *, reduction="mean"):
-    """loss = (x - t)^2, its mean or sum.
+cdef object weighted(str name, object loss_of, Tensor x, Tensor t, object weight, object reduction):
+    """w l of every element, or their sum, or that divided by the sum of w."""
+    cdef Tensor w = real_arg(name, weight, "weight")
+    cdef int how = reduction_of(name, reduction)
+    cdef object loss
+    if w.code != x.code:
+        raise TypeError(f"{name}: input is {dtype_of(x.code)} but weight {dtype_of(w.code)}; use .to()")
+    if not same_shape(w, x):
+        raise ValueError(f"{name}: expected a weight of the input's shape {shape_of(x)}, got {shape_of(w)} (target {shape_of(t)})")
+    loss = mul(loss_of(x, t, reduction="none"), w)
+    if how == NONE:
+        return loss
+    return sum(loss) if how == SUM else div(sum(loss), sum(w))
 
-    input and target of the same shape, float32 or float64. Raises ValueError where the shapes differ, TypeError for dtypes.
+def mse_loss(input, target, *, reduction="mean", weight=None):
+    """loss = w (x - t)^2, its sum, or its mean: that divided by the sum of w.
+
+    input, target and weight (1 where it is None) of the same shape, float32 or float64; differentiable by all three.
+    Raises ValueError where the shapes differ, TypeError for dtypes.
     """
     cdef Tensor x = real_arg("mse_loss", input, "input"), t = real_arg("mse_loss", target, "target")
     pair_check("mse_loss", x, t)
+    if weight is not None:
+        return weighted("mse_loss", mse_loss, x, t, weight, reduction)
     return pair_loss(MSE_LOSS, PD_mse_fwd, x, t, None, None, reduction)
 
 cdef object mse_loss_backward(Node node, object dy):
@@ -103,13 +122,15 @@ cdef object mse_loss_backward(Node node, object dy):
 
 cdef Op MSE_LOSS = op(mse_loss, mse_loss_backward)
 
-def l1_loss(input, target, *, reduction="mean"):
-    """loss = |x - t|, its mean or sum; the gradient where x = t is 0.
+def l1_loss(input, target, *, reduction="mean", weight=None):
+    """loss = w |x - t|, its sum, or its mean: that divided by the sum of w; the gradient where x = t is 0.
 
-    input and target of the same shape, float32 or float64. Raises ValueError where the shapes differ, TypeError for dtypes.
+    Arguments and errors as in mse_loss.
     """
     cdef Tensor x = real_arg("l1_loss", input, "input"), t = real_arg("l1_loss", target, "target")
     pair_check("l1_loss", x, t)
+    if weight is not None:
+        return weighted("l1_loss", l1_loss, x, t, weight, reduction)
     return pair_loss(L1_LOSS, PD_l1_fwd, x, t, None, None, reduction)
 
 cdef object l1_loss_backward(Node node, object dy):
@@ -123,7 +144,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="m
     """loss = w ((1 - t) x + (1 + (p - 1) t) softplus(-x)): cross entropy of sigmoid(x) and t, without overflow.
 
     input (logits) and target (0 .. 1) of the same shape, float32 or float64; weight w and pos_weight p broadcast to it.
-    Raises ValueError where shapes do not fit, TypeError for dtypes.
+    Raises ValueError where shapes do not fit, TypeError for dtypes, RuntimeError for a weight or pos_weight that requires grad.
     """
     name = "binary_cross_entropy_with_logits"
     cdef Tensor x = real_arg(name, input, "input"), t = real_arg(name, target, "target")

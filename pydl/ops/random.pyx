@@ -79,8 +79,8 @@ cdef Tensor allocate_real(str name, tuple size, object dtype):
     return allocate(name, size, dtype)
 
 cdef Tensor finished(Tensor x, object requires_grad):
-    if requires_grad:
-        x.requires_grad = True
+    if requires_grad is not False and requires_grad is not None:
+        x.requires_grad = requires_grad
     return x
 
 cdef double number(str name, object value, str argument) except? -1:

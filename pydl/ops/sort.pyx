@@ -93,7 +93,8 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     """The k largest (or smallest) elements along dim, in order: (values, indices) with size k along dim.
 
     Of equal elements the first come first. NaN is above every number. The gradient of values goes to the elements they
-    are. Raises ValueError where k is negative or larger than the dimension.
+    are. A 0-dimensional input is its own result for k = 0 and 1. Raises ValueError where k is negative or larger than the
+    dimension.
     """
     cdef Tensor x = tensor_arg("topk", input, "input"), lines, y, index, scratch
     cdef pd_launch launch
@@ -105,7 +106,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     if k < 0 or k > n:
         raise ValueError(f"topk: k must be 0 to {n} for dim {dim} of shape {shape_of(x)}, got {k}")
     check_line("topk", x, d)
-    count, lines = k, with_last(x, d)
+    count, lines = k if x.ndim else 1, with_last(x, d)
     for i in range(lines.ndim):
         sizes[i] = lines.sizes[i]
     if x.ndim:

@@ -15,6 +15,9 @@ class Adam(Optimizer):
     fused kernel. Raises ValueError for hyperparameters out of range or NaN.
     """
 
+    state_names = ("step", "exp_avg", "exp_avg_sq")
+    state_options = ("max_exp_avg_sq",)
+
     def __init__(
         self,
         params: Iterable[Any],

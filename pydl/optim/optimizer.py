@@ -1,11 +1,12 @@
 """What all optimizers share: parameter groups, state, saving and loading, checks of hyperparameters."""
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydl._core.step import Step, zero_grad
 from pydl.autograd import enable_grad
-from pydl.tensor import Tensor
+from pydl.tensor import Tensor, tensor
 
 Group = dict[str, Any]
 
@@ -15,7 +16,13 @@ class Optimizer:
 
     Parameters without a gradient are left as they are. Raises ValueError where there are no parameters, a parameter is no leaf
     or comes twice; TypeError for what is no Tensor.
+
+    A subclass may say what it keeps for a parameter that it has updated: state_names always, state_options sometimes; then
+    load_state_dict refuses anything else.
     """
+
+    state_names: tuple[str, ...] | None = None
+    state_options: tuple[str, ...] = ()
 
     def __init__(self, params: Iterable[Any], defaults: Group) -> None:
         if isinstance(params, Tensor):
@@ -89,7 +96,10 @@ class Optimizer:
         return {"state": {index[id(p)]: dict(own) for p, own in self.state.items() if id(p) in index}, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over state and hyperparameters of a state_dict(); tensors are copied. Raises ValueError where it does not fit."""
+        """Takes over state and hyperparameters of a state_dict(); tensors are copied.
+
+        Raises ValueError where it does not fit, or belongs to another kind of optimizer; nothing has changed then.
+        """
         saved = state_dict["param_groups"]
         if len(saved) != len(self.param_groups):
             raise ValueError(f"load_state_dict: {len(saved)} parameter groups saved, the optimizer has {len(self.param_groups)}")
@@ -99,6 +109,10 @@ class Optimizer:
             if len(old["params"]) != len(new["params"]):
                 raise ValueError(f"load_state_dict: group {number} holds {len(new['params'])} parameters in the saved state, "
                                  f"{len(old['params'])} in the optimizer")
+            missing = [name for name in self.defaults if name not in new and name != "maximize"]    # PyTorch has it since 1.12
+            if missing:
+                raise ValueError(f"load_state_dict: group {number} of the saved state has no {missing[0]}: "
+                                 f"it is not of {type(self).__name__}")
             by_index.update(zip(new["params"], old["params"], strict=True))
             groups.append({**old, **new, "params": old["params"]})
             self.check(groups[-1])
@@ -107,8 +121,24 @@ class Optimizer:
             if index not in by_index:
                 raise ValueError(f"load_state_dict: state for parameter {index}, which no group has")
             p = by_index[index]
-            state[p] = {key: loaded(p, key, value) for key, value in own.items()}
+            kept = {key: value for key, value in own.items() if value is not None}      # None: not begun yet
+            self.check_names(index, kept)
+            if kept:
+                state[p] = {key: loaded(p, key, value) for key, value in kept.items()}
         self.state, self.param_groups = state, groups
+
+    def check_names(self, index: Any, own: dict[str, Any]) -> None:
+        """ValueError where the saved state of a parameter is not this optimizer's."""
+        if self.state_names is None or not own:
+            return
+        known = (*self.state_names, *self.state_options)
+        for name in own:
+            if name not in known:
+                raise ValueError(f"load_state_dict: {name!r} of parameter {index} is not state of {type(self).__name__}, "
+                                 f"which keeps {', '.join(known)}")
+        for name in self.state_names:
+            if name not in own:
+                raise ValueError(f"load_state_dict: the state of parameter {index} has no {name!r}, which {type(self).__name__} needs")
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -120,13 +150,22 @@ class Optimizer:
 
 def loaded(p: Tensor, key: str, value: Any) -> Any:
     """A copy of a saved value for parameter p: of p's type and shape, but for the step count."""
+    if key == "step":
+        return step_count(value)
     if not isinstance(value, Tensor):
         return value
-    if key == "step":
-        return value.detach().clone()
     if value.shape != p.shape:
         raise ValueError(f"load_state_dict: {key} has shape {value.shape}, its parameter {p.shape}")
     return value.detach().to(p.dtype).clone()
+
+
+def step_count(value: Any) -> Tensor:
+    """A saved step count, a number or a tensor of one, as the kernels count: a 0-dimensional float32 tensor."""
+    if isinstance(value, Tensor) and value.numel() == 1:
+        value = value.item()
+    if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise ValueError(f"load_state_dict: step must be a number >= 0, got {value!r}")
+    return tensor(float(value))
 
 
 def number(optimizer: str, group: Group, name: str) -> float:

@@ -14,6 +14,8 @@ class SGD(Optimizer):
     every step is one fused kernel. Raises ValueError for hyperparameters that are negative or NaN.
     """
 
+    state_names = ("momentum_buffer",)
+
     def __init__(
         self,
         params: Iterable[Any],

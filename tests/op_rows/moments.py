@@ -36,7 +36,7 @@ def near(x, dim=None, keepdim=False):
     return 1 + np.abs(special.logsumexp(x, axis=dim, keepdims=keepdim)) if x.size else 1 + np.sum(x, axis=dim, keepdims=keepdim)
 
 
-P = (1, 2, np.inf, -np.inf, 3, 0.5)
+P = (1, 2, np.inf, -np.inf, 3, 0.5, 1.5, -1)
 ROWS = [
     reduction("var", variance, ulp=32),
     reduction("var:correction", variance, attrs={"correction": 0}, ulp=32),
@@ -45,7 +45,7 @@ ROWS = [
         samples=[sample((3, 5, 7), p, dim=d, keepdim=k) for p in P for d, k in ((None, False), (1, True), ((0, 2), False))]
         + [sample((3, 50_001), 2, dim=1), sample((0, 3), 1, dim=0), sample((3, 5), 0, dim=1)],
         refusals=[bad((2, 3), "nuc", match="p must be", shapes=False), bad((2, 3), float("nan"), shapes=False),
-                  bad((3, 0), np.inf, dim=1), bad((2, 3), 2, dim=2, error=IndexError),
+                  bad((3, 0), np.inf, dim=1), bad((3, 0), -1, dim=1), bad((2, 3), 2, dim=2, error=IndexError),
                   bad(In((3,), 0, 5, dtype="int64"), 2, error=TypeError)]),
     reduction("logsumexp", logsumexp, ulp=4, by=near),
 ]

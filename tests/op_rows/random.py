@@ -17,7 +17,7 @@ def reference(x, p=0.5, training=True):
 
 
 def dropout_bwd(x, used, p=0.5):
-    return pydl.dropout_bwd(x, pydl.tensor(used), p)
+    return pydl.ops.dropout_bwd(x, pydl.tensor(used), p)
 
 
 ROWS = [
