@@ -128,6 +128,14 @@ def test_retain_grad_follows_an_in_place_change():
     assert y.grad.tolist() == [13.0, 24.0] and view.grad.tolist() == [1.0] and x.grad.tolist() == [78.0, 144.0]
 
 
+def test_a_number_that_does_not_fit_is_refused_by_name():
+    for dtype, number in ((pydl.uint8, 300), (pydl.int32, 2**40)):
+        x = pydl.ones(3, dtype=dtype)
+        with pytest.raises(ValueError, match="add: .*" + str(number)):
+            x += number
+        assert x.tolist() == [1, 1, 1]
+
+
 def test_comparisons_in_place_keep_the_type():
     x = pydl.tensor([1.0, 2.0])
     assert x.gt_(1.5).dtype is pydl.float32 and x.tolist() == [0.0, 1.0]

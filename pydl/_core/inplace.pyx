@@ -39,6 +39,8 @@ cdef Tensor assign(str name, Tensor x, Tensor result):
 cdef bint try_direct(int kernel, Tensor x, object other) except -1:
     """Runs the kernel straight into x where nothing is recorded and the types agree."""
     cdef Tensor y
+    if x.code > PD_F64 or (grad_enabled() and (x.needs_grad or x.base is not None and x.base.needs_grad)):
+        return False
     if isinstance(other, Tensor):
         y = <Tensor>other
         if y.code != x.code or (grad_enabled() and tracked(y)):
@@ -46,8 +48,6 @@ cdef bint try_direct(int kernel, Tensor x, object other) except -1:
     elif type(other) is float or type(other) is int:
         y = scalar_of(x.code, other)
     else:
-        return False
-    if x.code > PD_F64 or (grad_enabled() and (x.needs_grad or x.base is not None and x.base.needs_grad)):
         return False
     map_into(kernel, x.code, (x, y), x)
     changed(x)

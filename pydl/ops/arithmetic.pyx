@@ -5,7 +5,7 @@ A number that does not fit in an integer type is refused (ValueError); -1 to -25
 """
 from pydl._core.kernels cimport PD_F32, PD_F64
 from pydl._core.launch cimport cast, filled, map1, map2, map3
-from pydl._core.tape cimport Node, Op, op, record, record1, record2
+from pydl._core.tape cimport Node, Op, op, record, record1, record2, tracked
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, shape_of, tensor_arg
 from pydl.ops.operands cimport is_number, map_number, operands, refuse_zero_divisor, require_broadcast
@@ -115,9 +115,9 @@ def mul(input, other):
         y = map2(PD_mul, <Tensor>input, <Tensor>other)
         node = record2(MUL, y, <Tensor>input, <Tensor>other)
         if node is not None:
-            if (<Tensor>other).needs_grad:
+            if tracked(<Tensor>other):
                 node.keep(0, <Tensor>input)
-            if (<Tensor>input).needs_grad:
+            if tracked(<Tensor>input):
                 node.keep(1, <Tensor>other)
         return y
     if isinstance(input, Tensor):
@@ -165,7 +165,7 @@ cdef Tensor div_tensors(Tensor a, Tensor b):
     cdef Tensor y = map2(PD_div, a, b)
     cdef Node node = record2(DIV, y, a, b)
     if node is not None:
-        if b.needs_grad:
+        if tracked(b):
             node.keep(0, a)
         node.keep(1, b)
     return y
@@ -229,7 +229,7 @@ cdef Tensor rest(Op which, int kernel, object input, object other):
     refuse_zero_divisor(which.name, b)
     cdef Tensor y = map2(kernel, a, b)
     cdef Node node = record2(which, y, a, b)
-    if node is not None and b.needs_grad:
+    if node is not None and tracked(b):
         node.keep(0, a)
         node.keep(1, b)
     return y

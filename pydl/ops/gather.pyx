@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t
 
 from pydl._core.kernels cimport PD_BOOL, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, duplicate, filled, prepare, run
-from pydl._core.tape cimport Node, Op, op, record1, record2
+from pydl._core.tape cimport Node, Op, op, record1, record2, tracked
 from pydl._core.arguments cimport wrap_dim
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg
@@ -161,7 +161,7 @@ def take_rows(tensors, index):
     if not sources:
         return []
     i = row_index("take_rows", <Tensor>sources[0], 0, index)
-    if len(sources) > MANY or any([(<Tensor>item).needs_grad for item in tensors]):
+    if len(sources) > MANY or any([tracked(<Tensor>item) for item in tensors]):
         return [select_rows(item, 0, i) for item in tensors]
     for item in sources:
         x = <Tensor>item

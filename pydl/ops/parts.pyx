@@ -1,7 +1,7 @@
 """Views of parts of a tensor: boxes, any strides, diagonals; and their derivatives, which put a part back."""
 from pydl._core.kernels cimport PD_MAX_DIMS
 from pydl._core.launch cimport duplicate, filled
-from pydl._core.tape cimport Node, Op, op, record, record1
+from pydl._core.tape cimport Node, Op, op, record, record1, tracked
 from pydl._core.arguments cimport sizes_from, wrap_dim
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, same_shape, shape_of, strides_of, strides_overlap, tensor_arg
@@ -137,7 +137,7 @@ def as_strided(input, size, stride, storage_offset=None):
     cdef ptrdiff_t there = x.storage.nbytes // x.itemsize if x.numel else 0
     cdef object offset = 0 if storage_offset is None else storage_offset - own
     cdef Tensor y
-    if x.needs_grad:
+    if tracked(x):
         return strided_view(x, size, stride, offset)
     return strided("as_strided", x, size, stride, offset, -own, there - own)
 
