@@ -113,14 +113,14 @@ static UNUSED void map_chunk(void *context, size_t chunk) {
         unit_stride &= stride[o] == 1;
     }
     for (size_t unit = first; unit < last; unit++) {
-        const size_t start = unit % job->segments * job->segment;
-        size_t row = unit / job->segments;
+        const size_t start = job->segments == 1 ? 0 : unit % job->segments * job->segment;
+        size_t row = job->segments == 1 ? unit : unit / job->segments;
         char *at[PD_MAX_OPERANDS];
         for (size_t o = 0; o < operands; o++)
             at[o] = (char *)job->launch->buf[o] + (ptrdiff_t)start * stride[o] * k->size[o];
         for (size_t d = outer; d-- > 0 && row;) {
-            const ptrdiff_t index = (ptrdiff_t)(row % map->shape[d]);
-            row /= map->shape[d];
+            const ptrdiff_t index = (ptrdiff_t)(d ? row % map->shape[d] : row); /* divisions take time */
+            row = d ? row / map->shape[d] : 0;
             for (size_t o = 0; o < operands; o++) at[o] += index * map->stride[o][d] * k->size[o];
         }
         const size_t count = min_size(job->n - start, job->segment);

@@ -1,4 +1,5 @@
 """The walk back over the tape: an iterative topological order, gradients summed on the way, memory freed as it goes."""
+from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport PyObject
 
 from pydl._core.launch cimport contiguous, duplicate, filled, map2, map_into
@@ -34,6 +35,8 @@ cdef class Walk:
     """One run back from some roots."""
     cdef list order         # nodes, children before parents; popped from the end
     cdef list stack         # nodes whose edges are being followed
+    cdef list interrupted   # what this walk took over from one further out, which a hook or a Function interrupted
+    cdef long thread
     cdef dict leaves        # id of a leaf -> Leaf
     cdef dict wanted        # autograd.grad: id of node or leaf -> {output index: positions}
     cdef list found         # autograd.grad: the gradients
@@ -68,7 +71,10 @@ cdef class Walk:
         if node.run is self:
             return 0
         if node.run is not None:
-            raise RuntimeError(f"{node.op.name}: another backward is walking this graph")
+            if (<Walk>node.run).thread != self.thread:
+                raise RuntimeError(f"{node.op.name}: a backward in another thread is walking this graph")
+            self.interrupted.append((node, node.run, node.cursor, node.total, node.total_owned, node.wanted))
+            node.total, node.wanted = None, <size_t>-1
         node.run = self
         node.cursor = 0
         self.stack.append(node)
@@ -237,12 +243,15 @@ cdef class Walk:
         return grad
 
     cdef int abandon(self) except -1:
-        """After an error: the graph is as if the walk had not begun."""
+        """In the end, also after an error: the graph is as if the walk had not begun."""
         cdef Node node
         for item in self.order + self.stack:
             node = <Node>item
             node.run = node.total = None
             node.wanted = <size_t>-1
+        for item in self.interrupted:
+            node = <Node>item[0]
+            _, node.run, node.cursor, node.total, node.total_owned, node.wanted = <tuple>item
         return 0
 
 
@@ -312,7 +321,8 @@ def run_backward(str caller, tuple tensors, tuple gradients, bint keep_graph, bi
     cdef bint mode = grad_enabled()
     grads = [root_gradient(caller, y, dy) for y, dy in zip(tensors, gradients)]
     roots = [edge_of(<Tensor>y) for y in tensors]
-    walk.order, walk.stack, walk.leaves = [], [], {}
+    walk.order, walk.stack, walk.interrupted, walk.leaves = [], [], [], {}
+    walk.thread = PyThread_get_thread_ident()
     walk.keep_graph, walk.create_graph = keep_graph or create_graph, create_graph
     if inputs is not None:
         walk.wanted = wanted_positions(caller, inputs)
