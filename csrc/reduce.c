@@ -99,14 +99,10 @@ INLINE void N(block_of)(N(reduce_step) step, N(reduce_merge_v) merge, T identity
 /* The blocks of n <= RUN elements at x[s], merged pairwise */
 INLINE void N(runs_of)(N(reduce_step) step, N(reduce_merge_v) merge, T (*merge_two)(T, T), T identity, const T *const *x,
                        size_t n, const T *shift, T *out) {
-    if (n <= BLOCK) {
-        N(block_of)(step, merge, identity, x, 0, n, shift, out);
-        return;
-    }
     T level[REDUCE_RUN + 1][4];
     size_t depth = 0;
-    for (size_t i = 0, block = 1; i < n; i += BLOCK, block++) {
-        N(block_of)(step, merge, identity, x, i, i + BLOCK <= n ? BLOCK : n - i, shift, level[depth++]);
+    for (size_t i = 0, block = 1; i < n || block == 1; i += BLOCK, block++) {
+        N(block_of)(step, merge, identity, x, i, min_size(n - i, BLOCK), shift, level[depth++]);
         for (size_t carry = block; !(carry & 1); carry >>= 1, depth--)
             for (size_t s = 0; s < 4; s++) level[depth - 2][s] = merge_two(level[depth - 2][s], level[depth - 1][s]);
     }
