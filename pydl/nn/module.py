@@ -74,6 +74,10 @@ class Module:
 
     def _own_new(self, name: str, value: Any, kind: str) -> None:
         """Registers under a name that must be free."""
+        self._check_new_name(name, kind)
+        self._own(name, value, kind)
+
+    def _check_new_name(self, name: str, kind: str) -> None:
         caller = f"{type(self).__name__}: {kind} name"
         if "_owned" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__}: call super().__init__() before registering {name}")
@@ -84,7 +88,6 @@ class Module:
         same = (kind, *BUFFERS) if kind in BUFFERS else (kind,)
         if hasattr(self, name) and self._owned.get(name) not in same:
             raise KeyError(f"{caller}: the attribute {name!r} exists already")
-        self._own(name, value, kind)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Adds a parameter; None reserves the name."""
@@ -322,11 +325,13 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = [f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._here(MODULE)]
         extra = self.extra_repr()
-        if not lines:
+        lines = extra.split("\n") if extra else []
+        children = [f"({name}): {self.__dict__[name]!r}" for name, kind in self._owned.items() if kind == MODULE]
+        if len(lines) <= 1 and not children:
             return f"{type(self).__name__}({extra})"
-        return "\n  ".join([f"{type(self).__name__}({extra}", *lines]) + "\n)"
+        lines += [child.replace("\n", "\n  ") for child in children]
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__()} - {name for name in self._owned if not name.isidentifier()})
