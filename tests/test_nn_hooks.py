@@ -100,7 +100,7 @@ def test_backward_hooks_and_outputs():
     out = net(x, pair=True)
     assert isinstance(out, Pair)
     (out.left * 3).sum().backward()
-    assert calls == [([6, 6], [[3, 3], [0, 0]])]
+    assert calls == [([6, 6], [[3, 3], None])]
     with pytest.warns(UserWarning, match="Scale: backward hooks see outputs that are a Tensor or a tuple, not str"):
         assert net(x, text=True) == "text"
     with pydl.no_grad():
