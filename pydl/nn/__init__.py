@@ -1,6 +1,6 @@
 """Layers, losses and the Module they are made of. Names, arguments and state_dict keys are PyTorch's."""
 
-from pydl.nn import functional, init
+from pydl.nn import functional, init, utils
 from pydl.nn.activations import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from pydl.nn.containers import ModuleDict, ModuleList, Sequential
 from pydl.nn.dropout import Dropout
@@ -40,4 +40,5 @@ __all__ = [
     "Unflatten",
     "functional",
     "init",
+    "utils",
 ]
