@@ -1,4 +1,4 @@
-"""Layers, losses and starting values: against NumPy here, against PyTorch where it is installed (`-m parity`)."""
+"""Layers and losses: against NumPy here, against PyTorch where it is installed (`-m parity`)."""
 
 import inspect
 import math
@@ -8,7 +8,7 @@ import pytest
 
 import pydl
 from pydl import nn
-from pydl.nn import functional, init
+from pydl.nn import functional
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((5, 4)).astype(np.float32)
@@ -143,59 +143,6 @@ def test_losses_refuse_unknown_reductions(name):
         getattr(nn, name)(reduction="median")
 
 
-# Starting values
-
-def spread(fill, *shape):
-    pydl.manual_seed(1)
-    x = pydl.empty(*shape)
-    assert fill(x) is x
-    return x.numpy()
-
-
-def test_init_distributions():
-    shape, fan_in, fan_out = (200, 300), 300, 200
-    u = spread(lambda x: init.uniform_(x, -2, 3), *shape)
-    assert u.min() >= -2 and u.max() < 3 and abs(u.mean() - 0.5) < 0.03
-    n = spread(lambda x: init.normal_(x, 1, 2), *shape)
-    assert abs(n.mean() - 1) < 0.05 and abs(n.std() - 2) < 0.05
-    t = spread(lambda x: init.trunc_normal_(x, 0, 1, -0.5, 1), *shape)
-    assert t.min() >= -0.5 and t.max() <= 1 and abs((t < 0).mean() - 0.3595) < 0.01
-    x = spread(lambda x: init.xavier_uniform_(x, gain=2), *shape)
-    assert abs(np.abs(x).max() - 2 * math.sqrt(6 / (fan_in + fan_out))) < 1e-3
-    assert abs(spread(init.xavier_normal_, *shape).std() - math.sqrt(2 / (fan_in + fan_out))) < 1e-3
-    k = spread(lambda x: init.kaiming_uniform_(x, nonlinearity="relu"), *shape)
-    assert abs(np.abs(k).max() - math.sqrt(6 / fan_in)) < 1e-3
-    k = spread(lambda x: init.kaiming_normal_(x, mode="fan_out", nonlinearity="relu"), *shape)
-    assert abs(k.std() - math.sqrt(2 / fan_out)) < 1e-3
-    assert (spread(init.ones_, 3) == 1).all() and (spread(init.zeros_, 3) == 0).all()
-    assert (spread(lambda x: init.constant_(x, 7), 3) == 7).all() and np.array_equal(spread(init.eye_, 3, 5), np.eye(3, 5))
-
-
-@pytest.mark.parametrize("shape", [(4, 9), (9, 4), (5, 5), (3, 2, 2)])
-def test_init_orthogonal(shape):
-    q = spread(lambda x: init.orthogonal_(x, gain=2), *shape).reshape(shape[0], -1) / 2
-    small = q @ q.T if q.shape[0] <= q.shape[1] else q.T @ q
-    np.testing.assert_allclose(small, np.eye(len(small)), atol=1e-5)
-
-
-def test_init_of_parameters_is_not_recorded():
-    p = nn.Parameter(pydl.zeros(3, 3))
-    for fill in (init.uniform_, init.normal_, init.trunc_normal_, init.ones_, init.eye_, init.xavier_uniform_,
-                 init.kaiming_normal_, init.orthogonal_):
-        fill(p)
-        assert p.is_leaf and p.requires_grad
-
-
-def test_init_refuses():
-    for call, words in ((lambda: init.calculate_gain("sine"), "leaky_relu or one of"), (lambda: init.eye_(pydl.zeros(3)), "two dimensions"),
-                        (lambda: init.xavier_uniform_(pydl.zeros(3)), r"two or more dimensions, got shape \(3,\)"),
-                        (lambda: init.kaiming_normal_(pydl.zeros(3, 3), mode="fan"), "fan_in or fan_out"),
-                        (lambda: init.orthogonal_(pydl.zeros(3)), "two or more")):
-        with pytest.raises(ValueError, match=words):
-            call()
-    assert init.calculate_gain("leaky_relu", 0.2) == pytest.approx(1.3867505)
-
-
 # Parity with PyTorch
 
 PARITY = ["Linear", "Identity", "Flatten", "ReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "LeakyReLU", "ELU", "Softplus", "Softmax",
@@ -212,15 +159,6 @@ def test_signatures_are_pytorchs(name):
         found = inspect.signature(cls.__init__).parameters.values()
         return [(p.name, p.default) for p in found if p.name not in OLD and p.kind is p.POSITIONAL_OR_KEYWORD]
     assert arguments(getattr(nn, name)) == arguments(getattr(torch.nn, name))
-
-
-@pytest.mark.parity
-def test_functions_of_init_are_pytorchs():
-    torch = pytest.importorskip("torch")
-    for name in ("uniform_", "normal_", "trunc_normal_", "constant_", "ones_", "zeros_", "eye_", "xavier_uniform_", "xavier_normal_",
-                 "kaiming_uniform_", "kaiming_normal_", "orthogonal_", "calculate_gain"):
-        ours, theirs = (inspect.signature(getattr(package, name)).parameters for package in (init, torch.nn.init))
-        assert [(p.name, p.default) for p in ours.values()] == [(p.name, p.default) for p in theirs.values()], name
 
 
 @pytest.mark.parity

@@ -1,13 +1,14 @@
 """Layers, losses and the Module they are made of. Names, arguments and state_dict keys are PyTorch's."""
 
-from pydl.nn import functional, init
+from pydl.nn import functional, init, utils
 from pydl.nn.activations import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
-from pydl.nn.containers import Sequential
+from pydl.nn.containers import ModuleDict, ModuleList, Sequential
 from pydl.nn.dropout import Dropout
 from pydl.nn.linear import Flatten, Identity, Linear, Unflatten
 from pydl.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from pydl.nn.module import Module
 from pydl.nn.parameter import Parameter
+from pydl.nn.parameter_containers import ParameterDict, ParameterList
 
 __all__ = [
     "ELU",
@@ -23,8 +24,12 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "NLLLoss",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "ReLU",
     "Sequential",
     "SiLU",
@@ -35,4 +40,5 @@ __all__ = [
     "Unflatten",
     "functional",
     "init",
+    "utils",
 ]

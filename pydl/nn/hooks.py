@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +69,17 @@ def run_with_hooks(module: Module, inputs: tuple, named: dict[str, Any]) -> Any:
     except Exception:
         for hook in lists.of("forward"):
             if hook.always_call and hook not in done:
-                call_post(hook, module, inputs, named, output)
+                output = call_although(hook, module, inputs, named, output)
         raise
+
+
+def call_although(hook: Hook, module: Module, inputs: tuple, named: dict[str, Any], output: Any) -> Any:
+    """Calls a hook after forward raised: that error is the user's, so that one of the hook's is only a warning."""
+    try:
+        return call_post(hook, module, inputs, named, output)
+    except Exception as error:
+        warnings.warn(f"register_forward_hook: a hook with always_call=True raised, after forward had: {error!r}", stacklevel=4)
+        return output
 
 
 def call_pre(hook: Hook, module: Module, inputs: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
@@ -99,6 +109,7 @@ class Boundary(Function):
     @staticmethod
     def forward(ctx, seen, *tensors):
         ctx.seen = seen
+        ctx.set_materialize_grads(False)        # an output that is not used has None, not zeros
         return tuple(x.view(x.shape) for x in tensors)
 
     @staticmethod
@@ -121,6 +132,9 @@ class Watch:
         return self.pass_through(inputs, self.input_places, self.at_inputs)
 
     def outputs(self, output: Any) -> Any:
+        if not isinstance(output, (Tensor, tuple)):
+            warnings.warn(f"{type(self.module).__name__}: backward hooks see outputs that are a Tensor or a tuple, not "
+                          f"{type(output).__name__}: they will not be called", stacklevel=4)
         outputs = output if isinstance(output, tuple) else (output,)
         places = [i for i, y in enumerate(outputs) if isinstance(y, Tensor) and y.requires_grad]
         self.output_count, self.output_places = len(outputs), places
@@ -136,17 +150,16 @@ class Watch:
         changed = list(values)
         for i, x in zip(places, passed, strict=True):
             changed[i] = x
-        return tuple(changed)
+        return type(values)(*changed) if hasattr(values, "_fields") else tuple(changed)
 
     def at_outputs(self, gradients: tuple) -> tuple:
         full = spread(gradients, self.output_places, self.output_count)
         for function in hooks_of(self.module, "backward_pre"):
-            result = function(self.module, full)
-            if result is not None:
-                full = result if isinstance(result, tuple) else (result,)
+            full = replaced("register_full_backward_pre_hook", full, function(self.module, full))
         self.grad_output = full
-        if not self.input_places:       # no gradient will come to the inputs: this is the last moment
-            self.call((None,) * self.input_count)
+        if not self.input_places and any(dx is not None for dx in self.call((None,) * self.input_count)):
+            # no gradient comes to the inputs, so that this was the last moment to call the hooks
+            raise ValueError("register_full_backward_hook: no input requires grad: expected None, got gradients")
         return tuple(full[i] for i in self.output_places)
 
     def at_inputs(self, gradients: tuple) -> tuple:
@@ -155,10 +168,18 @@ class Watch:
 
     def call(self, grad_input: tuple) -> tuple:
         for function in hooks_of(self.module, "backward"):
-            result = function(self.module, grad_input, self.grad_output)
-            if result is not None:
-                grad_input = result if isinstance(result, tuple) else (result,)
+            grad_input = replaced("register_full_backward_hook", grad_input, function(self.module, grad_input, self.grad_output))
         return grad_input
+
+
+def replaced(caller: str, gradients: tuple, result: Any) -> tuple:
+    """What a hook makes of the gradients."""
+    if result is None:
+        return gradients
+    result = result if isinstance(result, tuple) else (result,)
+    if len(result) != len(gradients):
+        raise ValueError(f"{caller}: expected None or {len(gradients)} gradients, got {len(result)}")
+    return result
 
 
 def spread(values: Sequence, places: list[int], count: int) -> tuple:

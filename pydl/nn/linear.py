@@ -73,10 +73,14 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Splits dimension `dim` into several: dim=1, (C, H, W): (N, C * H * W) -> (N, C, H, W)."""
+    """Splits dimension `dim` into several: dim=1, (C, H, W): (N, C * H * W) -> (N, C, H, W). One size may be -1: what is left."""
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()
+        if not isinstance(dim, SupportsIndex):
+            raise TypeError(f"Unflatten: dim: expected an int, got {dim!r}")
+        if not isinstance(unflattened_size, Sequence) or not all(isinstance(size, SupportsIndex) for size in unflattened_size):
+            raise TypeError(f"Unflatten: unflattened_size: expected a sequence of ints, got {unflattened_size!r}")
         self.dim, self.unflattened_size = dim, tuple(unflattened_size)
 
     def forward(self, input: Tensor) -> Tensor:

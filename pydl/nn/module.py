@@ -7,21 +7,15 @@ which of those names are parameters, buffers and children, in the order in which
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from pydl.autograd import RemovableHandle
 from pydl.nn import state
 from pydl.nn.hooks import HookLists, run_with_hooks
 from pydl.nn.kinds import BUFFER, BUFFERS, MODULE, PARAMETER, TEMPORARY
 from pydl.nn.parameter import Parameter
+from pydl.nn.state import IncompatibleKeys
 from pydl.tensor import Tensor, dtype, float32, float64
-
-
-class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict(strict=False)` found: keys of the module that were not given, and given keys it has no use for."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
 
 
 class Module:
@@ -74,6 +68,10 @@ class Module:
 
     def _own_new(self, name: str, value: Any, kind: str) -> None:
         """Registers under a name that must be free."""
+        self._check_new_name(name, kind)
+        self._own(name, value, kind)
+
+    def _check_new_name(self, name: str, kind: str) -> None:
         caller = f"{type(self).__name__}: {kind} name"
         if "_owned" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__}: call super().__init__() before registering {name}")
@@ -84,7 +82,6 @@ class Module:
         same = (kind, *BUFFERS) if kind in BUFFERS else (kind,)
         if hasattr(self, name) and self._owned.get(name) not in same:
             raise KeyError(f"{caller}: the attribute {name!r} exists already")
-        self._own(name, value, kind)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Adds a parameter; None reserves the name."""
@@ -137,9 +134,9 @@ class Module:
         for name, module in self._here(MODULE):
             yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
-    def modules(self) -> Iterator[Module]:
-        """This module and all below it, each once."""
-        return (module for _, module in self.named_modules())
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """This module and all below it, each once, or (remove_duplicate=False) as often as it is registered."""
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
     def _named(self, kinds: tuple[str, ...], prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
@@ -179,6 +176,23 @@ class Module:
             module = module.__dict__[name]
         return module
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Puts a module at a dotted name, in the place of the one that is there; strict=True: only if there is one.
+
+        Raises ValueError for an empty name, TypeError for what is no module, AttributeError where the way does not exist or
+        something else stands in the place.
+        """
+        if not target:
+            raise ValueError("set_submodule: expected a name, got ''")
+        if not isinstance(module, Module):
+            raise TypeError(f"set_submodule: {target}: expected a Module, got {type(module).__name__}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        there = parent._owned.get(name) == MODULE
+        if not there and (strict or hasattr(parent, name)):
+            raise AttributeError(f"set_submodule: {type(parent).__name__} has no module {name!r} (asked for {target!r})")
+        setattr(parent, name, module)
+
     def _get(self, caller: str, target: str, kinds: tuple[str, ...]) -> Any:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
@@ -207,8 +221,9 @@ class Module:
         """Training mode (dropout on) for this module and all below, or evaluation mode."""
         if not isinstance(mode, bool):
             raise TypeError(f"train: mode: expected a bool, got {type(mode).__name__}")
-        for module in self.modules():
-            module.training = mode
+        self.training = mode
+        for module in self.children():
+            module.train(mode)      # its own train: a layer may keep itself in evaluation mode
         return self
 
     def eval(self) -> Self:
@@ -260,13 +275,26 @@ class Module:
         """
         return state.collect(self, {} if destination is None else destination, prefix, keep_vars)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
-        """Copies the tensors of a state_dict into this module's; types are cast.
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> IncompatibleKeys:
+        """Copies the tensors of a state_dict into this module's; types are cast. -> (missing_keys, unexpected_keys).
 
-        Everything is checked before anything is written. Raises ValueError with the full list of missing, unexpected and
-        mis-shaped keys; with strict=False only mis-shaped ones are an error, and the rest is returned.
+        assign=True puts the given tensors themselves, with their types, into the places of this module's; only requires_grad
+        stays. An optimizer has to be made anew then. Everything is checked before anything is written, and where a hook
+        raises, the old values are written back. Raises ValueError with the full list of missing, unexpected and mis-shaped
+        keys; with strict=False only mis-shaped ones are an error, and the rest is returned.
         """
-        return IncompatibleKeys(*state.load(self, state_dict, strict))
+        return state.load(self, state_dict, strict, assign)
+
+    def get_extra_state(self) -> Any:
+        """What else a subclass wants in state_dict, under the key "_extra_state"; it defines set_extra_state, too."""
+        raise NotImplementedError(f"{type(self).__name__}: get_extra_state is not defined")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Takes what get_extra_state gave, in load_state_dict."""
+        raise NotImplementedError(f"{type(self).__name__}: set_extra_state is not defined")
+
+    def _overrides(self, name: str) -> bool:
+        return getattr(type(self), name) is not getattr(Module, name)
 
     # Hooks
 
@@ -289,11 +317,18 @@ class Module:
         return self._hook_lists().add("forward", hook, prepend, with_kwargs, always_call)
 
     def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """hook(module, grad_output) before the module's backward; what it returns replaces grad_output."""
+        """hook(module, grad_output) before the module's backward; what it returns replaces grad_output.
+
+        grad_output: a tuple, one for each output, None for those without a gradient.
+        """
         return self._hook_lists().add("backward_pre", hook, prepend)
 
     def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """hook(module, grad_input, grad_output) once the gradients of the inputs are there; what it returns replaces them."""
+        """hook(module, grad_input, grad_output) once the gradients of the inputs are there; what it returns replaces them.
+
+        Both are tuples, one for each positional input or output, None for those without a gradient. Seen are modules whose
+        output is a Tensor or a tuple. Raises ValueError in backward where the hook returns another number of gradients.
+        """
         return self._hook_lists().add("backward", hook, prepend)
 
     def register_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
@@ -312,7 +347,7 @@ class Module:
         return self._hook_lists().add("load_pre", hook)
 
     def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
-        """hook(module, incompatible_keys) once all is loaded; what it takes out of the lists is not reported."""
+        """hook(module, incompatible_keys) once all is loaded, children first; what it takes out of the lists is no error."""
         return self._hook_lists().add("load_post", hook)
 
     # Showing
@@ -322,11 +357,13 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = [f"({name}): " + repr(module).replace("\n", "\n  ") for name, module in self._here(MODULE)]
         extra = self.extra_repr()
-        if not lines:
+        lines = extra.split("\n") if extra else []
+        children = [f"({name}): {self.__dict__[name]!r}" for name, kind in self._owned.items() if kind == MODULE]
+        if len(lines) <= 1 and not children:
             return f"{type(self).__name__}({extra})"
-        return "\n  ".join([f"{type(self).__name__}({extra}", *lines]) + "\n)"
+        lines += [child.replace("\n", "\n  ") for child in children]
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__()} - {name for name in self._owned if not name.isidentifier()})
