@@ -29,7 +29,7 @@ class Halving:
 CLOSED: dict[str, tuple[Build, Callable[[int, float], float]]] = {
     "lambda": (lambda s, o: s.LambdaLR(o, lambda t: 0.95 ** t), lambda t, r: r * 0.95 ** t),
     "lambda-object": (lambda s, o: s.LambdaLR(o, [Halving(7), Halving(7)]), lambda t, r: r * 0.5 ** (t // 7)),
-    "multiplicative": (lambda s, o: s.MultiplicativeLR(o, lambda t: 1 / (1 + t)), lambda t, r: r / math.factorial(t + 1)),
+    "multiplicative": (lambda s, o: s.MultiplicativeLR(o, lambda t: 1 / (2 + t)), lambda t, r: 2 * r / math.factorial(t + 2)),
     "step": (lambda s, o: s.StepLR(o, 9), lambda t, r: r * 0.1 ** (t // 9)),
     "step-1": (lambda s, o: s.StepLR(o, step_size=1, gamma=0.9), lambda t, r: r * 0.9 ** t),
     "multistep": (lambda s, o: s.MultiStepLR(o, [30, 4, 4, 50], gamma=0.5),

@@ -36,6 +36,28 @@ def test_state_continues_where_it_was(name: str) -> None:
     assert saved[0] == kept, "the schedule goes on in the lists it was loaded from"
 
 
+def scribble(state: Any) -> None:
+    """Spoils every list and dict, all of which must be nothing but that."""
+    assert type(state) in (dict, list, str, int, float, bool, type(None)), state
+    for one in list(state.values() if isinstance(state, dict) else state if isinstance(state, list) else ()):
+        scribble(one)
+    if isinstance(state, (dict, list)):
+        state.clear()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_states_are_plain_copies(name: str) -> None:
+    schedule = ALL[name](ours, made())
+    advance(schedule, 0)
+    before = copy.deepcopy(schedule.state_dict())
+    scribble(schedule.state_dict())
+    assert schedule.state_dict() == before
+    given = copy.deepcopy(before)
+    schedule.load_state_dict(given)
+    scribble(given)
+    assert schedule.state_dict() == before
+
+
 def with_whole_keys(state: Any) -> Any:
     """What JSON made of {epoch: count}, undone."""
     if isinstance(state, dict):
