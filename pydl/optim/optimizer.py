@@ -23,6 +23,7 @@ class Optimizer:
 
     state_names: tuple[str, ...] | None = None
     state_options: tuple[str, ...] = ()
+    _opt_called = False         # whether step() has run: a schedule that steps before it warns
 
     def __init__(self, params: Iterable[Any], defaults: Group) -> None:
         if isinstance(params, Tensor):
@@ -79,6 +80,7 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         self.update()
+        self._opt_called = True
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
