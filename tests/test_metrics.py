@@ -75,6 +75,11 @@ def test_zero_division(zero):
     assert metrics.precision(output, target, average="macro", **kw) == sum(known) / len(known)
     weighted = 1.5 / 2 if math.isnan(zero) else (1.5 + zero) / 3
     assert metrics.precision(output, target, average="weighted", **kw) == pytest.approx(weighted)
+    # Class 0 is there, but never predicted: with nan only class 1 is left, and its weight is 0.
+    weighted = metrics.precision(A([1]), A([0]), average="weighted", zero_division=zero)
+    assert weighted == (0 if math.isnan(zero) else zero)
+    nothing = metrics.recall(A([0]), A([0]), average=None, num_classes=2, zero_division=zero)
+    np.testing.assert_array_equal(nothing, [1, zero])
     np.testing.assert_array_equal(metrics.precision(A([0, 0]), A([0, 1]), zero_division=zero), zero)
     np.testing.assert_array_equal(metrics.recall(A([0, 1]), A([0, 0]), zero_division=zero), zero)
     np.testing.assert_array_equal(metrics.f1_score(A([0, 0]), A([0, 0]), zero_division=zero), zero)
@@ -85,6 +90,7 @@ def test_means_are_over_the_classes_that_occur_unless_told():
     assert metrics.recall(output, target, average="macro") == (0.5 + 1) / 2
     assert metrics.recall(np.eye(5)[output], target, average="macro") == (0.5 + 1) / 2
     assert metrics.recall(output, target, average="macro", num_classes=5) == (0.5 + 1) / 5
+    assert metrics.precision(A([0, 1]), A([0, 0]), average="macro") == 0.5     # class 1 is predicted, but never there
     assert metrics.recall(output, target, average=None).tolist() == [0.5, 0, 0, 1]
     assert metrics.recall(np.eye(5)[output], target, average=None).tolist() == [0.5, 0, 0, 1, 0]
 
@@ -144,8 +150,9 @@ def test_calibration_by_hand():
     assert metrics.expected_calibration_error(output, target, n_bins=1) == pytest.approx(abs(2 - 2.85) / 4)
     assert metrics.expected_calibration_error(A([1.0, 0.0]), A([1, 0])) == 0
     assert metrics.expected_calibration_error(A([1.0, 0.0]), A([0, 1])) == 1
-    assert metrics.expected_calibration_error(A([0.5]), A([0])) == 0.5
-    assert metrics.expected_calibration_error(A([0.5, 0.5]), A([0, 1])) == 0        # predicts class 0 for both
+    # 0.5 is a prediction of class 0, as the first of two equal ones
+    assert metrics.expected_calibration_error(A([0.5, 0.9]), A([0, 1]), n_bins=1) == pytest.approx((2 - 1.4) / 2)
+    assert metrics.expected_calibration_error(A([[0.5, 0.5], [0.1, 0.9]]), A([0, 1]), n_bins=1) == pytest.approx((2 - 1.4) / 2)
 
 
 def test_a_confidence_on_an_edge_is_in_the_bin_below():
