@@ -51,6 +51,6 @@ from pydl.threads import (
 
 _binding.bind()
 
-from pydl import data, nn, optim, testing
+from pydl import data, metrics, nn, optim, testing
 
 __version__ = "0.1.0"

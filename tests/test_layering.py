@@ -15,7 +15,7 @@ CSRC = ROOT / "csrc"
 # Layer -> the layers it may import. What is not named here may not be imported; a new module needs a line.
 BELOW_OPS = {"_core", "autograd"}
 CORE = {*BELOW_OPS, "ops", "tensor", "random", "threads"}
-LIBRARY = {*CORE, "nn", "optim", "data", "datasets", "testing"}
+LIBRARY = {*CORE, "nn", "optim", "data", "datasets", "metrics", "testing"}
 LAYERS = {
     "_core": set(),
     "autograd": {"_core"},
@@ -28,6 +28,7 @@ LAYERS = {
     "optim": {*BELOW_OPS, "tensor"},
     "data": {*BELOW_OPS, "tensor", "ops", "random"},
     "datasets": {"data", "tensor", "ops"},
+    "metrics": {"tensor", "ops"},
     "demos": LIBRARY - {"_core"},
     "__main__": (LIBRARY - {"_core"}) | {"demos"},
     "__init__": LIBRARY,

@@ -1,0 +1,38 @@
+"""Figures of merit, each as a function and as a class that gathers it over batches; equal to scikit-learn's.
+
+    from pydl import metrics
+
+    metrics.accuracy(model(images), labels)
+
+    metric = metrics.F1Score(average="macro")
+    for images, labels in loader:
+        metric.update(model(images), labels)
+    metric.compute()
+
+Arguments are (output, target), in the order of the losses. The result is a Python float, or a NumPy array where there is one
+figure for each class or output.
+"""
+
+from pydl.metrics.accuracy import Accuracy, TopKAccuracy, accuracy, top_k_accuracy
+from pydl.metrics.auroc import AUROC, auroc
+from pydl.metrics.calibration import ExpectedCalibrationError, expected_calibration_error
+from pydl.metrics.confusion import ConfusionMatrix, confusion_matrix
+from pydl.metrics.metric import Metric
+from pydl.metrics.rates import F1Score, FBetaScore, Precision, Recall, f1_score, fbeta_score, precision, recall
+from pydl.metrics.regression import (
+    MeanAbsoluteError,
+    MeanSquaredError,
+    R2Score,
+    RootMeanSquaredError,
+    mean_absolute_error,
+    mean_squared_error,
+    r2_score,
+    root_mean_squared_error,
+)
+
+__all__ = [
+    "AUROC", "Accuracy", "ConfusionMatrix", "ExpectedCalibrationError", "F1Score", "FBetaScore", "MeanAbsoluteError",
+    "MeanSquaredError", "Metric", "Precision", "R2Score", "Recall", "RootMeanSquaredError", "TopKAccuracy", "accuracy", "auroc",
+    "confusion_matrix", "expected_calibration_error", "f1_score", "fbeta_score", "mean_absolute_error", "mean_squared_error",
+    "precision", "r2_score", "recall", "root_mean_squared_error", "top_k_accuracy",
+]
