@@ -125,6 +125,25 @@ def test_archives_that_lie(path: Path) -> None:
         io.load_npz(path.parent / "none.npz")
 
 
+def test_members_that_overlap(path: Path) -> None:
+    """Many names for the same bytes: a small file that would fill the memory."""
+    whole = archive(path, {"a.npy": npy(np.ones(1000, np.float32))}).read_bytes()
+    start, end = whole.rindex(b"PK\x01\x02"), whole.rindex(b"PK\x05\x06")
+    record = whole[start:end]
+    records = b"".join(record.replace(b"a.npy", name + b".npy") for name in (b"a", b"b", b"c"))
+    path.write_bytes(whole[:start] + records + whole[end:end + 8] + struct.pack("<HHII", 3, 3, len(records), start) + whole[end + 20:])
+    with pytest.raises(ValueError, match=f"the arrays overlap: they claim {3 * 4128} bytes of a file of"):
+        io.load_npz(path)
+
+
+def test_the_sum_of_an_empty_array_is_checked(path: Path) -> None:
+    whole = archive(path, {"a.npy": npy(np.ones((0, 2), np.float32))}).read_bytes()
+    assert io.load_npz(path)["a"].shape == (0, 2)
+    path.write_bytes(whole.replace(b"(0, 2)", b"(0, 3)"))
+    with pytest.raises(ValueError, match="load_npz: .*Bad CRC"):
+        io.load_npz(path)
+
+
 @pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_cut_and_flipped(path: Path, kind: int) -> None:
     """Every damage is a ValueError, or harms nothing."""
