@@ -51,6 +51,5 @@ from pydl.threads import (
 
 _binding.bind()
 
-from pydl import data, metrics, nn, optim, testing
-
-__version__ = "0.1.0"
+from pydl import data, io, metrics, nn, optim, testing
+from pydl.version import __version__

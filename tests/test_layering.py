@@ -15,7 +15,7 @@ CSRC = ROOT / "csrc"
 # Layer -> the layers it may import. What is not named here may not be imported; a new module needs a line.
 BELOW_OPS = {"_core", "autograd"}
 CORE = {*BELOW_OPS, "ops", "tensor", "random", "threads"}
-LIBRARY = {*CORE, "nn", "optim", "data", "datasets", "metrics", "testing"}
+LIBRARY = {*CORE, "nn", "optim", "data", "io", "datasets", "metrics", "testing", "version"}
 LAYERS = {
     "_core": set(),
     "autograd": {"_core"},
@@ -27,6 +27,8 @@ LAYERS = {
     "nn": {"ops", "tensor", "random", "autograd"},
     "optim": {*BELOW_OPS, "tensor"},
     "data": {*BELOW_OPS, "tensor", "ops", "random"},
+    "io": {"_core", "tensor", "random", "version"},
+    "version": set(),
     "datasets": {"data", "tensor", "ops"},
     "metrics": {"tensor", "ops"},
     "demos": LIBRARY - {"_core"},

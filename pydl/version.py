@@ -1,0 +1,3 @@
+"""The version, which the files that pydl writes name, too."""
+
+__version__ = "0.1.0"
