@@ -9,6 +9,9 @@
     loss.backward()
     optimizer.step()
 """
+import importlib
+from typing import TYPE_CHECKING
+
 from pydl import autograd, ops
 from pydl import tensor as _binding
 from pydl._core.create import (
@@ -51,5 +54,20 @@ from pydl.threads import (
 
 _binding.bind()
 
-from pydl import data, io, metrics, nn, optim, testing
+from pydl import data, nn, optim, testing
 from pydl.version import __version__
+
+if TYPE_CHECKING:
+    from pydl import io, metrics
+
+_LAZY = ("io", "metrics")     # not every program needs them: loaded when they are first named
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return importlib.import_module(f"pydl.{name}")
+    raise AttributeError(f"module 'pydl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

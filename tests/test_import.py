@@ -66,6 +66,12 @@ def test_version_is_that_of_the_distribution() -> None:
     assert pydl.__version__ == installed
 
 
+def test_files_and_metrics_are_loaded_when_they_are_named() -> None:
+    python("import sys, pydl; assert not {'pydl.io', 'pydl.metrics'} & set(sys.modules);"
+           "assert {'io', 'metrics'} <= set(dir(pydl)); assert pydl.io.save_file and pydl.metrics.accuracy;"
+           "assert not hasattr(pydl, 'nothing')")
+
+
 def test_names_from_inside_are_not_public() -> None:
     from pydl import ops
 
