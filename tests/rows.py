@@ -134,6 +134,7 @@ class Row:
     refusals     calls that must fail, see bad()
     special      NaN, infinities, zeros, subnormals and the largest numbers are run as well; a tuple: those values
     covers       further registered ops (fused backward kernels) that this row's first and second derivatives exercise
+    composed     made of other ops or of NumPy: no kernel of its own, so no instruction set or thread to check
     torch        the same call in PyTorch for the parity tests; default torch.<op> or torch.nn.functional.<op>;
                  False: there is none
     atol, rtol   of the gradient check
@@ -158,6 +159,7 @@ class Row:
     special: bool | tuple[float, ...] = False
     covers: Sequence[str] = ()
     check: Callable[..., None] | None = None
+    composed: bool = False
     torch: Any = None
     atol: float = 1e-6
     rtol: float = 1e-5
@@ -170,9 +172,10 @@ class Row:
         if self.fn is not None:
             return self.fn
         import pydl
+        import pydl.nn.functional
         import pydl.ops
 
-        for place in (pydl, pydl.ops):
+        for place in (pydl, pydl.ops, pydl.nn.functional):
             if hasattr(place, self.op):
                 return getattr(place, self.op)
         from pydl._core.tape import registry

@@ -13,7 +13,7 @@ def test_a_collected_cycle_does_not_free_borrowed_memory():
         cycle = [pydl.from_numpy(array)]
         cycle.append(cycle)
         del cycle
-        gc.collect()
+        gc.collect(0)
         pydl.tensor(np.full(64, -1))    # would take the memory, had it been freed
     np.testing.assert_array_equal(array, np.arange(64))
 

@@ -45,6 +45,7 @@ cdef class Output:
     cdef int index
 
 cdef Op op(object forward, backward_rule rule)      # registers an op under forward.__name__
+cdef Op register(Op new, object forward, backward_rule rule)     # the same for an Op made elsewhere
 cdef bint recording(Tensor x) except -1             # would an op of x be recorded?
 cdef bint grad_enabled() noexcept
 cdef int set_grad_enabled(bint enabled) except -1

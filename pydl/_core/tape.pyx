@@ -24,8 +24,11 @@ cdef class Op:
         return f"<Op {self.name}>"
 
 cdef Op op(object forward, backward_rule rule):
-    cdef Op new = unregistered_op(forward.__name__, rule)
-    new.forward = forward
+    return register(Op.__new__(Op), forward, rule)
+
+cdef Op register(Op new, object forward, backward_rule rule):
+    new.name, new.forward = forward.__name__, forward
+    new.rule = rule
     if new.name in registry:
         raise ValueError(f"op {new.name} is registered twice")
     registry[new.name] = new

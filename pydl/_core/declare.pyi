@@ -1,0 +1,12 @@
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydl._core.tape import Op
+from pydl._core.tensor import Tensor
+
+Outputs = TypeVar("Outputs", Tensor, tuple[Tensor, ...])
+
+class PythonOp(Op):
+    def record(self, outputs: Outputs, inputs: tuple[Tensor | None, ...], saved: tuple[Tensor, ...] = (), extra: Any = None) -> Outputs: ...
+
+def declare(forward: Callable[..., Any], backward: Callable[[Any, tuple[bool, ...], tuple[Tensor, ...], Any], Any] | None = None) -> PythonOp: ...

@@ -1,0 +1,51 @@
+"""Ops whose forward and rule are Python: for what calls NumPy or other ops, and is not called a million times a second."""
+from pydl._core.tape cimport Node, Op, backward_rule, record, register
+from pydl._core.tensor cimport Tensor
+
+
+cdef class PythonOp(Op):
+    """An op of the registry that Python can record. Made by declare()."""
+    cdef object backward
+
+    def record(self, outputs, tuple inputs not None, tuple saved not None=(), extra=None):
+        """Attaches the outputs (a Tensor or a tuple) to the inputs (Tensors or None), and returns them.
+
+        saved: up to 4 inputs or outputs that the rule gets; extra: anything else that it needs.
+        """
+        cdef Node node = record(self, outputs, inputs)
+        cdef int slot = 0
+        if node is None:
+            return outputs
+        every = outputs if isinstance(outputs, tuple) else (outputs,)
+        for x in saved:
+            if any(x is y for y in every):
+                node.keep_output(slot, x)
+            else:
+                node.keep(slot, x)
+            slot += 1
+        node.extra = (len(saved), extra)
+        return outputs
+
+
+cdef object python_rule(Node node, object dy):
+    cdef int i
+    count, extra = node.extra
+    saved = tuple([node.kept(i) for i in range(count)])
+    need = tuple([node.need(i) for i in range(len(node.edges))])
+    return (<PythonOp>node.op).backward(dy, need, saved, extra)
+
+
+def declare(forward, backward=None):
+    """Registers an op under forward's name -> PythonOp.
+
+    backward(dy, need, saved, extra) -> the gradient of the one input, or a tuple with one for each (None where need is False).
+    dy: the gradient of the output; with several outputs a tuple with None where there is none. It is made of ops, so that it
+    can be differentiated again. None: the op has no derivative, and record() is not to be called.
+    """
+    cdef PythonOp new = PythonOp.__new__(PythonOp)
+    cdef backward_rule rule = NULL
+    if backward is not None:
+        rule = python_rule
+    new.backward = backward
+    register(new, forward, rule)
+    return new
