@@ -29,8 +29,9 @@ def x(*shape: int, dtype: Any = np.float32) -> pydl.Tensor:
 CALLS: dict[str, tuple[Callable[[], Any], Any, tuple[str, ...]]] = {
     "add of shapes": (lambda: x(2, 3) + x(4), ValueError, ("add", "(2, 3)", "(4,)")),
     "matmul of shapes": (lambda: x(2, 3) @ x(2, 3), ValueError, ("matmul", "(2, 3)")),
-    "mixed types": (lambda: x(3) + x(3, dtype=np.float64), TypeError, ("add", "float32", "float64")),
-    "exp of integers": (lambda: pydl.exp(x(3, dtype=np.int64)), TypeError, ("exp", "int64")),
+    "mixed types": (lambda: x(3, 3) @ x(3, 3, dtype=np.float64), TypeError, ("matmul", "float32", "float64")),
+    "integers in place": (lambda: x(3, dtype=np.int64).exp_(), TypeError, ("exp_", "float32", "int64")),
+    "gelu of integers": (lambda: pydl.nn.functional.gelu(x(3, dtype=np.int64)), TypeError, ("gelu", "int64")),
     "add of a string": (lambda: x(3) + "a", TypeError, ()),
     "negative size": (lambda: pydl.zeros(2, -1), ValueError, ("zeros", "-1")),
     "size of a float": (lambda: pydl.zeros(2.5), TypeError, ("zeros",)),

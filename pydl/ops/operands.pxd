@@ -1,6 +1,15 @@
-"""What the two sides of a binary op may be: tensors, or one tensor and a number that takes the tensor's type."""
+"""What the sides of an op may be, and the type that they have in common."""
 
+from pydl._core.kernels cimport PD_F64
 from pydl._core.tensor cimport Tensor
+
+cdef Tensor as_type(Tensor x, int code)                         # recorded between floats; x itself where it has that type
+cdef int result_code(str op, tuple operands) except -1          # tensors and numbers; TypeError for anything else
+cdef tuple alike(Tensor a, Tensor b)                            # both as the type of their result
+cdef Tensor widened(Tensor x, object number)                    # x in the type that it has beside the number
+cdef inline Tensor beside(Tensor x, object number):
+    return x if x.code <= PD_F64 else widened(x, number)
+cdef Tensor float_arg(str op, object x, str name)               # a tensor; integers and bool become the default float type
 
 cdef bint is_number(object x)                                   # bool, int, float, or a NumPy scalar
 cdef Tensor number_like(str op, object number, Tensor like)     # 0-dimensional, of like's type; TypeError, ValueError
