@@ -8,11 +8,13 @@ import sys
 from pydl._core.tape import registry as registry
 from pydl.ops.activations import *
 from pydl.ops.arithmetic import *
+from pydl.ops.arrange import *
 from pydl.ops.bounds import *
 from pydl.ops.compare import *
 from pydl.ops.elementwise import *
 from pydl.ops.extremes import *
 from pydl.ops.gather import *
+from pydl.ops.grids import *
 from pydl.ops.index import *
 from pydl.ops.join import *
 from pydl.ops.losses import *
@@ -32,10 +34,12 @@ from pydl.ops.sort import *
 FAMILIES = tuple(
     sys.modules[f"pydl.ops.{name}"]
     for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
-                 "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random")
+                 "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
+                 "arrange", "grids")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {
     "box", "box_put", "diagonal_put", "dropout_bwd", "getitem", "put_back", "setitem", "strided_put", "strided_view", "sum_to", "take_rows",
+    "unfold",
 }
 __all__ = tuple(name for family in FAMILIES for name in family.__all__ if name not in INTERNAL)

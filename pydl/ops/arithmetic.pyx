@@ -4,12 +4,12 @@
 A number that does not fit in an integer type is refused (ValueError); -1 to -255 wrap around in sums and products of uint8.
 """
 from pydl._core.kernels cimport PD_BOOL, PD_F64
-from pydl._core.launch cimport cast, filled, map1, map2, map3
+from pydl._core.launch cimport filled, map1, map2, map3
 from pydl._core.tape cimport Node, Op, op, record, record1, record2, tracked
-from pydl._core.dtypes cimport default_float, dtype_of
+from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, shape_of, tensor_arg
 from pydl.ops.operands cimport (
-    alike, as_type, beside, is_number, map_number, operands, refuse_zero_divisor, require_broadcast, result_code,
+    alike, as_type, beside, is_number, map_number, operands, real, refuse_bool, refuse_zero_divisor, require_broadcast, result_code,
 )
 
 from pydl.ops.compare import eq, ge, logical_and, logical_or, where
@@ -84,10 +84,7 @@ cdef tuple scaled(str name, object input, object other, object alpha):
     code = result_code(name, (input, other))
     if code > PD_F64 and isinstance(alpha, float):
         raise TypeError(f"{name}: alpha must be an integer where the result is {dtype_of(code)}, got {alpha}")
-    if isinstance(other, Tensor):
-        other = mul(as_type(<Tensor>other, code), alpha)
-    else:
-        other = other * alpha
+    other = mul(as_type(<Tensor>other, code), alpha) if isinstance(other, Tensor) else other * alpha
     return as_type(<Tensor>input, code) if isinstance(input, Tensor) else input, other
 
 cdef object add_backward(Node node, object dy):
@@ -103,7 +100,7 @@ def sub(input, other, *, alpha=1):
         input, other = scaled("sub", input, other, alpha)
     if isinstance(input, Tensor) and isinstance(other, Tensor):
         if (<Tensor>input).code != (<Tensor>other).code or (<Tensor>input).code == PD_BOOL:
-            refuse_bool(input, other)
+            refuse_bool("sub", input, other)
             input, other = alike(<Tensor>input, <Tensor>other)
         y = map2(PD_sub, <Tensor>input, <Tensor>other)
         record2(SUB, y, <Tensor>input, <Tensor>other)
@@ -114,17 +111,11 @@ def sub(input, other, *, alpha=1):
         return sub_number(<Tensor>other, input, True)
     return operands("sub", input, other)
 
-cdef int refuse_bool(object a, object b) except -1:
-    for x in (a, b):
-        if x is True or x is False or isinstance(x, Tensor) and (<Tensor>x).code == PD_BOOL:
-            raise TypeError("sub: not defined for pydl.bool; use bitwise_xor() or logical_not(), or convert with .to()")
-    return 0
-
 cdef Tensor sub_number(Tensor x, object number, bint number_first):
     cdef Tensor y
     cdef Node node
     if x.code == PD_BOOL or type(number) is bool:
-        refuse_bool(x, number)
+        refuse_bool("sub", x, number)
     x = beside(x, number)
     y = map_number("sub", PD_sub, x, number, number_first)
     node = record1(SUB, y, x)
@@ -200,9 +191,6 @@ def div(input, other, *, rounding_mode=None):
     if isinstance(other, Tensor):
         return div_number(real(<Tensor>other), input, True)
     return operands("div", input, other)
-
-cdef inline Tensor real(Tensor x):
-    return x if x.code <= PD_F64 else cast(x, default_float())
 
 cdef Tensor div_tensors(Tensor a, Tensor b):
     cdef Tensor y = map2(PD_div, a, b)

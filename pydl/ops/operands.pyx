@@ -141,9 +141,11 @@ cdef Tensor widened(Tensor x, object number):
         return x            # refused where it is used
     return as_type(x, ranked(x.code, code_of_number(plain(number))))
 
+cdef Tensor as_default(Tensor x):
+    return cast(x, default_float())
+
 cdef Tensor float_arg(str op, object x, str name):
-    cdef Tensor t = tensor_arg(op, x, name)
-    return t if t.code <= PD_F64 else cast(t, default_float())
+    return real(tensor_arg(op, x, name))
 
 def result_type(tensor1, tensor2):
     """The type of the result of an op of the two, tensors or numbers."""
@@ -260,6 +262,12 @@ cdef Tensor map_number(str op, int kernel, Tensor x, object number, bint number_
     else:
         launch.run(&launch)
     return y
+
+cdef int refuse_bool(str op, object a, object b) except -1:
+    for x in (a, b):
+        if x is True or x is False or isinstance(x, Tensor) and (<Tensor>x).code == PD_BOOL:
+            raise TypeError(f"{op}: not defined for pydl.bool; use bitwise_xor() or logical_not(), or convert with .to()")
+    return 0
 
 cdef int refuse_zero_divisor(str op, Tensor divisor) except -1:
     cdef Tensor x
