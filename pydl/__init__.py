@@ -31,6 +31,7 @@ from pydl._core.create import (
 from pydl._core.dlpack import from_dlpack
 from pydl._core.native import available_isas, current_isa
 from pydl._core.numpy_bridge import as_tensor, from_numpy
+from pydl._core.placement import contiguous_format, device, layout, memory_format, preserve_format, strided
 from pydl._core.tensor import Tensor
 from pydl._core.dtypes import (
     bool,
@@ -45,6 +46,10 @@ from pydl._core.dtypes import (
     set_default_dtype,
     uint8,
 )
+from pydl._core.dtypes import float32 as float
+from pydl._core.dtypes import float64 as double
+from pydl._core.dtypes import int32 as int
+from pydl._core.dtypes import int64 as long
 from pydl.autograd import (
     enable_grad,
     inference_mode,
@@ -55,6 +60,7 @@ from pydl.autograd import (
 )
 from pydl.ops import *
 from pydl.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from pydl.tensor import set_printoptions
 from pydl.threads import (
     empty_cache,
     get_num_threads,

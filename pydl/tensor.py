@@ -1,11 +1,15 @@
 """Binds the ops to Tensor: operators, methods, in-place forms, text."""
+import sys
+from typing import Any
+
 import numpy as np
 
 from pydl import autograd, ops
-from pydl._core import backward, dlpack, dtypes, function, inplace, numpy_bridge, tape
+from pydl._core import backward, dlpack, dtypes, function, inplace, numpy_bridge, placement, tape
 from pydl._core import tensor as core
 from pydl._core.create import arange as arange
 from pydl._core.create import empty as empty
+from pydl._core.create import full, ones, zeros
 from pydl._core.create import tensor as tensor
 from pydl._core.dtypes import dtype as dtype
 from pydl._core.dtypes import float32 as float32
@@ -23,14 +27,45 @@ IN_PLACE = (
 ).split()
 
 
+_PRINTED: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80}
+_PROFILES: dict[str, dict[str, Any]] = {
+    "default": dict(_PRINTED),
+    "short": {**_PRINTED, "precision": 2, "edgeitems": 2},
+    "full": {**_PRINTED, "threshold": sys.maxsize},
+}
+_exponents: bool | None = None
+
+
+def set_printoptions(
+    precision: int | None = None, threshold: float | None = None, edgeitems: int | None = None, linewidth: int | None = None,
+    profile: str | None = None, sci_mode: bool | None = None,
+) -> None:
+    """How tensors are printed: digits after the point, elements before the middle is left out, those kept at its sides, and the
+    length of a line.
+
+    profile: "default", "short" or "full" sets them all first. sci_mode: True for exponents always, None where they are shorter.
+    """
+    global _exponents
+    if profile is not None:
+        if profile not in _PROFILES:
+            raise ValueError(f"set_printoptions: profile must be 'default', 'short' or 'full', got {profile!r}")
+        _PRINTED.update(_PROFILES[profile])
+    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
+    _PRINTED.update({name: value for name, value in given.items() if value is not None})
+    _exponents = sci_mode
+
+
 def _text(self: Tensor) -> str:
     """tensor([...], dtype=..., requires_grad=True)"""
-    with np.printoptions(precision=4, threshold=1000, edgeitems=3, linewidth=100, suppress=False):
-        values = np.array2string(self.detach().numpy(), separator=", ", prefix="tensor(")
+    options = {**_PRINTED, "threshold": int(min(_PRINTED["threshold"], sys.maxsize))}
+    with np.printoptions(**options, suppress=_exponents is False):
+        exponents = {"float_kind": lambda x: f"{x:.{_PRINTED['precision']}e}"} if _exponents else None
+        values = np.array2string(self.detach().numpy(), separator=", ", prefix="tensor(", formatter=exponents)     # type: ignore[arg-type]
     parts = [values]
     if self.numel() == 0 and self.ndim != 1:
         parts.append(f"size={self.shape}")
-    if self.dtype not in (dtypes.float32, dtypes.int64, dtypes.bool) or self.numel() == 0 and self.dtype is not dtypes.float32:
+    plain = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)
+    if self.dtype not in plain or self.numel() == 0 and self.dtype is not plain[0]:
         parts.append(f"dtype={self.dtype!r}")
     if self.grad_fn is not None:
         parts.append(f"grad_fn={self.grad_fn!r}")
@@ -38,6 +73,85 @@ def _text(self: Tensor) -> str:
         parts.append("requires_grad=True")
     name = "Parameter" if type(self) is not Tensor and type(self).__name__ == "Parameter" else "tensor"
     return f"{name}({', '.join(parts)})"
+
+
+def _construct(data: tuple, device: Any) -> Tensor:
+    """What Tensor(...) looks at: sizes, values, or another tensor."""
+    placement.check_device("Tensor", device)
+    if all(isinstance(size, int) for size in data):
+        return empty(data if data else (0,))
+    if len(data) != 1 or isinstance(data[0], (float, str)):
+        raise TypeError(f"Tensor: expected sizes, or one sequence of values, got {', '.join(type(one).__name__ for one in data)}")
+    if isinstance(data[0], Tensor):
+        return data[0].detach()
+    return numpy_bridge.make_tensor(data[0], dtypes.get_default_dtype(), "Tensor")
+
+
+# ---- New tensors like one that is there
+
+def new_tensor(self: Tensor, data: Any, **options: Any) -> Tensor:
+    """pydl.tensor(data, ...) of self's type."""
+    return tensor(data, **_like(self, options))
+
+
+def new_empty(self: Tensor, *sizes: Any, **options: Any) -> Tensor:
+    """pydl.empty(*sizes, ...) of self's type."""
+    return empty(*sizes, **_like(self, options))
+
+
+def new_zeros(self: Tensor, *sizes: Any, **options: Any) -> Tensor:
+    """pydl.zeros(*sizes, ...) of self's type."""
+    return zeros(*sizes, **_like(self, options))
+
+
+def new_ones(self: Tensor, *sizes: Any, **options: Any) -> Tensor:
+    """pydl.ones(*sizes, ...) of self's type."""
+    return ones(*sizes, **_like(self, options))
+
+
+def new_full(self: Tensor, size: Any, fill_value: Any, **options: Any) -> Tensor:
+    """pydl.full(size, fill_value, ...) of self's type."""
+    return full(size, fill_value, **_like(self, options))
+
+
+def _like(self: Tensor, options: dict[str, Any]) -> dict[str, Any]:
+    return options if options.get("dtype") is not None else {**options, "dtype": self.dtype}
+
+
+# ---- Its place and type
+
+_TYPE_NAMES = {
+    "FloatTensor": dtypes.float32, "DoubleTensor": dtypes.float64, "LongTensor": dtypes.int64, "IntTensor": dtypes.int32,
+    "ByteTensor": dtypes.uint8, "BoolTensor": dtypes.bool,
+}
+
+
+def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+    """The tensor itself: there is no other place."""
+    placement.check_format("cpu", memory_format)
+    return self
+
+
+def get_device(self: Tensor) -> int:
+    """-1: the number of the CPU."""
+    return -1
+
+
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """type() -> the name of the element type, such as "pydl.FloatTensor"; type(dtype or such a name) -> the tensor in that type."""
+    if dtype is None:
+        return next(f"pydl.{name}" for name, kind in _TYPE_NAMES.items() if kind is self.dtype)
+    if isinstance(dtype, str):
+        name = dtype.rpartition(".")[2]
+        if name not in _TYPE_NAMES:
+            raise ValueError(f"type: expected one of {', '.join(_TYPE_NAMES)}, got {dtype!r}")
+        dtype = _TYPE_NAMES[name]
+    return ops.to(self, dtype)
+
+
+def is_signed(self: Tensor) -> bool:
+    """Whether the element type has numbers below zero."""
+    return self.dtype.is_signed
 
 
 def tolist(self: Tensor):
@@ -52,14 +166,16 @@ def _copy(self: Tensor) -> Tensor:
 
 
 def _deepcopy(self: Tensor, memo: dict) -> Tensor:
-    """copy.deepcopy: new memory; only leaves, as a copy of a graph is not possible."""
+    """copy.deepcopy: new memory, which copies of views share; only leaves, as a copy of a graph is not possible."""
+    if id(self) in memo:
+        return memo[id(self)]
     if not self.is_leaf:
         raise RuntimeError("deepcopy: only leaf tensors can be copied; use detach() first")
     made = type(self).__new__(type(self))
-    made.data = self.detach().clone()
+    made.data = core.deep_copy(self, memo)
     made.requires_grad_(self.requires_grad)
     if self.grad is not None:
-        made.grad = self.grad.detach().clone()
+        made.grad = core.deep_copy(self.grad.detach(), memo)
     memo[id(self)] = made
     return made
 
@@ -90,22 +206,30 @@ def bind() -> None:
     table.operand, table.backward, table.represent = numpy_bridge.operand, autograd.backward, _text
     table.refresh = tape.refresh
     table.array, table.dlpack = numpy_bridge.array_protocol, dlpack.to_dlpack
-    table.construct = lambda data: numpy_bridge.make_tensor(data, dtypes.float32)
+    table.construct, table.clone = _construct, ops.clone
     methods: dict[str, object] = {name: getattr(ops, name) for name in ops.METHODS}
     methods |= {f"{name}_": inplace.in_place_form(getattr(ops, name), f"{name}_") for name in IN_PLACE}
     methods |= {
         "numpy": numpy_bridge.to_numpy, "tolist": tolist, "register_hook": autograd.register_hook,
         "retain_grad": autograd.retain_grad, "copy_": inplace.copy_, "fill_": inplace.fill_, "zero_": inplace.zero_,
+        "new_tensor": new_tensor, "new_empty": new_empty, "new_zeros": new_zeros, "new_ones": new_ones, "new_full": new_full,
+        "cpu": cpu, "get_device": get_device, "type": type_, "is_signed": is_signed, "nelement": ops.numel, "ndimension": Tensor.dim,
         "detach_": inplace.detach_, "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce__": _reduce,
     }
     for name in ("T", "mT"):
         methods[name] = property(_transposed if name == "T" else _matrix_transposed)
+    facts = {"device": placement.CPU, "layout": placement.strided, "is_cpu": True, "is_cuda": False, "is_sparse": False}
+    methods |= {name: _constant(value) for name, value in facts.items()}
     core.add_methods(methods)
     backward.bind_ops(ops.add, ops.sum_to)
     tape.bind_views(ops.strided_view, ops.strided_put, autograd.keep_gradient)
     tape.bind_finite(_all_finite)
     inplace.bind_ops(ops.to, ops.broadcast_to)
     function.bind_ops(ops.to)
+
+
+def _constant(value: Any) -> property:
+    return property(lambda self: value)
 
 
 def _transposed(self: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def x34():
     (lambda x: x.expand(2**62, 3, 4).clone(), ValueError, "overflow|elements"),
     (lambda x: pydl.tensor([1.0]).expand(2**62).clone(), (ValueError, MemoryError), "."),
     (lambda x: x.to("cuda"), ValueError, "to: the only device is 'cpu'"),
-    (lambda x: x.to(3), TypeError, "dtype"),
+    (lambda x: x.to(3), TypeError, "device"),
     (lambda x: x.masked_select(x), TypeError, "masked_select: mask must be bool"),
     (lambda x: x.masked_select(x[:, :3] > 0), ValueError, r"masked_select: shapes \(3, 4\) and \(3, 3\)"),
     (lambda x: x.masked_fill(x > 0, pydl.tensor([1.0, 2.0])), ValueError, r"masked_fill: value.*\(2,\)"),

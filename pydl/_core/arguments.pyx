@@ -33,3 +33,11 @@ cdef int sizes_from(str op, object shape, ptrdiff_t *sizes) except -1:
             raise ValueError(f"{op}: size {size} is more than an address can count") from None
         d += 1
     return d
+
+cdef tuple size_of(str op, tuple sizes, object size):
+    """f(2, 3), f((2, 3)) or f(size=(2, 3))."""
+    if size is None and sizes:
+        return sizes
+    if size is None or sizes:
+        raise TypeError(f"{op}: expected sizes, once, got {'none' if size is None else f'{sizes} and size={size}'}")
+    return (size,)

@@ -1,4 +1,7 @@
-"""New tensors: zeros, ones, ranges, copies of a shape."""
+"""New tensors: zeros, ones, ranges, copies of a shape.
+
+layout, device, pin_memory and memory_format are PyTorch's keywords: what they say is so anyway, or is refused.
+"""
 import math
 import operator
 
@@ -6,10 +9,11 @@ import numpy as np
 
 from pydl._core.kernels cimport PD_BOOL, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
 from pydl._core.launch cimport cast, fill, map_into
-from pydl._core.arguments cimport sizes_from
+from pydl._core.arguments cimport size_of, sizes_from
 from pydl._core.dtypes cimport code_of, default_float, dtype_of
 from pydl._core.tensor cimport Tensor, empty as new_empty, scalar_of, shape_of, tensor_arg, view_of
 from pydl._core.numpy_bridge import make_tensor
+from pydl._core.placement import check_format, check_placement
 
 cdef extern from "pydl.h":
     enum: PD_copy
@@ -26,6 +30,11 @@ cdef Tensor allocate(str op, tuple size, object dtype):
         return new_empty(code, ndim, sizes)
     except ValueError as error:
         raise ValueError(f"{op}: {error}") from None
+
+cdef int place(str op, object device, object layout, object pin_memory) except -1:
+    if device is not None or layout is not None or pin_memory:
+        check_placement(op, device, layout, pin_memory)
+    return 0
 
 cdef Tensor finished(Tensor x, object requires_grad):
     if requires_grad is not False and requires_grad is not None:
@@ -85,36 +94,42 @@ cdef object numbers_of(object data):
     return array if array.size and array.dtype.kind in "fiub" else None
 
 
-def tensor(data, *, dtype=None, requires_grad=False):
+def tensor(data, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """A new tensor with the values of numbers, nested lists, a NumPy array or a tensor.
 
     Python floats give float32, ints int64, bools bool; arrays keep their type. Raises ValueError for ragged lists,
     TypeError for what is not numeric, OverflowError for a Python number that dtype, an integer type, does not have.
     """
+    place("tensor", device, layout, pin_memory)
     cdef bint given = isinstance(data, (Tensor, np.ndarray))
     return finished(make_tensor(data, dtype) if given else from_numbers("tensor", data, dtype), requires_grad)
 
-def empty(*size, dtype=None, requires_grad=False):
+def empty(*sizes, size=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None):
     """A tensor of the given sizes whose elements are whatever the memory holds."""
-    return finished(allocate("empty", size, dtype), requires_grad)
+    place("empty", device, layout, pin_memory)
+    check_format("empty", memory_format)
+    return finished(allocate("empty", size_of("empty", sizes, size), dtype), requires_grad)
 
-def zeros(*size, dtype=None, requires_grad=False):
+def zeros(*sizes, size=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """A tensor of zeros."""
-    cdef Tensor x = allocate("zeros", size, dtype)
+    place("zeros", device, layout, pin_memory)
+    cdef Tensor x = allocate("zeros", size_of("zeros", sizes, size), dtype)
     fill(x, 0)
     return finished(x, requires_grad)
 
-def ones(*size, dtype=None, requires_grad=False):
+def ones(*sizes, size=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """A tensor of ones."""
-    cdef Tensor x = allocate("ones", size, dtype)
+    place("ones", device, layout, pin_memory)
+    cdef Tensor x = allocate("ones", size_of("ones", sizes, size), dtype)
     fill(x, 1)
     return finished(x, requires_grad)
 
-def full(size, fill_value, *, dtype=None, requires_grad=False):
+def full(size, fill_value, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """A tensor that holds fill_value everywhere; its type is the value's unless dtype is given.
 
     Raises OverflowError where an integer type does not have the value.
     """
+    place("full", device, layout, pin_memory)
     if dtype is None:
         dtype = dtype_of((<Tensor>fill_value if isinstance(fill_value, Tensor) else from_numbers("full", fill_value, None)).code)
     cdef Tensor x = allocate("full", (size,), dtype)
@@ -124,23 +139,31 @@ def full(size, fill_value, *, dtype=None, requires_grad=False):
     fill_with(x, fill_value)
     return finished(x, requires_grad)
 
-def empty_like(input, *, dtype=None, requires_grad=False):
+def empty_like(input, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None):
     """empty() with the shape and type of input."""
+    place("empty_like", device, layout, pin_memory)
+    check_format("empty_like", memory_format)
     cdef Tensor x = tensor_arg("empty_like", input, "input")
     return empty(shape_of(x), dtype=dtype or x.dtype, requires_grad=requires_grad)
 
-def zeros_like(input, *, dtype=None, requires_grad=False):
+def zeros_like(input, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None):
     """zeros() with the shape and type of input."""
+    place("zeros_like", device, layout, pin_memory)
+    check_format("zeros_like", memory_format)
     cdef Tensor x = tensor_arg("zeros_like", input, "input")
     return zeros(shape_of(x), dtype=dtype or x.dtype, requires_grad=requires_grad)
 
-def ones_like(input, *, dtype=None, requires_grad=False):
+def ones_like(input, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None):
     """ones() with the shape and type of input."""
+    place("ones_like", device, layout, pin_memory)
+    check_format("ones_like", memory_format)
     cdef Tensor x = tensor_arg("ones_like", input, "input")
     return ones(shape_of(x), dtype=dtype or x.dtype, requires_grad=requires_grad)
 
-def full_like(input, fill_value, *, dtype=None, requires_grad=False):
+def full_like(input, fill_value, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None):
     """full() with the shape and type of input."""
+    place("full_like", device, layout, pin_memory)
+    check_format("full_like", memory_format)
     cdef Tensor x = tensor_arg("full_like", input, "input")
     return full(shape_of(x), fill_value, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
@@ -152,11 +175,12 @@ cdef object number_arg(str op, object value, str name):
         raise TypeError(f"{op}: {name} must be a number, got {type(value).__name__}")
     return value
 
-def arange(start=None, end=None, step=1, *, dtype=None, requires_grad=False):
+def arange(start=None, end=None, step=1, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """arange(end) or arange(start, end, step): start (0), start + step, ... below end. int64 for ints, else float32.
 
     The bounds and the step are numbers or 0-dimensional tensors. Raises ValueError where step leads nowhere.
     """
+    place("arange", device, layout, pin_memory)
     if end is None:
         start, end = None, start
     start = 0 if start is None else number_arg("arange", start, "start")
@@ -169,8 +193,9 @@ def arange(start=None, end=None, step=1, *, dtype=None, requires_grad=False):
     values = np.arange(start, end, step, dtype=np.int64 if whole else np.float64)
     return ranged(values, dtype, requires_grad, whole)
 
-def linspace(start, end, steps, *, dtype=None, requires_grad=False):
+def linspace(start, end, steps, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """`steps` values from start to end, both included, evenly spaced. start and end: numbers or 0-dimensional tensors."""
+    place("linspace", device, layout, pin_memory)
     start, end = number_arg("linspace", start, "start"), number_arg("linspace", end, "end")
     try:
         steps = operator.index(steps)
@@ -185,8 +210,9 @@ cdef Tensor ranged(object values, object dtype, object requires_grad, bint whole
     cdef Tensor x = make_tensor(values)
     return finished(cast(x, code), requires_grad)
 
-def eye(n, m=None, *, dtype=None, requires_grad=False):
+def eye(n, m=None, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """Ones on the diagonal of an (n, m) matrix of zeros."""
+    place("eye", device, layout, pin_memory)
     cdef Tensor x = allocate("eye", (n, n if m is None else m), dtype)
     fill(x, 0)
     cdef ptrdiff_t count = min(x.sizes[0], x.sizes[1]), step = x.sizes[1] + 1

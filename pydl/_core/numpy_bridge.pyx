@@ -7,6 +7,7 @@ from pydl._core.kernels cimport PD_F64, PD_MAX_DIMS
 from pydl._core.launch cimport cast, duplicate
 from pydl._core.dtypes cimport code_of, default_float, dtype_of
 from pydl._core.tensor cimport Storage, Tensor, over_memory, scalar_of
+from pydl._core.placement import check_device
 
 cdef dict CODE_OF_NUMPY = {np.dtype(dtype_of(code).name): code for code in range(6)}
 
@@ -123,9 +124,10 @@ cdef bint holds_float64(object data):
     return isinstance(data, (np.float64, np.ndarray)) or isinstance(data, Tensor) and (<Tensor>data).code == PD_F64
 
 
-def as_tensor(data, dtype=None):
+def as_tensor(data, dtype=None, device=None):
     """The data as a tensor: the same memory where that is possible, else a copy."""
     cdef Tensor x
+    check_device("as_tensor", device)
     if isinstance(data, Tensor):
         x = data
     elif isinstance(data, np.ndarray) and why_not_shared(data) is None:
@@ -135,10 +137,12 @@ def as_tensor(data, dtype=None):
     return x if dtype is None else cast(x, code_of(dtype))
 
 
-def to_numpy(Tensor x not None):
-    """A NumPy array over the tensor's memory."""
+def to_numpy(Tensor x not None, *, force=False):
+    """A NumPy array over the tensor's memory. force: that of a tensor that requires grad, too."""
     if x.requires_grad:
-        raise RuntimeError("numpy: a tensor that requires grad does not lend its memory; use x.detach().numpy()")
+        if not force:
+            raise RuntimeError("numpy: a tensor that requires grad does not lend its memory; use x.detach().numpy()")
+        x = x.detach()
     return np.asarray(memoryview(x))
 
 def array_protocol(Tensor x not None, dtype, copy):

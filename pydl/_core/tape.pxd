@@ -49,7 +49,6 @@ cdef Op register(Op new, object forward, backward_rule rule)     # the same for 
 cdef bint recording(Tensor x) except -1             # would an op of x be recorded?
 cdef bint grad_enabled() noexcept
 cdef int set_grad_enabled(bint enabled) except -1
-cdef bint inference_enabled() noexcept
 
 # After the launch: attach a node to the result. None where nothing needs a gradient (or under no_grad).
 cdef Node record1(Op op, Tensor y, Tensor a)

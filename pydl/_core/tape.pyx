@@ -3,7 +3,9 @@ import sys
 
 cimport cython
 
-from pydl._core.tensor cimport Tensor, alias_of, same_shape, shape_of, strides_of, strides_overlap
+from pydl._core.tensor cimport (
+    Tensor, alias_of, inference_enabled, same_shape, set_inference, shape_of, strides_of, strides_overlap,
+)
 from pydl._core.kernels cimport PD_F64
 
 registry = {}   # the ops: name -> Op
@@ -45,10 +47,9 @@ cdef Op unregistered_op(str name, backward_rule rule):
 
 cdef extern from *:
     """
-    static _Thread_local char pd_grad_enabled = 1, pd_inference = 0, pd_anomaly = 0;
+    static _Thread_local char pd_grad_enabled = 1, pd_anomaly = 0;
     """
     bint pd_grad_enabled
-    bint pd_inference
     bint pd_anomaly
 
 cdef bint grad_enabled() noexcept:
@@ -59,17 +60,15 @@ cdef int set_grad_enabled(bint enabled) except -1:
     pd_grad_enabled = enabled
     return 0
 
-cdef bint inference_enabled() noexcept:
-    return pd_inference
-
 def get_modes():
     """(gradients recorded, inference mode, anomaly mode) of this thread."""
-    return pd_grad_enabled, pd_inference, pd_anomaly
+    return pd_grad_enabled, inference_enabled(), pd_anomaly
 
 def set_modes(bint grad, bint inference, bint anomaly):
     """Sets the modes of this thread."""
-    global pd_grad_enabled, pd_inference, pd_anomaly
-    pd_grad_enabled, pd_inference, pd_anomaly = grad, inference, anomaly
+    global pd_grad_enabled, pd_anomaly
+    pd_grad_enabled, pd_anomaly = grad, anomaly
+    set_inference(inference)
 
 cdef bint recording(Tensor x) except -1:
     return pd_grad_enabled and x is not None and tracked(x)
@@ -106,6 +105,8 @@ cdef class Node:
         return self.edges[i] is not None and (i >= WANTED_BITS or (self.wanted >> i) & 1)
 
     cdef int keep(self, int slot, Tensor x) except -1:
+        if x.storage.inference:
+            refuse_inference(self.op.name, x)
         if slot == 0: self.slot0, self.version0 = x, x.storage.version
         elif slot == 1: self.slot1, self.version1 = x, x.storage.version
         elif slot == 2: self.slot2, self.version2 = x, x.storage.version
@@ -163,6 +164,13 @@ cdef str what_changed(Tensor x, size_t version):
         return "given other memory (by .data)"
     return f"modified in place (version {now & 0xffffffff}, expected {version & 0xffffffff})"
 
+cdef int refuse_inference(str name, Tensor x) except -1:
+    """Outside inference_mode nobody may rely on what was made in it: its changes are not what a graph expects."""
+    if not inference_enabled():
+        raise RuntimeError(f"{name}: a tensor of shape {shape_of(x)} made under inference_mode cannot be changed in place, or kept for "
+                           "backward, outside it; use clone()")
+    return 0
+
 cdef object edge_of(Tensor x):
     """Where the gradient of x goes."""
     cdef Output output
@@ -191,18 +199,10 @@ cdef int produced(Tensor y, Node node, int index) except -1:
         y.history = y.base.history
     return 0
 
-cdef int finish(Op op, Tensor y) except -1:
-    """What happens to every result, recorded or not."""
-    if pd_anomaly:
-        check_finite(op.name, y)
-    if pd_inference:
-        y.inference = True
-    return 0
-
 cdef Node record1(Op op, Tensor y, Tensor a):
     cdef Node node
-    if pd_anomaly or pd_inference:
-        finish(op, y)
+    if pd_anomaly:
+        check_finite(op.name, y)
     if not pd_grad_enabled or not tracked(a):
         return None
     node = new_node(op)
@@ -214,8 +214,8 @@ cdef Node record1(Op op, Tensor y, Tensor a):
 
 cdef Node record2(Op op, Tensor y, Tensor a, Tensor b):
     cdef Node node
-    if pd_anomaly or pd_inference:
-        finish(op, y)
+    if pd_anomaly:
+        check_finite(op.name, y)
     if not pd_grad_enabled or not (tracked(a) | tracked(b)):
         return None
     node = new_node(op)
@@ -232,9 +232,9 @@ cdef Node record(Op op, object outputs, tuple inputs):
     cdef bint any_needs = False
     cdef bint single = isinstance(outputs, Tensor)
     cdef int i = 0
-    if pd_anomaly or pd_inference:
+    if pd_anomaly:
         for y in (outputs,) if single else outputs:
-            finish(op, y)
+            check_finite(op.name, y)
     for x in inputs:
         any_needs |= x is not None and tracked(<Tensor>x)
     if not pd_grad_enabled or not any_needs:
@@ -275,6 +275,8 @@ cdef int changed(Tensor x) except -1:
 cdef int writable_in_place(str op, Tensor x) except -1:
     if not x.storage.writable:
         raise ValueError(f"{op}: the tensor looks at read-only memory; use clone()")
+    if x.storage.inference:
+        refuse_inference(op, x)
     if not x.contiguous and strides_overlap(x.ndim, x.sizes, x.strides):
         raise RuntimeError(
             f"{op}: several elements of shape {shape_of(x)} with strides {strides_of(x)} lie in the same place; use clone() before the change")

@@ -6,6 +6,7 @@ cdef class Storage:
     cdef size_t nbytes
     cdef size_t version                 # its number, then (low 32 bits) the changes in place
     cdef bint writable
+    cdef bint inference                 # made under inference_mode
     cdef bint owned                     # the memory is pydl's (the collector may clear `owner` before the end)
     cdef object owner                   # who owns memory that is not pydl's: a buffer, a DLPack capsule
 
@@ -17,7 +18,6 @@ cdef class Tensor:
     cdef readonly int ndim
     cdef bint contiguous                # row-major, dense
     cdef bint needs_grad                # a leaf that wants a gradient, or a result of such
-    cdef bint inference                 # made under inference_mode
     cdef bint retains                   # retain_grad() was called
     cdef int output_index               # which output of `node`
     cdef size_t numel
@@ -38,6 +38,8 @@ cdef Tensor view_of(Tensor x, int ndim, const ptrdiff_t *sizes, const ptrdiff_t 
 cdef Tensor alias_of(Tensor x)                                          # same memory, outside every graph
 cdef Tensor scalar_of(int code, object number)                          # a 0-dimensional tensor
 
+cdef int set_inference(bint enabled) except -1                          # of this thread: what is made from now on says so
+cdef bint inference_enabled() noexcept
 cdef bint same_shape(Tensor a, Tensor b) noexcept
 cdef bint strides_overlap(int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides) noexcept   # may two indices reach one element?
 cdef tuple shape_of(Tensor x)

@@ -20,7 +20,7 @@ cdef class Operators:
     """The ops behind a tensor's operators, bound by pydl.tensor once the ops are imported."""
     cdef public object add, sub, mul, div, floor_divide, remainder, pow, neg, abs, matmul, unbind
     cdef public object eq, ne, lt, le, gt, ge, bitwise_and, bitwise_or, bitwise_xor, bitwise_not
-    cdef public object getitem, setitem, operand, backward, refresh, represent, array, dlpack, construct
+    cdef public object getitem, setitem, operand, backward, refresh, represent, array, dlpack, construct, clone
 
 operators = Operators()
 cdef Operators bound = operators
@@ -37,7 +37,8 @@ def add_methods(dict methods):
 cdef class Tensor:
     """An n-dimensional array of one element type that may remember how it was made.
 
-    Made by pydl.tensor, zeros, from_numpy ...; `Tensor(data)` is `tensor(data)` in float32.
+    Made by pydl.tensor, zeros, from_numpy ... `Tensor(2, 3)` has these sizes and whatever the memory holds; `Tensor([2, 3])`
+    these values in the default float type; `Tensor(tensor)` is the same memory.
     """
     __array_ufunc__ = None
     __array_priority__ = 1000
@@ -49,8 +50,8 @@ cdef class Tensor:
         self.contiguous = True
         self.strides[0] = 1
 
-    def __init__(self, data=()):
-        become(self, bound.construct(data))
+    def __init__(self, *data, device=None):
+        become(self, bound.construct(data, device))
 
     # ---- what it is
     @property
@@ -88,7 +89,7 @@ cdef class Tensor:
         """Bytes of all elements."""
         return self.numel * self.itemsize
 
-    def is_contiguous(self):
+    def is_contiguous(self, memory_format=None):
         """Whether the elements lie in row-major order without holes."""
         return self.contiguous
 
@@ -124,6 +125,8 @@ cdef class Tensor:
             return
         if value and self.code > PD_F64:
             raise TypeError(f"requires_grad: only float32 and float64 tensors have gradients, this one is {dtype_of(self.code)}")
+        if value and self.storage.inference and not pd_inference:
+            raise RuntimeError("requires_grad: a tensor made under inference_mode takes part in no graph outside it; use clone()")
         self.needs_grad = value
 
     def requires_grad_(self, requires_grad=True):
@@ -173,7 +176,7 @@ cdef class Tensor:
 
     def is_inference(self):
         """Whether it was made under inference_mode."""
-        return self.inference
+        return self.storage.inference
 
     def detach(self):
         """The same memory outside every graph."""

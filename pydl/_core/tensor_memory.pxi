@@ -7,6 +7,20 @@ cdef extern from *:
 cdef enum:
     VERSIONS = 0xffffffff   # the part of a storage's version that counts changes
 
+cdef extern from *:
+    """
+    static _Thread_local char pd_inference = 0;
+    """
+    bint pd_inference
+
+cdef int set_inference(bint enabled) except -1:
+    global pd_inference
+    pd_inference = enabled
+    return 0
+
+cdef bint inference_enabled() noexcept:
+    return pd_inference
+
 cdef size_t storages = 0    # how many there have been: no two share a version
 
 cdef int ITEMSIZE[6]
@@ -21,6 +35,7 @@ cdef class Storage:
         global storages
         storages += 1
         self.version = storages << 32
+        self.inference = pd_inference
 
     def __init__(self):
         raise TypeError("Storage: made by tensors only")
@@ -132,3 +147,19 @@ cdef Tensor scalar_of(int code, object number):
     elif code == PD_U8: (<uint8_t *>x.data)[0] = number
     else: (<uint8_t *>x.data)[0] = 1 if number else 0
     return x
+
+cdef Storage copy_of(Storage storage):
+    """The whole memory anew."""
+    cdef Storage made = new_storage(storage.nbytes)
+    memcpy(made.data, storage.data, storage.nbytes)
+    return made
+
+def deep_copy(Tensor x not None, dict memo):
+    """A copy of x with memory of its own; tensors over the same memory share their copy's, too."""
+    cdef Storage storage = x.storage, made
+    if not storage.owned:       # of borrowed memory only x's own elements are known to be there
+        return bound.clone(x.detach())
+    made = memo.get(id(storage))
+    if made is None:
+        made = memo[id(storage)] = copy_of(storage)
+    return over_memory(made, made.data + (x.data - storage.data), x.code, x.ndim, x.sizes, x.strides)

@@ -17,6 +17,7 @@ from pydl.ops.gather import *
 from pydl.ops.grids import *
 from pydl.ops.index import *
 from pydl.ops.join import *
+from pydl.ops.likeness import *
 from pydl.ops.losses import *
 from pydl.ops.masks import *
 from pydl.ops.matmul import *
@@ -35,11 +36,11 @@ FAMILIES = tuple(
     sys.modules[f"pydl.ops.{name}"]
     for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
                  "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
-                 "arrange", "grids")
+                 "arrange", "grids", "likeness")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {
-    "box", "box_put", "diagonal_put", "dropout_bwd", "getitem", "put_back", "setitem", "strided_put", "strided_view", "sum_to", "take_rows",
-    "unfold",
+    "box", "box_put", "diagonal_put", "dropout_bwd", "getitem", "promote_tensors", "put_back", "setitem", "strided_put",
+    "strided_view", "sum_to", "take_rows", "unfold",
 }
 __all__ = tuple(name for family in FAMILIES for name in family.__all__ if name not in INTERNAL)

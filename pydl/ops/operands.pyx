@@ -10,8 +10,9 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, map2, prepare
 from pydl._core.tape cimport Node, Op, op, record1
-from pydl._core.dtypes cimport code_of, default_float, dtype_of, kind_of, promoted
+from pydl._core.dtypes cimport code_of, default_float, dtype, dtype_of, kind_of, promoted
 from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg
+from pydl._core.placement import check_device, check_format
 from pydl._core.tensor import add_methods
 
 cdef enum:
@@ -32,24 +33,38 @@ cdef Tensor as_type(Tensor x, int code):
             node.extra = dtype_of(x.code)
     return y
 
-def to(input, dtype=None, *, copy=False, other=None):
-    """input as another element type: a dtype, another tensor's, or "cpu" for the same; itself where it has that type.
+def to(input, *args, dtype=None, device=None, other=None, non_blocking=False, copy=False, memory_format=None):
+    """input as another element type: to(dtype), to("cpu"), to("cpu", dtype) or to(other), then non_blocking and copy.
 
-    Float to integer cuts off the fraction; NaN and what does not fit give the smallest int64 or int32, and uint8 takes
-    the low byte. To bool: whether it is not zero. Differentiable between float types.
+    input itself where it has that type, unless copy is True. Float to integer cuts off the fraction; NaN and what does not
+    fit give the smallest int64 or int32, and uint8 takes the low byte. To bool: whether it is not zero. Differentiable
+    between float types. Raises ValueError for a device that is not there.
     """
     cdef Tensor x = tensor_arg("to", input, "input")
+    cdef list rest = list(args)
     cdef int code = x.code
-    target = dtype if other is None else other
-    if isinstance(target, Tensor):
-        code = (<Tensor>target).code
-    elif isinstance(target, str):
-        if target != "cpu":
-            raise ValueError(f"to: the only device is 'cpu', got {target!r}")
-    elif target is not None:
-        code = code_of(target)
+    if rest and isinstance(rest[0], Tensor):
+        other = rest.pop(0)
+    elif rest and names_type(rest[0]):
+        dtype = rest.pop(0)
+    elif rest:
+        device = rest.pop(0)
+        if rest and (rest[0] is None or names_type(rest[0])):
+            dtype = rest.pop(0)
+    if len(rest) > 2 or not all([isinstance(flag, bool) for flag in rest]):
+        raise TypeError(f"to: expected to(dtype), to(device, dtype) or to(other), then non_blocking and copy, got {args}")
+    copy = rest[1] if len(rest) == 2 else copy
+    check_device("to", device)
+    check_format("to", memory_format)
+    if other is not None:
+        code = (<Tensor>tensor_arg("to", other, "other")).code
+    elif dtype is not None:
+        code = code_of(dtype)
     cdef Tensor y = as_type(x, code)
     return y.clone() if copy and y is x else y
+
+cdef bint names_type(object x):
+    return isinstance(x, (dtype, type))
 
 cdef object to_backward(Node node, object dy):
     return to(dy, node.extra)
@@ -135,6 +150,11 @@ cdef int result_code(str op, tuple operands) except -1:
 cdef tuple alike(Tensor a, Tensor b):
     cdef int code = pair_code(a, b)
     return as_type(a, code), as_type(b, code)
+
+def promote_tensors(op, *tensors):
+    """The tensors in the type that they have in common."""
+    cdef int code = result_code(op, tensors)
+    return tuple([as_type(<Tensor>x, code) for x in tensors])
 
 cdef Tensor widened(Tensor x, object number):
     if not is_number(number):
@@ -299,5 +319,5 @@ cdef int require_broadcast(str op, Tensor a, Tensor b, Tensor c) except -1:
             size = one if size == 1 else size
     return 0
 
-__all__ = ["to", "type_as", "result_type"]
+__all__ = ["to", "type_as", "result_type", "promote_tensors"]
 METHODS = ["to", "type_as"]

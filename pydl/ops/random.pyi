@@ -1,35 +1,84 @@
 from collections.abc import Sequence
-from typing import SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
-from pydl._core.dtypes import dtype as DType
+from pydl._core.dtypes import DTypeLike
 from pydl._core.generator import Generator
 from pydl._core.tensor import Tensor
 
 def rand(
-    *size: int | Sequence[int], generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False
+    *sizes: int | Sequence[int],
+    size: int | Sequence[int] | None = None,
+    generator: Generator | None = None,
+    dtype: DTypeLike | None = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
 ) -> Tensor: ...
 def randn(
-    *size: int | Sequence[int], generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False
+    *sizes: int | Sequence[int],
+    size: int | Sequence[int] | None = None,
+    generator: Generator | None = None,
+    dtype: DTypeLike | None = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
 ) -> Tensor: ...
-def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False) -> Tensor: ...
-def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False) -> Tensor: ...
+def rand_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: DTypeLike | None = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor: ...
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: DTypeLike | None = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor: ...
 def randint(
     low: SupportsIndex,
     high: SupportsIndex | Sequence[int] | None = None,
     size: Sequence[int] | None = None,
     *,
     generator: Generator | None = None,
-    dtype: DType | None = None,
+    dtype: DTypeLike | None = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor: ...
-def randperm(n: SupportsIndex, *, generator: Generator | None = None, dtype: DType | None = None) -> Tensor: ...
+def randperm(
+    n: SupportsIndex,
+    *,
+    generator: Generator | None = None,
+    dtype: DTypeLike | None = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Tensor: ...
 def normal(
     mean: Tensor | SupportsFloat,
     std: Tensor | SupportsFloat = 1.0,
     size: Sequence[int] | None = None,
     *,
     generator: Generator | None = None,
-    dtype: DType | None = None,
+    dtype: DTypeLike | None = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor: ...
 def bernoulli(input: Tensor, p: SupportsFloat | None = None, *, generator: Generator | None = None) -> Tensor: ...

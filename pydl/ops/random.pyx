@@ -7,12 +7,14 @@ from pydl._core.generator cimport state_of
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, changed, grad_enabled, op, record1, writable_in_place
-from pydl._core.arguments cimport sizes_from
+from pydl._core.arguments cimport size_of, sizes_from
 from pydl._core.dtypes cimport code_of, default_float, dtype_of
 from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg
 
 import math
 import operator
+
+from pydl._core.placement import check_format, check_placement
 
 cdef extern from "pydl.h":
     enum: PD_uniform
@@ -110,33 +112,40 @@ cdef int check_weights(str name, Tensor w, double high, str what) except -1:
 
 # ---- New tensors
 
-def rand(*size, generator=None, dtype=None, requires_grad=False):
+def rand(*sizes, size=None, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """Uniform numbers from [0, 1). size (...) -> (...); float32 or float64."""
-    cdef Tensor y = allocate_real("rand", size, dtype)
+    check_placement("rand", device, layout, pin_memory)
+    cdef Tensor y = allocate_real("rand", size_of("rand", sizes, size), dtype)
     draw(PD_uniform, y, generator, 0, 1)
     return finished(y, requires_grad)
 
-def randn(*size, generator=None, dtype=None, requires_grad=False):
+def randn(*sizes, size=None, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """Normal numbers with mean 0 and variance 1 (Box & Muller 1958). size (...) -> (...); float32 or float64."""
-    cdef Tensor y = allocate_real("randn", size, dtype)
+    check_placement("randn", device, layout, pin_memory)
+    cdef Tensor y = allocate_real("randn", size_of("randn", sizes, size), dtype)
     draw(PD_normal, y, generator, 0, 1)
     return finished(y, requires_grad)
 
-def rand_like(input, *, generator=None, dtype=None, requires_grad=False):
+def rand_like(input, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None):
     """rand() with the shape and type of input."""
+    check_placement("rand_like", device, layout, pin_memory)
+    check_format("rand_like", memory_format)
     cdef Tensor x = tensor_arg("rand_like", input, "input")
     return rand(shape_of(x), generator=generator, dtype=dtype or dtype_of(x.code), requires_grad=requires_grad)
 
-def randn_like(input, *, generator=None, dtype=None, requires_grad=False):
+def randn_like(input, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None):
     """randn() with the shape and type of input."""
+    check_placement("randn_like", device, layout, pin_memory)
+    check_format("randn_like", memory_format)
     cdef Tensor x = tensor_arg("randn_like", input, "input")
     return randn(shape_of(x), generator=generator, dtype=dtype or dtype_of(x.code), requires_grad=requires_grad)
 
-def randint(low, high=None, size=None, *, generator=None, dtype=None, requires_grad=False):
+def randint(low, high=None, size=None, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """Whole numbers low <= y < high, each equally likely: randint(high, size) or randint(low, high, size).
 
     int64 unless dtype says otherwise. Raises ValueError where the range is empty or does not fit the type.
     """
+    check_placement("randint", device, layout, pin_memory)
     if size is None:
         low, high, size = 0, low, high
     if size is None:
@@ -146,8 +155,9 @@ def randint(low, high=None, size=None, *, generator=None, dtype=None, requires_g
     draw_integers(y, generator, low, high & 0xFFFFFFFFFFFFFFFF)
     return finished(y, requires_grad)
 
-def randperm(n, *, generator=None, dtype=None):
+def randperm(n, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """A random order of 0 .. n - 1 (Fisher & Yates). n -> (n,), int64 unless dtype says otherwise."""
+    check_placement("randperm", device, layout, pin_memory)
     try:
         n = operator.index(n)
     except TypeError:
@@ -159,13 +169,14 @@ def randperm(n, *, generator=None, dtype=None):
         raise ValueError(f"randperm: {dtype_of(code)} does not hold all numbers below {n}")
     cdef Tensor y = allocate("randperm", (n,), None, code if code in (PD_I32, PD_U8) else PD_I64)
     draw(PD_permutation, y, generator, 0, 0)
-    return cast(y, code)
+    return finished(cast(y, code), requires_grad)
 
-def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, requires_grad=False):
+def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
     """Normal numbers with the given mean and standard deviation: numbers with `size`, or tensors of one shape.
 
     normal(0.0, 2.0, (2, 3)) -> (2, 3); normal(mean (...), std (...)) -> (...). Raises ValueError for std < 0.
     """
+    check_placement("normal", device, layout, pin_memory)
     if size is not None:
         if isinstance(mean, Tensor) or isinstance(std, Tensor):
             raise TypeError("normal: with size, mean and std must be numbers")

@@ -5,6 +5,7 @@ from pydl._core.launch cimport duplicate, prepare, run
 from pydl._core.tape cimport Node, Op, op, record, record1
 from pydl._core.arguments cimport sizes_from, wrap_dim
 from pydl._core.tensor cimport Tensor, shape_of, strides_of, tensor_arg, view_of
+from pydl._core.placement import check_format
 
 cdef extern from "pydl.h":
     enum: PD_copy
@@ -19,7 +20,6 @@ cdef void set_base(Tensor y, Tensor x) noexcept:
 cdef Tensor look_at(Tensor x, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides, ptrdiff_t offset):
     cdef Tensor y = view_of(x, ndim, sizes, strides, offset)
     set_base(y, x)
-    y.inference = x.inference
     return y
 
 cdef int copy_into(Tensor x, Tensor y) except -1:
@@ -360,7 +360,8 @@ cdef Tensor cloned(Tensor x):
     return y
 
 def clone(input, *, memory_format=None):
-    """A contiguous copy."""
+    """A contiguous copy. memory_format: contiguous_format or preserve_format, which makes no difference."""
+    check_format("clone", memory_format)
     return cloned(tensor_arg("clone", input, "input"))
 
 cdef object clone_backward(Node node, object dy):
@@ -370,6 +371,7 @@ cdef Op CLONE = op(clone, clone_backward)
 
 def contiguous(input, memory_format=None):
     """The tensor itself where its elements lie in row-major order, else such a copy."""
+    check_format("contiguous", memory_format)
     cdef Tensor x = tensor_arg("contiguous", input, "input")
     return x if x.contiguous else cloned(x)
 
