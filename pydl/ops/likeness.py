@@ -24,7 +24,10 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     a, b = promote_tensors("isclose", _tensor("isclose", input).detach(), _tensor("isclose", other, "other").detach())
     if rtol < 0 or atol < 0:
         raise ValueError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
-    close = eq(a, b)
+    try:
+        close = eq(a, b)
+    except ValueError:
+        raise ValueError(f"isclose: shapes {a.shape} and {b.shape} do not broadcast") from None
     if equal_nan:
         close = logical_or(close, logical_and(isnan(a), isnan(b)))
     if rtol == 0 and atol == 0:
