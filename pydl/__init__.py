@@ -32,7 +32,19 @@ from pydl._core.dlpack import from_dlpack
 from pydl._core.native import available_isas, current_isa
 from pydl._core.numpy_bridge import as_tensor, from_numpy
 from pydl._core.tensor import Tensor
-from pydl._core.dtypes import bool, dtype, float32, float64, int32, int64, uint8
+from pydl._core.dtypes import (
+    bool,
+    can_cast,
+    dtype,
+    float32,
+    float64,
+    get_default_dtype,
+    int32,
+    int64,
+    promote_types,
+    set_default_dtype,
+    uint8,
+)
 from pydl.autograd import (
     enable_grad,
     inference_mode,

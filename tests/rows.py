@@ -201,13 +201,11 @@ def unary(name: str, ref: Callable[..., Any], *, shapes: Sequence[tuple[int, ...
 
 def binary(name: str, ref: Callable[..., Any], *, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]] = PAIRS,
            **options: Any) -> Row:
-    """A row for an op of two tensors that broadcast. Special values, refusals of shapes and mixed types are on."""
+    """A row for an op of two tensors that broadcast. Special values and refusals of shapes are on; the
+    types of mixed operands are in tests/test_promotion.py."""
     options.setdefault("special", True)
     samples = [Sample(pair) for pair in pairs] + list(options.pop("samples", ()))
     refusals = [bad((2, 3), (4,)), bad((2, 3), (3, 2)), bad((0,), (2,)), *options.pop("refusals", ())]
-    if options.get("dtypes", FLOATS)[0] in FLOATS:
-        mixed = In((3,), dtype="float32"), In((3,), dtype="float64")
-        refusals.append(bad(*mixed, error=TypeError, match="float32.*float64"))
     return Row(name, ref, samples, refusals=refusals, **options)
 
 

@@ -4,10 +4,10 @@ import operator
 
 import numpy as np
 
-from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
+from pydl._core.kernels cimport PD_BOOL, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
 from pydl._core.launch cimport cast, fill, map_into
 from pydl._core.arguments cimport sizes_from
-from pydl._core.dtypes cimport code_of, dtype_of
+from pydl._core.dtypes cimport code_of, default_float, dtype_of
 from pydl._core.tensor cimport Tensor, empty as new_empty, scalar_of, shape_of, tensor_arg, view_of
 from pydl._core.numpy_bridge import make_tensor
 
@@ -21,7 +21,7 @@ cdef Tensor allocate(str op, tuple size, object dtype):
     """size: (2, 3) or ((2, 3),)."""
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef int ndim = sizes_from(op, size[0] if len(size) == 1 else size, sizes)
-    cdef int code = PD_F32 if dtype is None else code_of(dtype)
+    cdef int code = default_float() if dtype is None else code_of(dtype)
     try:
         return new_empty(code, ndim, sizes)
     except ValueError as error:
@@ -55,7 +55,7 @@ cdef int check_fit(str op, object number, int code) except -1:
 
 cdef Tensor from_numbers(str op, object data, object dtype):
     """A tensor of Python numbers and nested lists of them. Those that an integer type does not have are refused."""
-    cdef int code = PD_F32 if dtype is None else code_of(dtype)
+    cdef int code = default_float() if dtype is None else code_of(dtype)
     if code in LIMITS:
         array = numbers_of(data)
         if array is None:
@@ -181,7 +181,7 @@ def linspace(start, end, steps, *, dtype=None, requires_grad=False):
     return ranged(np.linspace(start, end, steps), dtype, requires_grad, False)
 
 cdef Tensor ranged(object values, object dtype, object requires_grad, bint whole):
-    cdef int code = (PD_I64 if whole else PD_F32) if dtype is None else code_of(dtype)
+    cdef int code = (PD_I64 if whole else default_float()) if dtype is None else code_of(dtype)
     cdef Tensor x = make_tensor(values)
     return finished(cast(x, code), requires_grad)
 

@@ -1,8 +1,8 @@
 """In-place forms of the ops, and plain overwriting: values, versions and the graph stay consistent."""
-from pydl._core.kernels cimport PD_BOOL, PD_F64
+from pydl._core.kernels cimport PD_F64
 from pydl._core.launch cimport cast, duplicate, map_into
 from pydl._core.tape cimport changed, grad_enabled, rebase, tracked, writable_in_place
-from pydl._core.dtypes cimport dtype_of
+from pydl._core.dtypes cimport castable, dtype_of
 from pydl._core.tensor cimport Tensor, same_shape, scalar_of, shape_of, tensor_arg
 
 cdef extern from "pydl.h":
@@ -29,7 +29,9 @@ cdef Tensor assign(str name, Tensor x, Tensor result):
     if not same_shape(x, result):
         raise ValueError(f"{name}: the result has shape {shape_of(result)}, which does not fit in place into {shape_of(x)}")
     if x.code != result.code:
-        raise TypeError(f"{name}: the result is {dtype_of(result.code)}, which does not fit in place into {dtype_of(x.code)}")
+        if not castable(result.code, x.code):
+            raise TypeError(f"{name}: the result is {dtype_of(result.code)}, which does not fit in place into {dtype_of(x.code)}")
+        result = to_type(result, dtype_of(x.code))
     if grad_enabled() and (x.needs_grad or tracked(result)):
         rebase(x, result)
     map_into(PD_copy, x.code, (result,), x)
@@ -72,8 +74,7 @@ def in_place_form(forward, str name):
             return self
         before = as_it_was(self)
         args = tuple([before if arg is self else arg for arg in args])
-        result = forward(before, *args, **kwargs)
-        return assign(name, self, cast(result, self.code) if (<Tensor>result).code == PD_BOOL else result)
+        return assign(name, self, forward(before, *args, **kwargs))
 
     method.__name__ = name
     method.__qualname__ = f"Tensor.{name}"

@@ -3,9 +3,9 @@ import numpy as np
 
 from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 
-from pydl._core.kernels cimport PD_F32, PD_F64, PD_MAX_DIMS
+from pydl._core.kernels cimport PD_F64, PD_MAX_DIMS
 from pydl._core.launch cimport cast, duplicate
-from pydl._core.dtypes cimport code_of, dtype_of
+from pydl._core.dtypes cimport code_of, default_float, dtype_of
 from pydl._core.tensor cimport Storage, Tensor, over_memory, scalar_of
 
 cdef dict CODE_OF_NUMPY = {np.dtype(dtype_of(code).name): code for code in range(6)}
@@ -98,7 +98,7 @@ def make_tensor(data, dtype=None, str caller="tensor"):
     if isinstance(data, Tensor):
         x = duplicate(<Tensor>data)
     elif type(data) is float:
-        return scalar_of(PD_F32 if code < 0 else code, data)
+        return scalar_of(default_float() if code < 0 else code, data)
     elif isinstance(data, (np.ndarray, np.generic)):
         x = copied(np.asarray(data), caller)
     else:
@@ -114,10 +114,10 @@ cdef Tensor from_sequence(object data, int code, str caller):
     if array.dtype == object:
         raise TypeError(f"{caller}: expected numbers, nested sequences of numbers or an array, got {type(data).__name__}")
     x = copied(array, caller)
-    return cast(x, PD_F32) if x.code == PD_F64 and code != PD_F64 and not holds_float64(data) else x
+    return cast(x, default_float()) if x.code == PD_F64 and code != PD_F64 and not holds_float64(data) else x
 
 cdef bint holds_float64(object data):
-    """Python floats become float32; NumPy's float64 values keep their type."""
+    """Python floats become the default type; NumPy's float64 values keep their type."""
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
     return isinstance(data, (np.float64, np.ndarray)) or isinstance(data, Tensor) and (<Tensor>data).code == PD_F64

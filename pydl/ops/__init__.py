@@ -21,6 +21,7 @@ from pydl.ops.losses import *
 from pydl.ops.masks import *
 from pydl.ops.matmul import *
 from pydl.ops.moments import *
+from pydl.ops.operands import *
 from pydl.ops.pair_losses import *
 from pydl.ops.parts import *
 from pydl.ops.random import *
@@ -33,7 +34,7 @@ from pydl.ops.sort import *
 FAMILIES = tuple(
     sys.modules[f"pydl.ops.{name}"]
     for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
-                 "softmax", "losses", "pair_losses", "shape", "parts", "join", "gather", "masks", "index", "sort", "random",
+                 "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
                  "arrange", "grids")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)

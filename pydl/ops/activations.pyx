@@ -5,11 +5,13 @@ Each has a fused backward kernel, which is an op with a derivative of its own, s
 """
 from pydl._core.launch cimport filled, map1, map2
 from pydl._core.tape cimport Node, Op, op, record1, record2
-from pydl._core.tensor cimport Tensor, real_arg, same_shape, shape_of
+from pydl._core.kernels cimport PD_F64
+from pydl._core.tensor cimport Tensor, real_arg, same_shape, shape_of, tensor_arg
 from pydl.ops.elementwise cimport of_input, of_output
-from pydl.ops.operands cimport is_number
+from pydl.ops.operands cimport float_arg, is_number
 
 from pydl.ops.arithmetic import add, mul, sub
+from pydl.ops.bounds import maximum
 from pydl.ops.compare import gt, where
 from pydl.ops.elementwise import exp, square
 
@@ -68,8 +70,9 @@ cdef Tensor zero_of(object like):
 # ---- relu
 
 def relu(input):
-    """max(x, 0). The derivative at 0 is 0."""
-    return of_output(RELU, PD_relu_fwd, real_arg("relu", input, "input"))
+    """max(x, 0). The derivative at 0 is 0. Integers stay integers."""
+    cdef Tensor x = tensor_arg("relu", input, "input")
+    return of_output(RELU, PD_relu_fwd, x) if x.code <= PD_F64 else maximum(x, 0)
 
 cdef object relu_backward(Node node, object dy):
     return relu_bwd(node.kept(0), dy)
@@ -88,8 +91,8 @@ cdef Op RELU_BWD = op(relu_bwd, relu_bwd_backward)
 # ---- sigmoid
 
 def sigmoid(input):
-    """1 / (1 + exp(-x))."""
-    return of_output(SIGMOID, PD_sigmoid_fwd, real_arg("sigmoid", input, "input"))
+    """1 / (1 + exp(-x)). Integers and bool give the default float type."""
+    return of_output(SIGMOID, PD_sigmoid_fwd, float_arg("sigmoid", input, "input"))
 
 cdef object sigmoid_backward(Node node, object dy):
     return sigmoid_bwd(node.kept(0), dy)
@@ -110,8 +113,8 @@ cdef Op SIGMOID_BWD = op(sigmoid_bwd, sigmoid_bwd_backward)
 # ---- tanh
 
 def tanh(input):
-    """The hyperbolic tangent."""
-    return of_output(TANH, PD_tanh_fwd, real_arg("tanh", input, "input"))
+    """The hyperbolic tangent. Integers and bool give the default float type."""
+    return of_output(TANH, PD_tanh_fwd, float_arg("tanh", input, "input"))
 
 cdef object tanh_backward(Node node, object dy):
     return tanh_bwd(node.kept(0), dy)

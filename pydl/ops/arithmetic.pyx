@@ -1,16 +1,18 @@
 # cython: language_level=3
-"""Arithmetic: two operands that broadcast as NumPy's, of one type; a Python or NumPy number takes the tensor's type.
+"""Arithmetic: two operands that broadcast as NumPy's, in the type they have in common (operands.pyx).
 
 A number that does not fit in an integer type is refused (ValueError); -1 to -255 wrap around in sums and products of uint8.
 """
-from pydl._core.kernels cimport PD_F32, PD_F64
-from pydl._core.launch cimport cast, filled, map1, map2, map3
+from pydl._core.kernels cimport PD_BOOL, PD_F64
+from pydl._core.launch cimport filled, map1, map2, map3
 from pydl._core.tape cimport Node, Op, op, record, record1, record2, tracked
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, shape_of, tensor_arg
-from pydl.ops.operands cimport is_number, map_number, operands, refuse_zero_divisor, require_broadcast
+from pydl.ops.operands cimport (
+    alike, as_type, beside, is_number, map_number, operands, real, refuse_bool, refuse_zero_divisor, require_broadcast, result_code,
+)
 
-from pydl.ops.compare import eq, ge, logical_and, where
+from pydl.ops.compare import eq, ge, logical_and, logical_or, where
 
 cdef extern from "pydl.h":
     enum: PD_add
@@ -45,31 +47,45 @@ cdef inline bint is_one(object alpha):
 def add(input, other, *, alpha=1):
     """input + alpha * other.
 
-    Shapes broadcast; numbers and tensors of one type (integers wrap around; bool has no sum).
-    Raises ValueError where the shapes do not broadcast, TypeError where the types differ.
+    Shapes broadcast, types promote: tensors with dimensions come before 0-dimensional ones, those before numbers, and bool,
+    integers and floats rise in this order (integers wrap around; the sum of bools is their or).
+    Raises ValueError where the shapes do not broadcast, TypeError for a float alpha of integers.
     """
     cdef Tensor y
     if not is_one(alpha):
-        other = scaled("add", other, alpha)
+        input, other = scaled("add", input, other, alpha)
     if isinstance(input, Tensor) and isinstance(other, Tensor):
+        if (<Tensor>input).code != (<Tensor>other).code:
+            input, other = alike(<Tensor>input, <Tensor>other)
+        elif (<Tensor>input).code == PD_BOOL:
+            return logical_or(input, other)
         y = map2(PD_add, <Tensor>input, <Tensor>other)
         record2(ADD, y, <Tensor>input, <Tensor>other)
         return y
     if isinstance(input, Tensor):
-        y = map_number("add", PD_add, <Tensor>input, other, False)
-        record1(ADD, y, <Tensor>input)
-        return y
+        return add_number(beside(<Tensor>input, other), other, False)
     if isinstance(other, Tensor):
-        y = map_number("add", PD_add, <Tensor>other, input, True)
-        record1(ADD, y, <Tensor>other)
-        return y
+        return add_number(beside(<Tensor>other, input), input, True)
     return operands("add", input, other)
 
-cdef object scaled(str name, object other, object alpha):
-    """alpha * other, of a tensor or a number."""
+cdef Tensor add_number(Tensor x, object number, bint number_first):
+    cdef Tensor y
+    if x.code == PD_BOOL:
+        return logical_or(x, number)
+    y = map_number("add", PD_add, x, number, number_first)
+    record1(ADD, y, x)
+    return y
+
+cdef tuple scaled(str name, object input, object other, object alpha):
+    """input and alpha * other, tensors or numbers."""
+    cdef int code
     if not is_number(alpha):
         raise TypeError(f"{name}: alpha must be a number, got {type(alpha).__name__}")
-    return mul(other, alpha) if isinstance(other, Tensor) else other * alpha
+    code = result_code(name, (input, other))
+    if code > PD_F64 and isinstance(alpha, float):
+        raise TypeError(f"{name}: alpha must be an integer where the result is {dtype_of(code)}, got {alpha}")
+    other = mul(as_type(<Tensor>other, code), alpha) if isinstance(other, Tensor) else other * alpha
+    return as_type(<Tensor>input, code) if isinstance(input, Tensor) else input, other
 
 cdef object add_backward(Node node, object dy):
     return dy if with_number(node) else (dy, dy)
@@ -78,11 +94,14 @@ cdef Op ADD = op(add, add_backward)
 
 
 def sub(input, other, *, alpha=1):
-    """input - alpha * other. Shapes and types as in add."""
+    """input - alpha * other. Shapes and types as in add; bool has no difference."""
     cdef Tensor y
     if not is_one(alpha):
-        other = scaled("sub", other, alpha)
+        input, other = scaled("sub", input, other, alpha)
     if isinstance(input, Tensor) and isinstance(other, Tensor):
+        if (<Tensor>input).code != (<Tensor>other).code or (<Tensor>input).code == PD_BOOL:
+            refuse_bool("sub", input, other)
+            input, other = alike(<Tensor>input, <Tensor>other)
         y = map2(PD_sub, <Tensor>input, <Tensor>other)
         record2(SUB, y, <Tensor>input, <Tensor>other)
         return y
@@ -93,8 +112,13 @@ def sub(input, other, *, alpha=1):
     return operands("sub", input, other)
 
 cdef Tensor sub_number(Tensor x, object number, bint number_first):
-    cdef Tensor y = map_number("sub", PD_sub, x, number, number_first)
-    cdef Node node = record1(SUB, y, x)
+    cdef Tensor y
+    cdef Node node
+    if x.code == PD_BOOL or type(number) is bool:
+        refuse_bool("sub", x, number)
+    x = beside(x, number)
+    y = map_number("sub", PD_sub, x, number, number_first)
+    node = record1(SUB, y, x)
     if node is not None:
         node.extra = number_first
     return y
@@ -112,6 +136,10 @@ def mul(input, other):
     cdef Tensor y
     cdef Node node
     if isinstance(input, Tensor) and isinstance(other, Tensor):
+        if (<Tensor>input).code != (<Tensor>other).code:
+            input, other = alike(<Tensor>input, <Tensor>other)
+        elif (<Tensor>input).code == PD_BOOL:
+            return logical_and(input, other)
         y = map2(PD_mul, <Tensor>input, <Tensor>other)
         node = record2(MUL, y, <Tensor>input, <Tensor>other)
         if node is not None:
@@ -121,14 +149,18 @@ def mul(input, other):
                 node.keep(1, <Tensor>other)
         return y
     if isinstance(input, Tensor):
-        return mul_number(<Tensor>input, other, False)
+        return mul_number(beside(<Tensor>input, other), other, False)
     if isinstance(other, Tensor):
-        return mul_number(<Tensor>other, input, True)
+        return mul_number(beside(<Tensor>other, input), input, True)
     return operands("mul", input, other)
 
 cdef Tensor mul_number(Tensor x, object number, bint number_first):
-    cdef Tensor y = map_number("mul", PD_mul, x, number, number_first)
-    cdef Node node = record1(MUL, y, x)
+    cdef Tensor y
+    cdef Node node
+    if x.code == PD_BOOL:
+        return logical_and(x, number)
+    y = map_number("mul", PD_mul, x, number, number_first)
+    node = record1(MUL, y, x)
     if node is not None:
         node.extra = number
     return y
@@ -145,21 +177,20 @@ cdef Op MUL = op(mul, mul_backward)
 def div(input, other, *, rounding_mode=None):
     """input / other; rounding_mode "trunc" rounds the quotient towards zero, "floor" downwards.
 
-    Shapes broadcast, types as in add. The true quotient of integers is float32; a rounded one keeps the integer type,
-    and raises ZeroDivisionError where other has a zero. The derivative of a rounded quotient is 0.
+    Shapes broadcast, types as in add. The true quotient of integers is of the default float type; a rounded one
+    keeps the integer type, and raises ZeroDivisionError where other has a zero. The derivative of a rounded quotient is 0.
     """
     if rounding_mode is not None:
         return rounded_div(input, other, rounding_mode)
     if isinstance(input, Tensor):
         if isinstance(other, Tensor):
+            if (<Tensor>input).code != (<Tensor>other).code:
+                input, other = alike(<Tensor>input, <Tensor>other)
             return div_tensors(real(<Tensor>input), real(<Tensor>other))
         return div_number(real(<Tensor>input), other, False)
     if isinstance(other, Tensor):
         return div_number(real(<Tensor>other), input, True)
     return operands("div", input, other)
-
-cdef inline Tensor real(Tensor x):
-    return x if x.code <= PD_F64 else cast(x, PD_F32)
 
 cdef Tensor div_tensors(Tensor a, Tensor b):
     cdef Tensor y = map2(PD_div, a, b)
@@ -268,7 +299,7 @@ def pow(input, exponent):
     """input to the power of exponent, with C99's special values: x^0 = 1^y = 1, even of NaN. The number 0.5 is sqrt.
 
     Shapes and types as in add. A negative power of an integer is 0 unless the integer is 1 or -1; a negative *number*
-    as the exponent of an integer tensor raises ValueError. The derivative by the exponent is 0 where input is 0 and
+    as the exponent of an integer tensor raises ValueError; bools have no power. The derivative by the exponent is 0 where input is 0 and
     the exponent is not negative; the derivative by input is 0 where the exponent is 0.
     """
     cdef Tensor a, b, y
@@ -287,6 +318,7 @@ def pow(input, exponent):
 cdef Tensor pow_number(Tensor x, object exponent):
     cdef Tensor y
     cdef Node node
+    x = beside(x, exponent)
     if x.code <= PD_F64 and exponent == 2:
         y = map1(PD_square, x)
     elif x.code <= PD_F64 and exponent == 0.5:
@@ -378,14 +410,20 @@ cdef Op SIGN = op(sign, sign_backward)
 # ---- A fused sum
 
 def addcmul(input, tensor1, tensor2, *, value=1):
-    """input + value * tensor1 * tensor2. Shapes broadcast; float32 or float64, the same for all three."""
+    """input + value * tensor1 * tensor2. Shapes broadcast, types promote; not bool. A float value is for floats only."""
     cdef Tensor x = tensor_arg("addcmul", input, "input")
     cdef Tensor a = tensor_arg("addcmul", tensor1, "tensor1"), b = tensor_arg("addcmul", tensor2, "tensor2")
     if not is_number(value):
         raise TypeError(f"addcmul: value must be a number, got {type(value).__name__}")
-    if x.code != a.code:
-        raise TypeError(f"addcmul: {dtype_of(x.code)} and {dtype_of(a.code)} do not mix; convert one with .to()")
+    cdef int code = x.code
     require_broadcast("addcmul", x, a, b)
+    if x.code != a.code or x.code != b.code:
+        code = result_code("addcmul", (x, a, b))
+        x, a, b = as_type(x, code), as_type(a, code), as_type(b, code)
+    if code > PD_F64:
+        if isinstance(value, float) or code == PD_BOOL:
+            raise TypeError(f"addcmul: value must be an integer and the tensors not bool, got {value} and {dtype_of(code)}")
+        return add(x, mul(mul(a, b), value))
     cdef Tensor y = map3(PD_addcmul, x, a, b, value)
     cdef Node node = record(ADDCMUL, y, (x, a, b))
     if node is not None:

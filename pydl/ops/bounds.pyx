@@ -3,9 +3,8 @@
 from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I32, PD_I64, PD_U8
 from pydl._core.launch cimport filled, map2, map3
 from pydl._core.tape cimport Node, Op, op, record, record2
-from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, shape_of, tensor_arg
-from pydl.ops.operands cimport number_like, operands, require_broadcast
+from pydl.ops.operands cimport as_type, number_like, operands, require_broadcast, result_code
 
 from pydl.ops.arithmetic import mul
 from pydl.ops.compare import eq, ge, gt, le, logical_and, logical_or, lt, where
@@ -35,6 +34,8 @@ cdef Tensor extreme(Op which, int kernel, str name, object input, object other):
     cdef Tensor a, b, y
     cdef Node node
     a, b = operands(name, input, other)
+    if a.code == PD_BOOL:
+        return (logical_or if kernel == PD_maximum else logical_and)(a, b)
     y = map2(kernel, a, b)
     node = record2(which, y, a, b)
     if node is not None:
@@ -63,23 +64,26 @@ cdef Op MINIMUM = op(minimum, minimum_backward)
 def clamp(input, min=None, max=None):
     """min(max(input, min), max): max where min > max; NaN where any of the three is NaN.
 
-    min and max: numbers or tensors of input's type that broadcast with it; one of them may be None. A number that lies so
-    far outside an integer type that it bounds nothing is no error.
+    min and max: numbers or tensors that broadcast with input; one of them may be None. Types promote as in add. A number
+    that lies so far outside an integer type that it bounds nothing is no error.
     The derivative by input is 1 from min to max, both included, else 0 (0 for NaN); by min it is 1 where input < min,
     by max where input > max.
     """
-    cdef Tensor x = tensor_arg("clamp", input, "input")
-    cdef Tensor low = bound(x, min, False), high = bound(x, max, True), y
+    cdef Tensor x = tensor_arg("clamp", input, "input"), low, high, y
     cdef Node node
-    if low is None and high is None:
+    if min is None and max is None:
         raise ValueError(f"clamp: at least one of min and max must be given (input {shape_of(x)})")
+    if x.code > PD_F64 or isinstance(min, Tensor) or isinstance(max, Tensor):
+        x = as_type(x, result_code("clamp", tuple([one for one in (x, min, max) if one is not None])))
+    low, high = bound(x, min, False), bound(x, max, True)
+    if x.code == PD_BOOL:
+        x = x if low is None else logical_or(x, low)
+        return x.clone() if high is None else logical_and(x, high)
     if high is None:
         y = map2(PD_maximum, x, low)
     elif low is None:
         y = map2(PD_minimum, x, high)
     else:
-        if low.code != x.code:
-            raise TypeError(f"clamp: {dtype_of(x.code)} and {dtype_of(low.code)} do not mix; convert one with .to()")
         require_broadcast("clamp", x, low, high)
         y = map3(PD_clamp, x, low, high)
     node = record(CLAMP, y, (x, low, high))
@@ -90,8 +94,10 @@ def clamp(input, min=None, max=None):
     return y
 
 cdef Tensor bound(Tensor x, object value, bint upper):
-    if value is None or isinstance(value, Tensor):
-        return <Tensor>value
+    if value is None:
+        return None
+    if isinstance(value, Tensor):
+        return as_type(<Tensor>value, x.code)
     if isinstance(value, int) and PD_F64 < x.code < PD_BOOL:
         low, high = {PD_U8: (0, 2**8 - 1), PD_I32: (-2**31, 2**31 - 1), PD_I64: (-2**63, 2**63 - 1)}[x.code]
         value = min(value, high) if upper else max(value, low)

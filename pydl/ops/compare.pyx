@@ -1,11 +1,11 @@
 # cython: language_level=3
 """Comparison, choice and logic. Results of comparisons and of logic are bool; none of them but `where` has a derivative."""
-from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I64, PD_U8
+from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I64, PD_U8
 from pydl._core.launch cimport cast, filled, map1, map1_to, map2, map2_to, map3
 from pydl._core.tape cimport Node, Op, op, record
-from pydl._core.dtypes cimport dtype_of
+from pydl._core.dtypes cimport default_float, dtype_of
 from pydl._core.tensor cimport Tensor, scalar_of, shape_of, tensor_arg
-from pydl.ops.operands cimport comparands, is_number, operands, require_broadcast
+from pydl.ops.operands cimport alike, comparands, is_number, operands, require_broadcast
 
 cdef extern from "pydl.h":
     enum: PD_eq
@@ -34,6 +34,8 @@ cdef Tensor compared(str name, int kernel, object input, object other):
     cdef Tensor a, b
     if isinstance(input, Tensor) and isinstance(other, Tensor):
         a, b = <Tensor>input, <Tensor>other
+        if a.code != b.code:
+            a, b = alike(a, b)
     else:
         a, b = comparands(name, input, other)
     if a.code == PD_BOOL and b.code == PD_BOOL:     # ordered as 0 < 1
@@ -46,8 +48,8 @@ cdef Tensor as_bytes(Tensor x):
 def eq(input, other):
     """input == other, elementwise, as bool; False where either is NaN.
 
-    Tensors of one type that broadcast, or a tensor and a number, which is compared by its value. Raises ValueError
-    where the shapes do not broadcast, TypeError where the types differ.
+    Tensors that broadcast, in the type they have in common as in add, or a tensor and a number, which is compared by its
+    value. Raises ValueError where the shapes do not broadcast.
     """
     return compared("eq", PD_eq, input, other)
 
@@ -84,9 +86,9 @@ op(ge, NULL)
 def where(condition, input, other):
     """input where condition holds, other elsewhere.
 
-    condition: bool (or uint8: nonzero); the three broadcast. input and other: tensors of one type, or numbers, which
-    take the other's type (two numbers: float32, int64 or bool). The derivative goes to the one that was chosen.
-    Raises ValueError where the shapes do not broadcast, TypeError where the types differ.
+    condition: bool (or uint8: nonzero); the three broadcast. input and other: tensors or numbers, whose types promote as
+    in add (two numbers: the default float type, int64 or bool). The derivative goes to the one that was chosen.
+    Raises ValueError where the shapes do not broadcast, TypeError for a condition of another type.
     """
     cdef Tensor c = tensor_arg("where", condition, "condition"), a, b, y
     cdef Node node
@@ -104,13 +106,13 @@ def where(condition, input, other):
 
 cdef Tensor plain_number(object input, object other):
     """A tensor of the first of two numbers, in a type for both."""
-    cdef int code = PD_BOOL
+    cdef int code = PD_BOOL, real = default_float()
     for number in (input, other):
         if not is_number(number):
             raise TypeError(f"where: expected a tensor or a number, got {type(number).__name__}")
         if isinstance(number, float):
-            code = PD_F32
-        elif type(number) is not bool and code != PD_F32:
+            code = real
+        elif type(number) is not bool and code != real:
             code = PD_I64
     return scalar_of(code, input)
 
@@ -132,15 +134,15 @@ cdef Tensor logical(str name, int kernel, object input, object other):
     return map2_to(kernel, PD_BOOL, a, b)
 
 def logical_and(input, other):
-    """Whether both are nonzero, as bool. Any type, the same for both; shapes broadcast."""
+    """Whether both are nonzero, as bool. Any types; shapes broadcast."""
     return logical("logical_and", PD_logical_and, input, other)
 
 def logical_or(input, other):
-    """Whether either is nonzero, as bool. Any type, the same for both; shapes broadcast."""
+    """Whether either is nonzero, as bool. Any types; shapes broadcast."""
     return logical("logical_or", PD_logical_or, input, other)
 
 def logical_xor(input, other):
-    """Whether exactly one is nonzero, as bool. Any type, the same for both; shapes broadcast."""
+    """Whether exactly one is nonzero, as bool. Any types; shapes broadcast."""
     return logical("logical_xor", PD_logical_xor, input, other)
 
 def logical_not(input):
@@ -161,15 +163,15 @@ cdef Tensor bitwise(str name, int kernel, int bool_kernel, object input, object 
     return map2(bool_kernel if a.code == PD_BOOL and b.code == PD_BOOL else kernel, a, b)
 
 def bitwise_and(input, other):
-    """input & other: the bits set in both. Integers and bool of one type; shapes broadcast."""
+    """input & other: the bits set in both. Integers and bool, whose types promote; shapes broadcast."""
     return bitwise("bitwise_and", PD_bitwise_and, PD_logical_and, input, other)
 
 def bitwise_or(input, other):
-    """input | other: the bits set in either. Integers and bool of one type; shapes broadcast."""
+    """input | other: the bits set in either. Integers and bool, whose types promote; shapes broadcast."""
     return bitwise("bitwise_or", PD_bitwise_or, PD_logical_or, input, other)
 
 def bitwise_xor(input, other):
-    """input ^ other: the bits set in exactly one. Integers and bool of one type; shapes broadcast."""
+    """input ^ other: the bits set in exactly one. Integers and bool, whose types promote; shapes broadcast."""
     return bitwise("bitwise_xor", PD_bitwise_xor, PD_logical_xor, input, other)
 
 def bitwise_not(input):

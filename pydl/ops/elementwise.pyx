@@ -1,13 +1,15 @@
 # cython: language_level=3
-"""Functions of one float tensor (and atan2), elementwise. float32 or float64; any shape; NaN gives NaN.
+"""Functions of one float tensor (and atan2), elementwise. Any shape; NaN gives NaN.
+
+float32 and float64 keep their type, integers and bool give the default float type; square and rounding keep integers.
 
 The mathematics and the largest errors in ulp are in csrc/vec*.h; tests/test_ulp.py holds them to it.
 """
-from pydl._core.kernels cimport PD_F64
-from pydl._core.launch cimport filled, map1, map2
+from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I64
+from pydl._core.launch cimport cast, duplicate, filled, map1, map2
 from pydl._core.tape cimport Node, Op, op, record1, record2
-from pydl._core.tensor cimport Tensor, real_arg, shape_of, tensor_arg
-from pydl.ops.operands cimport operands
+from pydl._core.tensor cimport Tensor, shape_of, tensor_arg
+from pydl.ops.operands cimport float_arg, operands
 
 from pydl.ops.arithmetic import add, div, mul, neg, sub
 from pydl.ops.compare import eq, where
@@ -65,7 +67,7 @@ cdef Tensor of_output(Op which, int kernel, Tensor x):
 
 def exp(input):
     """exp(x)."""
-    return of_output(EXP, PD_exp, real_arg("exp", input, "input"))
+    return of_output(EXP, PD_exp, float_arg("exp", input, "input"))
 
 cdef object exp_backward(Node node, object dy):
     return mul(dy, node.kept(0))
@@ -74,7 +76,7 @@ cdef Op EXP = op(exp, exp_backward)
 
 def exp2(input):
     """2 to the power of x."""
-    return of_output(EXP2, PD_exp2, real_arg("exp2", input, "input"))
+    return of_output(EXP2, PD_exp2, float_arg("exp2", input, "input"))
 
 cdef object exp2_backward(Node node, object dy):
     return mul(mul(dy, node.kept(0)), 0.6931471805599453)
@@ -83,7 +85,7 @@ cdef Op EXP2 = op(exp2, exp2_backward)
 
 def expm1(input):
     """exp(x) - 1, accurate near 0."""
-    return of_output(EXPM1, PD_expm1, real_arg("expm1", input, "input"))
+    return of_output(EXPM1, PD_expm1, float_arg("expm1", input, "input"))
 
 cdef object expm1_backward(Node node, object dy):
     return mul(dy, add(node.kept(0), 1))
@@ -94,7 +96,7 @@ cdef Op EXPM1 = op(expm1, expm1_backward)
 
 def log(input):
     """The natural logarithm: -infinity at 0, NaN below."""
-    return of_input(LOG, PD_log, real_arg("log", input, "input"))
+    return of_input(LOG, PD_log, float_arg("log", input, "input"))
 
 cdef object log_backward(Node node, object dy):
     return div(dy, node.kept(0))
@@ -103,7 +105,7 @@ cdef Op LOG = op(log, log_backward)
 
 def log2(input):
     """The logarithm to base 2: -infinity at 0, NaN below."""
-    return of_input(LOG2, PD_log2, real_arg("log2", input, "input"))
+    return of_input(LOG2, PD_log2, float_arg("log2", input, "input"))
 
 cdef object log2_backward(Node node, object dy):
     return div(dy, mul(node.kept(0), 0.6931471805599453))
@@ -112,7 +114,7 @@ cdef Op LOG2 = op(log2, log2_backward)
 
 def log10(input):
     """The logarithm to base 10: -infinity at 0, NaN below."""
-    return of_input(LOG10, PD_log10, real_arg("log10", input, "input"))
+    return of_input(LOG10, PD_log10, float_arg("log10", input, "input"))
 
 cdef object log10_backward(Node node, object dy):
     return div(dy, mul(node.kept(0), 2.302585092994046))
@@ -121,7 +123,7 @@ cdef Op LOG10 = op(log10, log10_backward)
 
 def log1p(input):
     """log(1 + x), accurate near 0: -infinity at -1, NaN below."""
-    return of_input(LOG1P, PD_log1p, real_arg("log1p", input, "input"))
+    return of_input(LOG1P, PD_log1p, float_arg("log1p", input, "input"))
 
 cdef object log1p_backward(Node node, object dy):
     return div(dy, add(node.kept(0), 1))
@@ -132,7 +134,7 @@ cdef Op LOG1P = op(log1p, log1p_backward)
 
 def sqrt(input):
     """The square root, correctly rounded; NaN below 0. The derivative at 0 is infinite."""
-    return of_output(SQRT, PD_sqrt, real_arg("sqrt", input, "input"))
+    return of_output(SQRT, PD_sqrt, float_arg("sqrt", input, "input"))
 
 cdef object sqrt_backward(Node node, object dy):
     return div(dy, mul(node.kept(0), 2))
@@ -141,7 +143,7 @@ cdef Op SQRT = op(sqrt, sqrt_backward)
 
 def rsqrt(input):
     """1 / sqrt(x): infinity at 0, NaN below."""
-    return of_output(RSQRT, PD_rsqrt, real_arg("rsqrt", input, "input"))
+    return of_output(RSQRT, PD_rsqrt, float_arg("rsqrt", input, "input"))
 
 cdef object rsqrt_backward(Node node, object dy):
     cdef Tensor y = node.kept(0)
@@ -151,7 +153,7 @@ cdef Op RSQRT = op(rsqrt, rsqrt_backward)
 
 def reciprocal(input):
     """1 / x."""
-    return of_output(RECIPROCAL, PD_reciprocal, real_arg("reciprocal", input, "input"))
+    return of_output(RECIPROCAL, PD_reciprocal, float_arg("reciprocal", input, "input"))
 
 cdef object reciprocal_backward(Node node, object dy):
     return neg(mul(dy, square(node.kept(0))))
@@ -160,7 +162,10 @@ cdef Op RECIPROCAL = op(reciprocal, reciprocal_backward)
 
 def square(input):
     """x * x."""
-    return of_input(SQUARE, PD_square, real_arg("square", input, "input"))
+    cdef Tensor x = tensor_arg("square", input, "input")
+    if x.code > PD_F64:
+        return mul(x, cast(x, PD_I64) if x.code == PD_BOOL else x)
+    return of_input(SQUARE, PD_square, x)
 
 cdef object square_backward(Node node, object dy):
     return mul(mul(dy, 2), node.kept(0))
@@ -171,7 +176,7 @@ cdef Op SQUARE = op(square, square_backward)
 
 def sin(input):
     """The sine of x radians; NaN at infinity."""
-    return of_input(SIN, PD_sin, real_arg("sin", input, "input"))
+    return of_input(SIN, PD_sin, float_arg("sin", input, "input"))
 
 cdef object sin_backward(Node node, object dy):
     return mul(dy, cos(node.kept(0)))
@@ -180,7 +185,7 @@ cdef Op SIN = op(sin, sin_backward)
 
 def cos(input):
     """The cosine of x radians; NaN at infinity."""
-    return of_input(COS, PD_cos, real_arg("cos", input, "input"))
+    return of_input(COS, PD_cos, float_arg("cos", input, "input"))
 
 cdef object cos_backward(Node node, object dy):
     return neg(mul(dy, sin(node.kept(0))))
@@ -189,7 +194,7 @@ cdef Op COS = op(cos, cos_backward)
 
 def tan(input):
     """The tangent of x radians; NaN at infinity."""
-    return of_output(TAN, PD_tan, real_arg("tan", input, "input"))
+    return of_output(TAN, PD_tan, float_arg("tan", input, "input"))
 
 cdef object tan_backward(Node node, object dy):
     return mul(dy, add(square(node.kept(0)), 1))
@@ -198,7 +203,7 @@ cdef Op TAN = op(tan, tan_backward)
 
 def asin(input):
     """The arcsine in [-pi/2, pi/2]; NaN outside [-1, 1]. The derivative at +-1 is infinite."""
-    return of_input(ASIN, PD_asin, real_arg("asin", input, "input"))
+    return of_input(ASIN, PD_asin, float_arg("asin", input, "input"))
 
 cdef object asin_backward(Node node, object dy):
     return mul(dy, rsqrt(sub(1, square(node.kept(0)))))
@@ -207,7 +212,7 @@ cdef Op ASIN = op(asin, asin_backward)
 
 def acos(input):
     """The arccosine in [0, pi]; NaN outside [-1, 1]. The derivative at +-1 is -infinity."""
-    return of_input(ACOS, PD_acos, real_arg("acos", input, "input"))
+    return of_input(ACOS, PD_acos, float_arg("acos", input, "input"))
 
 cdef object acos_backward(Node node, object dy):
     return neg(mul(dy, rsqrt(sub(1, square(node.kept(0))))))
@@ -216,7 +221,7 @@ cdef Op ACOS = op(acos, acos_backward)
 
 def atan(input):
     """The arctangent in [-pi/2, pi/2]."""
-    return of_input(ATAN, PD_atan, real_arg("atan", input, "input"))
+    return of_input(ATAN, PD_atan, float_arg("atan", input, "input"))
 
 cdef object atan_backward(Node node, object dy):
     return div(dy, add(square(node.kept(0)), 1))
@@ -228,7 +233,7 @@ def atan2(input, other):
     cdef Tensor a, b
     cdef Node node
     a, b = operands("atan2", input, other)
-    real_arg("atan2", a, "input")
+    a, b = float_arg("atan2", a, "input"), float_arg("atan2", b, "other")
     cdef Tensor y = map2(PD_atan2, a, b)
     node = record2(ATAN2, y, a, b)
     if node is not None:
@@ -249,7 +254,7 @@ cdef Op ATAN2 = op(atan2, atan2_backward)
 
 def sinh(input):
     """The hyperbolic sine."""
-    return of_input(SINH, PD_sinh, real_arg("sinh", input, "input"))
+    return of_input(SINH, PD_sinh, float_arg("sinh", input, "input"))
 
 cdef object sinh_backward(Node node, object dy):
     return mul(dy, cosh(node.kept(0)))
@@ -258,7 +263,7 @@ cdef Op SINH = op(sinh, sinh_backward)
 
 def cosh(input):
     """The hyperbolic cosine."""
-    return of_input(COSH, PD_cosh, real_arg("cosh", input, "input"))
+    return of_input(COSH, PD_cosh, float_arg("cosh", input, "input"))
 
 cdef object cosh_backward(Node node, object dy):
     return mul(dy, sinh(node.kept(0)))
@@ -267,7 +272,7 @@ cdef Op COSH = op(cosh, cosh_backward)
 
 def asinh(input):
     """The inverse hyperbolic sine."""
-    return of_input(ASINH, PD_asinh, real_arg("asinh", input, "input"))
+    return of_input(ASINH, PD_asinh, float_arg("asinh", input, "input"))
 
 cdef object asinh_backward(Node node, object dy):
     return mul(dy, rsqrt(add(square(node.kept(0)), 1)))
@@ -276,7 +281,7 @@ cdef Op ASINH = op(asinh, asinh_backward)
 
 def acosh(input):
     """The inverse hyperbolic cosine; NaN below 1. The derivative at 1 is infinite."""
-    return of_input(ACOSH, PD_acosh, real_arg("acosh", input, "input"))
+    return of_input(ACOSH, PD_acosh, float_arg("acosh", input, "input"))
 
 cdef object acosh_backward(Node node, object dy):
     return mul(dy, rsqrt(sub(square(node.kept(0)), 1)))
@@ -285,7 +290,7 @@ cdef Op ACOSH = op(acosh, acosh_backward)
 
 def atanh(input):
     """The inverse hyperbolic tangent: infinite at +-1, NaN outside [-1, 1]."""
-    return of_input(ATANH, PD_atanh, real_arg("atanh", input, "input"))
+    return of_input(ATANH, PD_atanh, float_arg("atanh", input, "input"))
 
 cdef object atanh_backward(Node node, object dy):
     return div(dy, sub(1, square(node.kept(0))))
@@ -296,7 +301,7 @@ cdef Op ATANH = op(atanh, atanh_backward)
 
 def erf(input):
     """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    return of_input(ERF, PD_erf, real_arg("erf", input, "input"))
+    return of_input(ERF, PD_erf, float_arg("erf", input, "input"))
 
 cdef object erf_backward(Node node, object dy):
     return mul(mul(dy, 1.1283791670955126), exp(neg(square(node.kept(0)))))
@@ -305,7 +310,7 @@ cdef Op ERF = op(erf, erf_backward)
 
 def erfc(input):
     """1 - erf(x), accurate in the upper tail."""
-    return of_input(ERFC, PD_erfc, real_arg("erfc", input, "input"))
+    return of_input(ERFC, PD_erfc, float_arg("erfc", input, "input"))
 
 cdef object erfc_backward(Node node, object dy):
     return mul(mul(dy, -1.1283791670955126), exp(neg(square(node.kept(0)))))
@@ -317,7 +322,7 @@ cdef Op ERFC = op(erfc, erfc_backward)
 cdef Tensor rounded(Op which, int kernel, Tensor x):
     cdef Tensor y
     if x.code > PD_F64:
-        return x
+        return duplicate(x)
     y = map1(kernel, x)
     record1(which, y, x)
     return y

@@ -17,7 +17,7 @@ from pydl.ops.masks cimport positions_of_mask
 from pydl.ops.operands cimport converted
 from pydl.ops.parts cimport box_of
 from pydl._core.numpy_bridge import as_tensor
-from pydl.ops.join import to
+from pydl.ops.operands import to
 from pydl.ops.reduce import sum_to
 from pydl.ops.shape import broadcast_to, reshape, unsqueeze
 

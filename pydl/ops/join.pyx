@@ -1,11 +1,10 @@
-"""Ops that put tensors together, cut them up, or copy them into another order or type."""
-from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
-from pydl._core.launch cimport cast, duplicate, filled
+"""Ops that put tensors together, cut them up, or copy them into another order."""
+from pydl._core.kernels cimport PD_MAX_DIMS
+from pydl._core.launch cimport duplicate, filled
 from pydl._core.tape cimport Node, Op, op, record, record1
 from pydl._core.arguments cimport wrap_dim
-from pydl._core.dtypes cimport code_of, dtype, dtype_of
 from pydl._core.tensor cimport Tensor, empty, same_shape, shape_of, tensor_arg, view_of
-from pydl._core.tensor import add_methods
+from pydl.ops.operands cimport as_type, result_code
 from pydl.ops.shape cimport copy_into, dims_from, look_at
 from pydl.ops.parts import narrow
 from pydl.ops.shape import expand, reshape
@@ -16,9 +15,13 @@ cdef tuple tensors_arg(str op, object tensors):
         raise TypeError(f"{op}: expected a tuple or list of Tensors, got {type(tensors).__name__}")
     if len(tensors) == 0:
         raise ValueError(f"{op}: expected at least one tensor, got none")
+    cdef int code
     for x in tensors:
-        if (<Tensor>tensor_arg(op, x, "every one of tensors")).code != (<Tensor>tensors[0]).code:
-            raise TypeError(f"{op}: {dtype_of((<Tensor>tensors[0]).code)} and {dtype_of((<Tensor>x).code)} do not mix; use .to()")
+        tensor_arg(op, x, "every one of tensors")
+    for x in tensors:
+        if (<Tensor>x).code != (<Tensor>tensors[0]).code:
+            code = result_code(op, tuple(tensors))
+            return tuple([as_type(<Tensor>y, code) for y in tensors])
     return tuple(tensors)
 
 cdef str all_shapes(tuple tensors):
@@ -36,8 +39,8 @@ cdef int place_along(Tensor y, int d, ptrdiff_t start, Tensor x) except -1:
 def cat(tensors, dim=0, *, axis=None):
     """Tensors one after the other along dim.
 
-    tensors: shapes equal but for dim (1-D empty ones are skipped), one dtype -> their sizes along dim added up.
-    Raises ValueError for shapes, TypeError for mixed dtypes, IndexError for dim.
+    tensors: shapes equal but for dim (1-D empty ones are skipped) -> their sizes along dim added up. Types promote.
+    Raises ValueError for shapes, IndexError for dim.
     """
     cdef tuple given = tensors_arg("cat", tensors)
     cdef list parts = [x for x in given if (<Tensor>x).ndim != 1 or (<Tensor>x).numel] or [given[0]]
@@ -275,78 +278,7 @@ def repeat(input, *sizes, repeats=None):
     wide = tuple([one for k, n in zip(times, shape) for one in (k, n)])
     return reshape(expand(reshape(x, between), wide).clone(), tuple([k * n for k, n in zip(times, shape)]))
 
-
-# ---- Other types
-
-cdef Tensor converted(Tensor x, int code):
-    cdef Tensor y
-    cdef Node node
-    if x.code == code:
-        return x
-    y = cast(x, code)
-    if code <= PD_F64 and x.code <= PD_F64:
-        node = record1(TO, y, x)
-        if node is not None:
-            node.extra = dtype_of(x.code)
-    return y
-
-def to(input, dtype=None, *, copy=False, other=None):
-    """input as another element type: a dtype, another tensor's, or "cpu" for the same; itself where it has that type.
-
-    Float to integer cuts off the fraction; NaN and what does not fit give the smallest int64 or int32, and uint8 takes
-    the low byte. To bool: whether it is not zero. Differentiable between float types.
-    """
-    cdef Tensor x = tensor_arg("to", input, "input")
-    cdef int code = x.code
-    target = dtype if other is None else other
-    if isinstance(target, Tensor):
-        code = (<Tensor>target).code
-    elif isinstance(target, str):
-        if target != "cpu":
-            raise ValueError(f"to: the only device is 'cpu', got {target!r}")
-    elif target is not None:
-        code = code_of(target)
-    cdef Tensor y = converted(x, code)
-    return y.clone() if copy and y is x else y
-
-cdef object to_backward(Node node, object dy):
-    return to(dy, node.extra)
-
-cdef Op TO = op(to, to_backward)
-
-def to_float(input):
-    """input as float32."""
-    return converted(tensor_arg("float", input, "input"), PD_F32)
-
-def to_double(input):
-    """input as float64."""
-    return converted(tensor_arg("double", input, "input"), PD_F64)
-
-def to_long(input):
-    """input as int64."""
-    return converted(tensor_arg("long", input, "input"), PD_I64)
-
-def to_int(input):
-    """input as int32."""
-    return converted(tensor_arg("int", input, "input"), PD_I32)
-
-def to_byte(input):
-    """input as uint8."""
-    return converted(tensor_arg("byte", input, "input"), PD_U8)
-
-def to_bool(input):
-    """input as bool: whether it is not zero."""
-    return converted(tensor_arg("bool", input, "input"), PD_BOOL)
-
-def type_as(input, other):
-    """input as other's element type."""
-    return converted(tensor_arg("type_as", input, "input"), (<Tensor>tensor_arg("type_as", other, "other")).code)
-
-add_methods({
-    "float": to_float, "double": to_double, "long": to_long, "int": to_int, "byte": to_byte, "bool": to_bool,
-})
-
 __all__ = [
-    "cat", "concat", "concatenate", "stack", "split", "chunk", "unbind", "flip", "roll", "tile", "repeat", "to", "type_as",
+    "cat", "concat", "concatenate", "stack", "split", "chunk", "unbind", "flip", "roll", "tile", "repeat",
 ]
-METHODS = ["split", "chunk", "unbind", "flip", "roll", "tile", "repeat", "to", "type_as"]
+METHODS = ["split", "chunk", "unbind", "flip", "roll", "tile", "repeat"]

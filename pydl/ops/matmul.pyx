@@ -1,10 +1,13 @@
 # cython: language_level=3
 """Products of matrices and vectors, and the affine map of a linear layer."""
-from pydl._core.kernels cimport PD_GELU, PD_MAX_DIMS, PD_NO_ACTIVATION, PD_RELU, PD_SIGMOID, PD_SILU, PD_TANH, pd_gemm, pd_launch
+import numpy as np
+
+from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_GELU, PD_MAX_DIMS, PD_NO_ACTIVATION, PD_RELU, PD_SIGMOID, PD_SILU, PD_TANH, pd_gemm, pd_launch
 from pydl._core.launch cimport contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, changed, op, record, record2
 from pydl._core.dtypes cimport dtype_of
-from pydl._core.tensor cimport Tensor, empty, empty_of, real_arg, shape_of
+from pydl._core.tensor cimport Tensor, empty, empty_of, real_arg, shape_of, tensor_arg
+from pydl._core.numpy_bridge import from_numpy
 
 from pydl.ops.arithmetic import add, mul
 from pydl.ops.reduce import sum as sum_over
@@ -55,8 +58,18 @@ cdef void set_batch(pd_gemm *g, int ndim, const ptrdiff_t *sizes, Tensor a, Tens
         g.c_batch[d] = step
         step *= sizes[d]
 
+cdef Tensor whole_product(Tensor a, Tensor b, bint tb, Tensor bias):
+    """a @ b (+ bias) of integers, which wrap around, by NumPy: they have no gradient, and are not worth a kernel."""
+    if a.code == PD_BOOL:
+        raise TypeError(f"matmul: not defined for bool (shapes {shape_of(a)} and {shape_of(b)}); convert the tensors with .to()")
+    x, y = np.asarray(memoryview(a)), np.asarray(memoryview(b))
+    cdef Tensor z = from_numpy(np.asarray(np.matmul(x, y.swapaxes(-1, -2) if tb else y), x.dtype))
+    return z if bias is None else add(z, bias)
+
 cdef Tensor product(Tensor a, Tensor b, bint ta, bint tb, Tensor bias=None):
     """a @ b (+ bias), the last two dimensions of a (b) swapped first where ta (tb). Shapes are right, types the same."""
+    if a.code > PD_F64:
+        return whole_product(a, b, tb, bias)
     cdef pd_launch launch
     cdef pd_gemm *g = &launch.gemm
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
@@ -122,11 +135,11 @@ def matmul(input, other):
     """The matrix product, by the shapes: (k) @ (k) -> (), (m, k) @ (k) -> (m), (k) @ (k, n) -> (n),
     (..., m, k) @ (..., k, n) -> (..., m, n), where leading dimensions broadcast.
 
-    float32 or float64, both the same; any strides. Sums over k run in one fixed order, whatever the layout, the batch
+    float32, float64 or integers (which wrap around), both the same; any strides. Sums over k run in one fixed order, whatever the layout, the batch
     or the number of threads. k == 0 gives zeros. Raises ValueError where shapes do not fit or a tensor has no
-    dimension, TypeError where types differ or are not floating. Goto & van de Geijn 2008.
+    dimension, TypeError where types differ or are bool. Goto & van de Geijn 2008.
     """
-    cdef Tensor a = real_arg("matmul", input, "input"), b = real_arg("matmul", other, "other")
+    cdef Tensor a = tensor_arg("matmul", input, "input"), b = tensor_arg("matmul", other, "other")
     if a.ndim >= 2 and b.ndim >= 2:
         check_product("matmul", a, b)
         return recorded_product(a, b, False, False)
@@ -163,7 +176,7 @@ cdef Op MATMUL = op(matmul, matmul_backward)
 
 def mm(input, mat2):
     """The product of two matrices: (m, k), (k, n) -> (m, n). Types and Raises as matmul; nothing broadcasts."""
-    cdef Tensor a = real_arg("mm", input, "input"), b = real_arg("mm", mat2, "mat2")
+    cdef Tensor a = tensor_arg("mm", input, "input"), b = tensor_arg("mm", mat2, "mat2")
     if a.ndim != 2 or b.ndim != 2:
         raise ValueError(f"mm: expected two matrices, got shapes {shape_of(a)} and {shape_of(b)}; use matmul()")
     check_product("mm", a, b)
@@ -171,7 +184,7 @@ def mm(input, mat2):
 
 def bmm(input, mat2):
     """Products of the matrices of two batches: (b, m, k), (b, k, n) -> (b, m, n). Types and Raises as matmul."""
-    cdef Tensor x = real_arg("bmm", input, "input"), y = real_arg("bmm", mat2, "mat2")
+    cdef Tensor x = tensor_arg("bmm", input, "input"), y = tensor_arg("bmm", mat2, "mat2")
     if x.ndim != 3 or y.ndim != 3 or x.sizes[0] != y.sizes[0]:
         raise ValueError(f"bmm: expected shapes (b, m, k) and (b, k, n), got {shape_of(x)} and {shape_of(y)}; use matmul()")
     check_product("bmm", x, y)
@@ -179,7 +192,7 @@ def bmm(input, mat2):
 
 def mv(input, vec):
     """A matrix times a vector: (m, k), (k) -> (m). Types and Raises as matmul."""
-    cdef Tensor a = real_arg("mv", input, "input"), x = real_arg("mv", vec, "vec")
+    cdef Tensor a = tensor_arg("mv", input, "input"), x = tensor_arg("mv", vec, "vec")
     if a.ndim != 2 or x.ndim != 1 or a.sizes[1] != x.sizes[0]:
         raise ValueError(f"mv: expected shapes (m, k) and (k,), got {shape_of(a)} and {shape_of(x)}")
     check_types("mv", a, x)
@@ -187,12 +200,14 @@ def mv(input, vec):
 
 def dot(input, tensor):
     """The sum of the products of two vectors: (k), (k) -> (). Types and Raises as matmul."""
-    cdef Tensor a = real_arg("dot", input, "input"), b = real_arg("dot", tensor, "tensor")
+    cdef Tensor a = tensor_arg("dot", input, "input"), b = tensor_arg("dot", tensor, "tensor")
     cdef pd_launch launch
     cdef pd_gemm *g = &launch.gemm
     if a.ndim != 1 or b.ndim != 1 or a.sizes[0] != b.sizes[0]:
         raise ValueError(f"dot: expected two vectors of one length, got shapes {shape_of(a)} and {shape_of(b)}")
     check_types("dot", a, b)
+    if a.code > PD_F64:
+        return whole_product(a, b, False, None)
     cdef Tensor y = empty(a.code, 0, NULL)
     prepare(&launch, PD_gemm, a.code)
     g.m = g.n = 1
@@ -215,14 +230,15 @@ cdef object dot_backward(Node node, object dy):
 cdef Op DOT = op(dot, dot_backward)
 
 def outer(input, vec2):
-    """Every product of two numbers of two vectors: (m), (n) -> (m, n). Types and Raises as matmul."""
-    cdef Tensor a = real_arg("outer", input, "input"), b = real_arg("outer", vec2, "vec2")
+    """Every product of two numbers of two vectors: (m), (n) -> (m, n). Types as in mul."""
+    cdef Tensor a = tensor_arg("outer", input, "input"), b = tensor_arg("outer", vec2, "vec2")
     if a.ndim != 1 or b.ndim != 1:
         raise ValueError(f"outer: expected two vectors, got shapes {shape_of(a)} and {shape_of(b)}")
-    check_types("outer", a, b)
     return mul(unsqueeze(a, 1), b)
 
-cdef object scaled_sum(object input, object beta, object y, object alpha):
+cdef object scaled_sum(Tensor input, object beta, object y, object alpha):
+    if input.code > PD_F64 and (isinstance(alpha, float) or isinstance(beta, float)):
+        raise TypeError(f"addmm: beta and alpha must be integers for {dtype_of(input.code)}, got {beta} and {alpha}")
     if alpha != 1:
         y = mul(y, alpha)
     if beta == 0:       # as PyTorch: NaN and infinities of the input do not count then
@@ -232,8 +248,8 @@ cdef object scaled_sum(object input, object beta, object y, object alpha):
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     """beta input + alpha (mat1 @ mat2): (m, k), (k, n) -> (m, n); input broadcasts to that, and is not read where
     beta is 0. Types and Raises as matmul."""
-    cdef Tensor a = real_arg("addmm", mat1, "mat1"), b = real_arg("addmm", mat2, "mat2")
-    cdef Tensor c = real_arg("addmm", input, "input")
+    cdef Tensor a = tensor_arg("addmm", mat1, "mat1"), b = tensor_arg("addmm", mat2, "mat2")
+    cdef Tensor c = tensor_arg("addmm", input, "input")
     if a.ndim != 2 or b.ndim != 2 or c.ndim > 2:
         raise ValueError(f"addmm: expected input (m, n), mat1 (m, k) and mat2 (k, n), got {shape_of(c)}, {shape_of(a)} and {shape_of(b)}")
     check_product("addmm", a, b)
@@ -244,8 +260,8 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """beta input + alpha (batch1 @ batch2): (b, m, k), (b, k, n) -> (b, m, n); input broadcasts to that, and is not
     read where beta is 0. Types and Raises as matmul."""
-    cdef Tensor a = real_arg("baddbmm", batch1, "batch1"), b = real_arg("baddbmm", batch2, "batch2")
-    cdef Tensor c = real_arg("baddbmm", input, "input")
+    cdef Tensor a = tensor_arg("baddbmm", batch1, "batch1"), b = tensor_arg("baddbmm", batch2, "batch2")
+    cdef Tensor c = tensor_arg("baddbmm", input, "input")
     if a.ndim != 3 or b.ndim != 3 or c.ndim > 3 or a.sizes[0] != b.sizes[0]:
         raise ValueError(f"baddbmm: expected input (b, m, n), batch1 (b, m, k) and batch2 (b, k, n), "
                          f"got {shape_of(c)}, {shape_of(a)} and {shape_of(b)}")
@@ -271,16 +287,15 @@ cdef int check_addend(str name, Tensor c, Tensor a, Tensor b) except -1:
 def linear(input, weight, bias=None):
     """input @ weight^T + bias: (..., k), (n, k), (n,) or None -> (..., n); (..., k), (k,), () or None -> (...).
 
-    float32 or float64, all the same; any strides. A bias (n,) is added as the product is written; any other that broadcasts
-    to the result is added afterwards. Raises ValueError where shapes do not fit, TypeError where types differ or are not
-    floating.
+    Floats or integers, all of one type; any strides. A bias (n,) is added as the product is written; any other that broadcasts
+    to the result is added afterwards. Raises ValueError where shapes do not fit, TypeError where types differ or are bool.
     """
-    cdef Tensor x = real_arg("linear", input, "input"), w = real_arg("linear", weight, "weight"), b = None
+    cdef Tensor x = tensor_arg("linear", input, "input"), w = tensor_arg("linear", weight, "weight"), b = None
     check_types("linear", x, w)
     if x.ndim < 1 or w.ndim not in (1, 2) or x.sizes[x.ndim - 1] != w.sizes[w.ndim - 1]:
         raise ValueError(f"linear: expected input (..., k) and weight (n, k) or (k,), got {shape_of(x)} and {shape_of(w)}")
     if bias is not None:
-        b = real_arg("linear", bias, "bias")
+        b = tensor_arg("linear", bias, "bias")
         check_types("linear", x, b)
         if w.ndim == 1 or b.ndim != 1 or b.sizes[0] != w.sizes[0]:
             check_bias(x, w, b)

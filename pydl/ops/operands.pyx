@@ -1,15 +1,94 @@
 # cython: language_level=3
-"""What the two sides of a binary op may be: tensors, or one tensor and a number that takes the tensor's type."""
+"""Element types: conversion, and what the sides of an op have in common.
+
+A type is bool, an integer or a float, in this order. Operands have three ranks: tensors with dimensions, 0-dimensional
+tensors, Python numbers. The result has the promoted type of the highest rank that is there; a lower rank changes it only where
+its own kind is higher: an int32 tensor and 1.5 give the default float type, a float32 tensor and a 0-dimensional float64 float32.
+"""
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, map2, prepare
-from pydl._core.dtypes cimport dtype_of
-from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of
+from pydl._core.tape cimport Node, Op, op, record1
+from pydl._core.dtypes cimport code_of, default_float, dtype_of, kind_of, promoted
+from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg
+from pydl._core.tensor import add_methods
 
 cdef enum:
     GIL_GRAIN = 16384   # below so many elements a launch is over before another thread could use the interpreter
 
+
+# ---- Into other types
+
+cdef Tensor as_type(Tensor x, int code):
+    cdef Tensor y
+    cdef Node node
+    if x.code == code:
+        return x
+    y = cast(x, code)
+    if code <= PD_F64 and x.code <= PD_F64:
+        node = record1(TO, y, x)
+        if node is not None:
+            node.extra = dtype_of(x.code)
+    return y
+
+def to(input, dtype=None, *, copy=False, other=None):
+    """input as another element type: a dtype, another tensor's, or "cpu" for the same; itself where it has that type.
+
+    Float to integer cuts off the fraction; NaN and what does not fit give the smallest int64 or int32, and uint8 takes
+    the low byte. To bool: whether it is not zero. Differentiable between float types.
+    """
+    cdef Tensor x = tensor_arg("to", input, "input")
+    cdef int code = x.code
+    target = dtype if other is None else other
+    if isinstance(target, Tensor):
+        code = (<Tensor>target).code
+    elif isinstance(target, str):
+        if target != "cpu":
+            raise ValueError(f"to: the only device is 'cpu', got {target!r}")
+    elif target is not None:
+        code = code_of(target)
+    cdef Tensor y = as_type(x, code)
+    return y.clone() if copy and y is x else y
+
+cdef object to_backward(Node node, object dy):
+    return to(dy, node.extra)
+
+cdef Op TO = op(to, to_backward)
+
+def to_float(input):
+    """input as float32."""
+    return as_type(tensor_arg("float", input, "input"), PD_F32)
+
+def to_double(input):
+    """input as float64."""
+    return as_type(tensor_arg("double", input, "input"), PD_F64)
+
+def to_long(input):
+    """input as int64."""
+    return as_type(tensor_arg("long", input, "input"), PD_I64)
+
+def to_int(input):
+    """input as int32."""
+    return as_type(tensor_arg("int", input, "input"), PD_I32)
+
+def to_byte(input):
+    """input as uint8."""
+    return as_type(tensor_arg("byte", input, "input"), PD_U8)
+
+def to_bool(input):
+    """input as bool: whether it is not zero."""
+    return as_type(tensor_arg("bool", input, "input"), PD_BOOL)
+
+def type_as(input, other):
+    """input as other's element type."""
+    return as_type(tensor_arg("type_as", input, "input"), (<Tensor>tensor_arg("type_as", other, "other")).code)
+
+add_methods({
+    "float": to_float, "double": to_double, "long": to_long, "int": to_int, "byte": to_byte, "bool": to_bool,
+})
+
+# ---- Numbers
 
 cdef bint is_number(object x):
     return isinstance(x, (float, int)) or is_numpy_number(x)
@@ -22,17 +101,68 @@ cdef object plain(object number):
     """A Python number."""
     return number if isinstance(number, (float, int)) else number.item()
 
+# ---- What the sides have in common
+
+cdef int code_of_number(object number):
+    return default_float() if isinstance(number, float) else PD_BOOL if type(number) is bool else PD_I64
+
+cdef inline int ranked(int higher, int lower) noexcept:
+    """The type of a higher rank beside one of a lower."""
+    return higher if kind_of(lower) <= kind_of(higher) else lower
+
+cdef int pair_code(Tensor a, Tensor b) noexcept:
+    if (a.ndim == 0) == (b.ndim == 0):
+        return promoted(a.code, b.code)
+    return ranked(a.code, b.code) if a.ndim else ranked(b.code, a.code)
+
+cdef int result_code(str op, tuple operands) except -1:
+    cdef int[3] codes       # of each rank; -1: it is not there
+    cdef int rank, code, result = -1
+    codes[0] = codes[1] = codes[2] = -1
+    for x in operands:
+        if isinstance(x, Tensor):
+            rank, code = 0 if (<Tensor>x).ndim else 1, (<Tensor>x).code
+        elif is_number(x):
+            rank, code = 2, code_of_number(plain(x))
+        else:
+            raise TypeError(f"{op}: expected a tensor or a number, got {type(x).__name__}")
+        codes[rank] = code if codes[rank] < 0 else promoted(codes[rank], code)
+    for code in codes[:3]:
+        if code >= 0:
+            result = code if result < 0 else ranked(result, code)
+    return result
+
+cdef tuple alike(Tensor a, Tensor b):
+    cdef int code = pair_code(a, b)
+    return as_type(a, code), as_type(b, code)
+
+cdef Tensor widened(Tensor x, object number):
+    if not is_number(number):
+        return x            # refused where it is used
+    return as_type(x, ranked(x.code, code_of_number(plain(number))))
+
+cdef Tensor as_default(Tensor x):
+    return cast(x, default_float())
+
+cdef Tensor float_arg(str op, object x, str name):
+    return real(tensor_arg(op, x, name))
+
+def result_type(tensor1, tensor2):
+    """The type of the result of an op of the two, tensors or numbers."""
+    return dtype_of(result_code("result_type", (tensor1, tensor2)))
+
+
+# ---- The other side of a tensor
+
 # Where a uint8 wraps around anyway, -1 is as good as 255.
 cdef frozenset MODULAR = frozenset(("add", "sub", "mul", "bitwise_and", "bitwise_or", "bitwise_xor"))
 
 cdef int64_t fitting(str op, object number, Tensor like) except? -1:
     """The integer for a tensor of integers or bool."""
     if isinstance(number, float):
-        raise TypeError(f"{op}: a float ({number}) does not mix with a tensor of {dtype_of(like.code)}; convert the tensor with .to()")
+        raise TypeError(f"{op}: a float ({number}) does not fit in {dtype_of(like.code)}; convert the tensor with .to()")
     if holds(like.code, number) or like.code == PD_U8 and -256 < number < 0 and op in MODULAR:
         return number
-    if like.code == PD_BOOL:
-        raise TypeError(f"{op}: {number} does not mix with a tensor of pydl.bool; convert the tensor with .to()")
     raise ValueError(f"{op}: {number} does not fit in {dtype_of(like.code)} (shape {shape_of(like)}); convert the tensor with .to()")
 
 cdef int64_t store(str op, object number, Tensor like, void *to) except? -1:
@@ -68,10 +198,15 @@ cdef Tensor converted(str op, object number, Tensor like):
         raise ValueError(f"{op}: {number!r} does not fit in {dtype_of(like.code)} (shape {shape_of(like)}); convert the tensor with .to()") from None
 
 cdef tuple operands(str op, object input, object other):
+    cdef Tensor x
+    if isinstance(input, Tensor) and isinstance(other, Tensor):
+        return (input, other) if (<Tensor>input).code == (<Tensor>other).code else alike(<Tensor>input, <Tensor>other)
     if isinstance(input, Tensor):
-        return (input, other if isinstance(other, Tensor) else number_like(op, other, <Tensor>input))
+        x = beside(<Tensor>input, other)
+        return x, number_like(op, other, x)
     if isinstance(other, Tensor):
-        return (number_like(op, input, <Tensor>other), other)
+        x = beside(<Tensor>other, input)
+        return number_like(op, input, x), x
     raise TypeError(f"{op}: expected a Tensor, got {type(input).__name__} and {type(other).__name__}")
 
 cdef bint holds(int code, object number):
@@ -128,6 +263,12 @@ cdef Tensor map_number(str op, int kernel, Tensor x, object number, bint number_
         launch.run(&launch)
     return y
 
+cdef int refuse_bool(str op, object a, object b) except -1:
+    for x in (a, b):
+        if x is True or x is False or isinstance(x, Tensor) and (<Tensor>x).code == PD_BOOL:
+            raise TypeError(f"{op}: not defined for pydl.bool; use bitwise_xor() or logical_not(), or convert with .to()")
+    return 0
+
 cdef int refuse_zero_divisor(str op, Tensor divisor) except -1:
     cdef Tensor x
     cdef size_t i
@@ -157,3 +298,6 @@ cdef int require_broadcast(str op, Tensor a, Tensor b, Tensor c) except -1:
                 raise ValueError(f"{op}: shapes {shape_of(a)}, {shape_of(b)} and {shape_of(c)} do not broadcast")
             size = one if size == 1 else size
     return 0
+
+__all__ = ["to", "type_as", "result_type"]
+METHODS = ["to", "type_as"]

@@ -8,7 +8,7 @@ from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_
 from pydl._core.launch cimport cast, contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, changed, grad_enabled, op, record1, writable_in_place
 from pydl._core.arguments cimport sizes_from
-from pydl._core.dtypes cimport code_of, dtype_of
+from pydl._core.dtypes cimport code_of, default_float, dtype_of
 from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg
 
 import math
@@ -64,14 +64,16 @@ cdef object fill_by(str name, int kernel, object input, object generator, double
     changed(x)
     return x
 
-cdef Tensor allocate(str name, tuple size, object dtype, int default_code=PD_F32):
+cdef Tensor allocate(str name, tuple size, object dtype, int code=-1):
     """size: (2, 3) or ((2, 3),)."""
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef int ndim = sizes_from(name, size[0] if len(size) == 1 else size, sizes)
     for d in range(ndim):
         if sizes[d] < 0:
             raise ValueError(f"{name}: sizes must not be negative, got {tuple([sizes[i] for i in range(ndim)])}")
-    return empty(default_code if dtype is None else code_of(dtype), ndim, sizes)
+    if dtype is not None:
+        code = code_of(dtype)
+    return empty(default_float() if code < 0 else code, ndim, sizes)
 
 cdef Tensor allocate_real(str name, tuple size, object dtype):
     if dtype is not None and code_of(dtype) > PD_F64:
