@@ -19,7 +19,10 @@ IN_PLACE = (
     "add sub mul div pow neg abs sign floor_divide remainder fmod clamp addcmul exp exp2 expm1 log log2 log10 log1p sqrt rsqrt "
     "reciprocal square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc floor ceil round trunc relu sigmoid "
     "silu leaky_relu elu masked_fill scatter scatter_add index_add logical_and logical_or logical_xor logical_not bitwise_and "
-    "bitwise_or bitwise_xor bitwise_not eq ne lt le gt ge cumsum cumprod"
+    "bitwise_or bitwise_xor bitwise_not eq ne lt le gt ge cumsum cumprod clip true_divide atan2 absolute arccos arccosh arcsin "
+    "arcsinh arctan arctan2 arctanh divide multiply negative subtract fix greater greater_equal less less_equal not_equal addcdiv lerp "
+    "bitwise_left_shift bitwise_right_shift clamp_max clamp_min copysign deg2rad rad2deg float_power frac gcd lcm heaviside hypot "
+    "ldexp nan_to_num nextafter sgn xlogy digamma erfinv i0 lgamma logit mvlgamma sinc tril triu"
 ).split()
 
 
@@ -98,6 +101,7 @@ def bind() -> None:
         "retain_grad": autograd.retain_grad, "copy_": inplace.copy_, "fill_": inplace.fill_, "zero_": inplace.zero_,
         "detach_": inplace.detach_, "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce__": _reduce,
     }
+    methods |= {"polygamma": _polygamma, "polygamma_": inplace.in_place_form(_polygamma, "polygamma_")}
     for name in ("T", "mT"):
         methods[name] = property(_transposed if name == "T" else _matrix_transposed)
     core.add_methods(methods)
@@ -106,6 +110,11 @@ def bind() -> None:
     tape.bind_finite(_all_finite)
     inplace.bind_ops(ops.to, ops.broadcast_to)
     function.bind_ops(ops.to)
+
+
+def _polygamma(self: Tensor, n: int) -> Tensor:
+    """The derivative of digamma, n times."""
+    return ops.polygamma(n, self)
 
 
 def _transposed(self: Tensor) -> Tensor:

@@ -151,6 +151,10 @@ def result_type(tensor1, tensor2):
     """The type of the result of an op of the two, tensors or numbers."""
     return dtype_of(result_code("result_type", (tensor1, tensor2)))
 
+def common_type(str op not None, *operands):
+    """The type of the result of an op of any number of tensors and numbers."""
+    return dtype_of(result_code(op, operands))
+
 
 # ---- The other side of a tensor
 

@@ -1,6 +1,6 @@
 """Functions of every element, made of other ops, of NumPy or of a kernel; and the second names that PyTorch gives to ops."""
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -9,19 +9,19 @@ from pydl._core.create import full, ones_like, zeros_like
 from pydl._core.declare import declare, map_kernel
 from pydl._core.dtypes import bool as bool_
 from pydl._core.dtypes import dtype as DType
-from pydl._core.dtypes import float32, float64
+from pydl._core.dtypes import float32, float64, get_default_dtype
 from pydl._core.numpy_bridge import from_numpy
 from pydl._core.tensor import Tensor
 from pydl.ops import arithmetic, bounds, compare, elementwise
-from pydl.ops.arithmetic import add, div, mul, neg, pow, sign, sub
-from pydl.ops.arrange import broadcast_shapes
-from pydl.ops.compare import eq, gt, isfinite, isnan, logical_and, logical_not, lt, where
-from pydl.ops.elementwise import exp2, log
 from pydl.ops.activations import sigmoid
-from pydl.ops.operands import result_type
+from pydl.ops.arithmetic import div, mul, neg, pow, sign, sub
+from pydl.ops.arrange import broadcast_shapes
+from pydl.ops.compare import eq, gt, isfinite, logical_and, lt, where
+from pydl.ops.elementwise import exp2, log
+from pydl.ops.operands import common_type
 from pydl.ops.shape import clone
 
-Operand = Tensor | float
+Operand: TypeAlias = Tensor | float
 
 absolute = arithmetic.abs
 arccos, arccosh, arcsin, arcsinh = elementwise.acos, elementwise.acosh, elementwise.asin, elementwise.asinh
@@ -34,43 +34,31 @@ greater, greater_equal, less, less_equal, not_equal = compare.gt, compare.ge, co
 # ---- Types and shapes of operands
 
 def real(op: str, x: object, name: str = "input") -> Tensor:
-    """A tensor of floats; integers and bool become float32."""
+    """A tensor of floats; integers and bool take the default float type."""
     given = tensor_arg(op, x, name)
-    return given if given.is_floating_point() else given.to(float32)
+    return given if given.is_floating_point() else given.to(get_default_dtype())
 
 
 def alike(op: str, *given: Operand) -> tuple[Tensor, ...]:
-    """Tensors of one type, the one that arithmetic would give; integers alone keep theirs. Numbers become 0-dimensional."""
-    kind = kind_of(op, given)
-    return tuple(x.to(kind) if isinstance(x, Tensor) else full((), x, dtype=kind) for x in given)
+    """Tensors of one type, the one that arithmetic would give; numbers become 0-dimensional."""
+    return _converted(given, _kind(op, given))
 
 
 def floats(op: str, *given: Operand) -> tuple[Tensor, ...]:
-    """alike, but integers become float32."""
-    kind = kind_of(op, given)
-    kind = kind if kind in (float32, float64) else float32
-    return tuple(x.to(kind) if isinstance(x, Tensor) else full((), x, dtype=kind) for x in given)
+    """alike, but integers take the default float type."""
+    kind = _kind(op, given)
+    return _converted(given, kind if kind in (float32, float64) else get_default_dtype())
 
 
-def kind_of(op: str, given: tuple[Operand, ...]) -> DType:
-    tensors = [x for x in given if isinstance(x, Tensor)]
-    for x in given:
-        if not isinstance(x, (Tensor, int, float, np.number)):
-            raise TypeError(f"{op}: expected a tensor or a number, got {type(x).__name__}")
-    if not tensors:
+def _kind(op: str, given: tuple[Operand, ...]) -> DType:
+    kind = common_type(op, *given)
+    if not any(isinstance(x, Tensor) for x in given):
         raise TypeError(f"{op}: expected a Tensor, got {' and '.join(type(x).__name__ for x in given)}")
-    wide = [x for x in tensors if x.ndim]
-    first = (wide or tensors)[0]
-    kind = first.dtype
-    for x in (*wide, *(x for x in given if not (isinstance(x, Tensor) and x.ndim))):
-        if x is not first:
-            kind = result_type(zeros_like(first, dtype=kind) if first.numel() < 2 else _sample(first, kind), x)
     return kind
 
 
-def _sample(like: Tensor, kind: DType) -> Tensor:
-    """A tensor of that type that counts as many-dimensional where `like` does."""
-    return full((1,) if like.ndim else (), 0, dtype=kind)
+def _converted(given: tuple[Operand, ...], kind: DType) -> tuple[Tensor, ...]:
+    return tuple(x.to(kind) if isinstance(x, Tensor) else full((), x, dtype=kind) for x in given)
 
 
 def shape_for(op: str, *tensors: Tensor) -> tuple[int, ...] | None:
@@ -188,7 +176,7 @@ def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
 
 
 def xlogy(input: Operand, other: Operand) -> Tensor:
-    """input * log(other), and 0 where input is 0 (NaN where other is NaN). Shapes broadcast; integers become float32."""
+    """input * log(other), and 0 where input is 0 (NaN where other is NaN). Shapes broadcast; integers become floats."""
     a, b = floats("xlogy", input, other)
     y = map_kernel("xlogy", (a, b), shape_for("xlogy", a, b))
     return XLOGY.record(y, (a, b), (a, b))
@@ -263,7 +251,7 @@ FREXP = declare(frexp, frexp_backward)
 
 
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
-    """input * 2^other. Shapes broadcast; integers become float32."""
+    """input * 2^other. Shapes broadcast; integers become floats."""
     x, power = floats("ldexp", input, other)
     shape_for("ldexp", x, power)
     return mul(x, exp2(power))
@@ -278,7 +266,7 @@ def signbit(input: Tensor) -> Tensor:
 
 
 def copysign(input: Tensor, other: Operand) -> Tensor:
-    """|input| with the sign of other. Shapes broadcast; integers become float32. The derivative by other is 0."""
+    """|input| with the sign of other. Shapes broadcast; integers become floats. The derivative by other is 0."""
     a, b = floats("copysign", input, other)
     shape_for("copysign", a, b)
     y = from_numpy(np.asarray(np.copysign(a.detach().numpy(), b.detach().numpy())))
@@ -351,18 +339,19 @@ def clamp_max(input: Tensor, max: Operand) -> Tensor:
 
 
 def deg2rad(input: Tensor) -> Tensor:
-    """Degrees as radians: input * pi / 180. Integers become float32."""
+    """Degrees as radians: input * pi / 180. Integers become floats."""
     return mul(real("deg2rad", input), math.pi / 180)
 
 
 def rad2deg(input: Tensor) -> Tensor:
-    """Radians as degrees: input * 180 / pi. Integers become float32."""
+    """Radians as degrees: input * 180 / pi. Integers become floats."""
     return mul(real("rad2deg", input), 180 / math.pi)
 
 
 def float_power(input: Operand, exponent: Operand) -> Tensor:
     """pow(input, exponent) in float64. Shapes broadcast."""
-    kind_of("float_power", (input, exponent))
+    _kind("float_power", (input, exponent))
+    shape_for("float_power", *(x for x in (input, exponent) if isinstance(x, Tensor)))
     a, b = (x.to(float64) if isinstance(x, Tensor) else float(x) for x in (input, exponent))
     return pow(a, b)
 
