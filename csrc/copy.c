@@ -7,6 +7,7 @@
  *   lines       a short stride along n, or nothing nearer: line by line
  *   transpose   the input has unit stride along `rows`, the output along n: blocks turned in registers
  *   strided     the input is nearer along `rows`: small tiles
+ * triangle: what lies on one side of a diagonal, zeros on the other; see there.
  * fill: y[p] = scalar[0]; for integers scalar[0] + scalar[1], so that every int64 can be said in two exact doubles.
  * cast_<type>: C's conversion where it is defined. Float to integer: what x86 (and so PyTorch there) gives, on
  * every machine: NaN and what does not fit give the smallest int64 or int32; uint8 is the low byte of the int64. */
@@ -100,6 +101,41 @@ static UNUSED void copy_make_plan(copy_plan *p, const pd_launch *launch, size_t 
     for (size_t d = 0; d + 1 < last; d++) p->tiles *= p->shape[d];
     const size_t tile = p->tile_rows * p->tile_n;
     p->tiles_per_chunk = p->tiles * tile <= 2 * grain ? p->tiles : max_size(1, grain / tile);
+}
+
+/* triangle: (outer, n, inner) matrices, contiguous, of elements of scalar[2] bytes; y = x where column <= row + scalar[0], else
+ * zero; with scalar[1] the other way round: zero there, x elsewhere. */
+typedef struct triangle_job {
+    const pd_launch *launch;
+    size_t rows, per_chunk;
+} triangle_job;
+
+static UNUSED void triangle_chunk(void *context, size_t chunk) {
+    const triangle_job *job = context;
+    const pd_launch *launch = job->launch;
+    const size_t bytes = (size_t)launch->scalar[2], width = launch->lines.inner * bytes;
+    const size_t first = chunk * job->per_chunk, last = min_size(first + job->per_chunk, job->rows);
+    for (size_t row = first; row < last; row++) {
+        const double edge = (double)(row % launch->lines.n) + launch->scalar[0] + 1;
+        const size_t left = edge <= 0 ? 0 : edge >= (double)launch->lines.inner ? width : (size_t)edge * bytes;
+        const char *x = (const char *)launch->buf[0] + row * width;
+        char *y = (char *)launch->buf[1] + row * width;
+        if (launch->scalar[1] != 0) {
+            memset(y, 0, left);
+            memcpy(y + left, x + left, width - left);
+        } else {
+            memcpy(y, x, left);
+            memset(y + left, 0, width - left);
+        }
+    }
+}
+
+static UNUSED void triangle(const pd_launch *launch) {
+    triangle_job job = {launch, launch->lines.outer * launch->lines.n, 0};
+    job.per_chunk = max_size(1, COPY_GRAIN / max_size(1, launch->lines.inner * (size_t)launch->scalar[2]));
+    const size_t chunks = ceil_div(job.rows, job.per_chunk);
+    if (chunks == 1) triangle_chunk(&job, 0);
+    else if (chunks > 1) pd_parallel(chunks, triangle_chunk, &job);
 }
 #endif
 

@@ -23,7 +23,10 @@ IN_PLACE = (
     "add sub mul div pow neg abs sign floor_divide remainder fmod clamp addcmul exp exp2 expm1 log log2 log10 log1p sqrt rsqrt "
     "reciprocal square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc floor ceil round trunc relu sigmoid "
     "silu leaky_relu elu masked_fill scatter scatter_add index_add logical_and logical_or logical_xor logical_not bitwise_and "
-    "bitwise_or bitwise_xor bitwise_not eq ne lt le gt ge cumsum cumprod"
+    "bitwise_or bitwise_xor bitwise_not eq ne lt le gt ge cumsum cumprod clip true_divide atan2 absolute arccos arccosh arcsin "
+    "arcsinh arctan arctan2 arctanh divide multiply negative subtract fix greater greater_equal less less_equal not_equal addcdiv lerp "
+    "bitwise_left_shift bitwise_right_shift clamp_max clamp_min copysign deg2rad rad2deg float_power frac gcd lcm heaviside hypot "
+    "ldexp nan_to_num nextafter sgn xlogy digamma erfinv i0 lgamma logit mvlgamma sinc tril triu"
 ).split()
 
 
@@ -201,7 +204,7 @@ def bind() -> None:
     """Called once, when the package is imported."""
     table = core.operators
     for name in ("add sub mul div floor_divide remainder pow neg abs matmul unbind eq ne lt le gt ge bitwise_and bitwise_or "
-                 "bitwise_xor bitwise_not getitem setitem").split():
+                 "bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift getitem setitem").split():
         setattr(table, name, getattr(ops, name))
     table.operand, table.backward, table.represent = numpy_bridge.operand, autograd.backward, _text
     table.refresh = tape.refresh
@@ -216,6 +219,7 @@ def bind() -> None:
         "cpu": cpu, "get_device": get_device, "type": type_, "is_signed": is_signed, "nelement": ops.numel, "ndimension": Tensor.dim,
         "detach_": inplace.detach_, "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce__": _reduce,
     }
+    methods |= {"polygamma": _polygamma, "polygamma_": inplace.in_place_form(_polygamma, "polygamma_")}
     for name in ("T", "mT"):
         methods[name] = property(_transposed if name == "T" else _matrix_transposed)
     facts = {"device": placement.CPU, "layout": placement.strided, "is_cpu": True, "is_cuda": False, "is_sparse": False}
@@ -230,6 +234,11 @@ def bind() -> None:
 
 def _constant(value: Any) -> property:
     return property(lambda self: value)
+
+
+def _polygamma(self: Tensor, n: int) -> Tensor:
+    """The derivative of digamma, n times."""
+    return ops.polygamma(n, self)
 
 
 def _transposed(self: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ include "tensor_memory.pxi"
 cdef class Operators:
     """The ops behind a tensor's operators, bound by pydl.tensor once the ops are imported."""
     cdef public object add, sub, mul, div, floor_divide, remainder, pow, neg, abs, matmul, unbind
-    cdef public object eq, ne, lt, le, gt, ge, bitwise_and, bitwise_or, bitwise_xor, bitwise_not
+    cdef public object eq, ne, lt, le, gt, ge, bitwise_and, bitwise_or, bitwise_xor, bitwise_not, bitwise_left_shift, bitwise_right_shift
     cdef public object getitem, setitem, operand, backward, refresh, represent, array, dlpack, construct, clone
 
 operators = Operators()
@@ -212,6 +212,10 @@ cdef class Tensor:
     def __ror__(self, other): return apply2(bound.bitwise_or, other, self)
     def __xor__(self, other): return apply2(bound.bitwise_xor, self, other)
     def __rxor__(self, other): return apply2(bound.bitwise_xor, other, self)
+    def __lshift__(self, other): return apply2(bound.bitwise_left_shift, self, other)
+    def __rlshift__(self, other): return apply2(bound.bitwise_left_shift, other, self)
+    def __rshift__(self, other): return apply2(bound.bitwise_right_shift, self, other)
+    def __rrshift__(self, other): return apply2(bound.bitwise_right_shift, other, self)
     def __eq__(self, other): return apply2(bound.eq, self, other)
     def __ne__(self, other): return apply2(bound.ne, self, other)
     def __lt__(self, other): return apply2(bound.lt, self, other)
@@ -231,6 +235,11 @@ cdef class Tensor:
     def __ifloordiv__(self, other): return self.floor_divide_(other)
     def __imod__(self, other): return self.remainder_(other)
     def __ipow__(self, other, modulo): return self.pow_(other)
+    def __iand__(self, other): return self.bitwise_and_(other)
+    def __ior__(self, other): return self.bitwise_or_(other)
+    def __ixor__(self, other): return self.bitwise_xor_(other)
+    def __ilshift__(self, other): return self.bitwise_left_shift_(other)
+    def __irshift__(self, other): return self.bitwise_right_shift_(other)
     def __getitem__(self, index): return bound.getitem(self, index)
     def __setitem__(self, index, value): bound.setitem(self, index, value)
 

@@ -9,6 +9,7 @@ from pydl._core.tape import registry as registry
 from pydl.ops.activations import *
 from pydl.ops.arithmetic import *
 from pydl.ops.arrange import *
+from pydl.ops.bessel import *
 from pydl.ops.bounds import *
 from pydl.ops.compare import *
 from pydl.ops.elementwise import *
@@ -25,22 +26,24 @@ from pydl.ops.moments import *
 from pydl.ops.operands import *
 from pydl.ops.pair_losses import *
 from pydl.ops.parts import *
+from pydl.ops.pointwise import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
 from pydl.ops.scan import *
 from pydl.ops.shape import *
 from pydl.ops.softmax import *
 from pydl.ops.sort import *
+from pydl.ops.special import *
 
 FAMILIES = tuple(
     sys.modules[f"pydl.ops.{name}"]
     for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
                  "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
-                 "arrange", "grids", "likeness")
+                 "arrange", "grids", "pointwise", "special", "bessel", "likeness")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {
-    "box", "box_put", "diagonal_put", "dropout_bwd", "getitem", "promote_tensors", "put_back", "setitem", "strided_put",
+    "box", "box_put", "diagonal_put", "dropout_bwd", "getitem", "put_back", "setitem", "strided_put",
     "strided_view", "sum_to", "take_rows", "unfold",
 }
 __all__ = tuple(name for family in FAMILIES for name in family.__all__ if name not in INTERNAL)

@@ -342,8 +342,12 @@ def ceil(input):
 
 cdef Op CEIL = op(ceil, rounded_backward)
 
-def round(input):
-    """The nearest integral value, half to even. The derivative is 0."""
+def round(input, *, decimals=0):
+    """The nearest integral value, half to even; decimals: the nearest multiple of 10^-decimals, of floats. The derivative is 0."""
+    if decimals:
+        x = float_arg("round", input, "input")
+        power = 10.0 ** abs(decimals)
+        return div(round(mul(x, power)), power) if decimals > 0 else mul(round(div(x, power)), power)
     return rounded(ROUND, PD_round, tensor_arg("round", input, "input"))
 
 cdef Op ROUND = op(round, rounded_backward)

@@ -7,6 +7,7 @@ import numpy as np
 
 from pydl._core.checks import dim_arg, int_arg, tensor_arg
 from pydl._core.create import arange, empty, zeros
+from pydl._core.declare import declare, triangle
 from pydl._core.dtypes import dtype as DType
 from pydl._core.dtypes import int32, int64
 from pydl._core.numpy_bridge import from_numpy
@@ -87,22 +88,35 @@ def block_diag(*tensors: Tensor) -> Tensor:
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of matrices, zeros above: elements with column <= row + diagonal. (..., a, b) -> (..., a, b)."""
-    return _triangle("tril", input, diagonal)
+    x, k = _triangle("tril", input, diagonal)
+    return TRIL.record(triangle(x, k, False), (x,), (), k)
+
+
+def tril_backward(dy: Any, need: Any, saved: Any, diagonal: Any) -> Any:
+    return tril(dy, diagonal)
+
+
+TRIL = declare(tril, tril_backward)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of matrices, zeros below: elements with column >= row + diagonal. (..., a, b) -> (..., a, b)."""
-    return _triangle("triu", input, diagonal)
+    x, k = _triangle("triu", input, diagonal)
+    return TRIU.record(triangle(x, k - 1, True), (x,), (), k)
 
 
-def _triangle(op: str, input: Tensor, diagonal: SupportsIndex) -> Tensor:
-    from pydl.ops.masks import masked_fill
+def triu_backward(dy: Any, need: Any, saved: Any, diagonal: Any) -> Any:
+    return triu(dy, diagonal)
+
+
+TRIU = declare(triu, triu_backward)
+
+
+def _triangle(op: str, input: Tensor, diagonal: SupportsIndex) -> tuple[Tensor, int]:
     x = tensor_arg(op, input, "input")
-    k = int_arg(op, diagonal, "diagonal")
     if x.ndim < 2:
         raise ValueError(f"{op}: expected two dimensions or more, got shape {x.shape}")
-    lower = np.tri(x.shape[-2], x.shape[-1], k if op == "tril" else k - 1, dtype=bool)
-    return masked_fill(x, from_numpy(~lower if op == "tril" else lower), 0)
+    return x, int_arg(op, diagonal, "diagonal")
 
 
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType | None = None, device: object = None) -> Tensor:

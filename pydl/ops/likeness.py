@@ -3,17 +3,12 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard
 
+from pydl._core.checks import tensor_arg
 from pydl._core.tensor import Tensor
 from pydl.ops.arithmetic import abs as absolute
 from pydl.ops.arithmetic import add, mul, sub
 from pydl.ops.compare import eq, isfinite, isnan, le, logical_and, logical_or
-from pydl.ops.operands import promote_tensors
-
-
-def _tensor(op: str, x: Any, name: str = "input") -> Tensor:
-    if not isinstance(x, Tensor):
-        raise TypeError(f"{op}: {name} must be a Tensor, got {type(x).__name__}; make one with pydl.tensor()")
-    return x
+from pydl.ops.operands import common_type
 
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
@@ -21,7 +16,8 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
 
     Shapes broadcast, types promote. equal_nan: NaN is close to NaN. Raises ValueError for a negative rtol or atol.
     """
-    a, b = promote_tensors("isclose", _tensor("isclose", input).detach(), _tensor("isclose", other, "other").detach())
+    kind = common_type("isclose", tensor_arg("isclose", input, "input"), tensor_arg("isclose", other, "other"))
+    a, b = input.detach().to(kind), other.detach().to(kind)
     if rtol < 0 or atol < 0:
         raise ValueError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
     try:
@@ -46,14 +42,14 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and the same values: a Python bool. NaN is not equal to NaN."""
-    if _tensor("equal", input).shape != _tensor("equal", other, "other").shape:
+    if tensor_arg("equal", input, "input").shape != tensor_arg("equal", other, "other").shape:
         return False
     return bool(eq(input.detach(), other.detach()).all())
 
 
 def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape."""
-    return _tensor("is_same_size", input).shape == _tensor("is_same_size", other, "other").shape
+    return tensor_arg("is_same_size", input, "input").shape == tensor_arg("is_same_size", other, "other").shape
 
 
 def is_tensor(obj: Any) -> TypeGuard[Tensor]:
@@ -63,22 +59,22 @@ def is_tensor(obj: Any) -> TypeGuard[Tensor]:
 
 def is_floating_point(input: Tensor) -> bool:
     """Whether input is float32 or float64."""
-    return _tensor("is_floating_point", input).is_floating_point()
+    return tensor_arg("is_floating_point", input, "input").is_floating_point()
 
 
 def is_complex(input: Tensor) -> bool:
     """False: there are no complex types."""
-    return _tensor("is_complex", input).dtype.is_complex
+    return tensor_arg("is_complex", input, "input").dtype.is_complex
 
 
 def is_nonzero(input: Tensor) -> bool:
     """Whether the one element is not zero. Raises ValueError where there is not one."""
-    return bool(_tensor("is_nonzero", input))
+    return bool(tensor_arg("is_nonzero", input, "input"))
 
 
 def numel(input: Tensor) -> int:
     """The number of elements."""
-    return _tensor("numel", input).numel()
+    return tensor_arg("numel", input, "input").numel()
 
 
 __all__ = ["allclose", "equal", "is_complex", "is_floating_point", "is_nonzero", "is_same_size", "is_tensor", "isclose", "numel"]

@@ -151,11 +151,6 @@ cdef tuple alike(Tensor a, Tensor b):
     cdef int code = pair_code(a, b)
     return as_type(a, code), as_type(b, code)
 
-def promote_tensors(op, *tensors):
-    """The tensors in the type that they have in common."""
-    cdef int code = result_code(op, tensors)
-    return tuple([as_type(<Tensor>x, code) for x in tensors])
-
 cdef Tensor widened(Tensor x, object number):
     if not is_number(number):
         return x            # refused where it is used
@@ -170,6 +165,10 @@ cdef Tensor float_arg(str op, object x, str name):
 def result_type(tensor1, tensor2):
     """The type of the result of an op of the two, tensors or numbers."""
     return dtype_of(result_code("result_type", (tensor1, tensor2)))
+
+def common_type(str op not None, *operands):
+    """The type of the result of an op of any number of tensors and numbers."""
+    return dtype_of(result_code(op, operands))
 
 
 # ---- The other side of a tensor
@@ -319,5 +318,5 @@ cdef int require_broadcast(str op, Tensor a, Tensor b, Tensor c) except -1:
             size = one if size == 1 else size
     return 0
 
-__all__ = ["to", "type_as", "result_type", "promote_tensors"]
+__all__ = ["to", "type_as", "result_type"]
 METHODS = ["to", "type_as"]

@@ -38,10 +38,11 @@ def replaced(part):
 
 def row(name, ref, samples, **options):
     options.setdefault("ulp", 0)
-    return Row(name, ref, samples, ulp64=options["ulp"], composed=True, **options)
+    options.setdefault("composed", True)
+    return Row(name, ref, samples, ulp64=options["ulp"], **options)
 
 
-MATRICES = [sample((3, 4)), sample((4, 3), 1), sample((2, 3, 3), -1), sample((0, 3)), sample((1, 1), 2), sample((3, 4), -9)]
+MATRICES = [sample((3, 4)), sample((4, 3), 1), sample((2, 3, 3), -1), sample((0, 3)), sample((1, 1), 2), sample((3, 4), -9), sample((700, 130), 3)]
 OUTSIDE = [bad((3,)), bad((3, 3), 1.5, error=TypeError), bad(Flat(1), error=TypeError)]
 
 ROWS = [
@@ -51,8 +52,8 @@ ROWS = [
         refusals=[bad(()), bad((2, 2, 2))]),
     row("diagflat", np.diagflat, [sample(()), sample((2, 2), 1), sample((3,), -1), sample((0,))]),
     row("block_diag", block_diag, [sample((2, 3), (1, 2)), sample((), (2,), (2, 1)), sample((3, 0), (1, 1))], refusals=[bad((1, 1, 1))]),
-    row("tril", np.tril, MATRICES, refusals=OUTSIDE),
-    row("triu", np.triu, MATRICES, refusals=OUTSIDE),
+    row("tril", np.tril, MATRICES, refusals=OUTSIDE, composed=False),
+    row("triu", np.triu, MATRICES, refusals=OUTSIDE, composed=False),
     row("kron", np.kron, [sample((2, 3), (4, 1)), sample((2,), (3, 2)), sample((), (3,)), sample((0,), (2,))], ulp=0.5),
     row("vander", lambda x, N=None, increasing=False: np.vander(x, N, increasing), [sample((3,)), sample((3,), 2, True), sample((0,)), sample((2,), 0)],
         ulp=3, refusals=[bad((2, 2)), bad((3,), -1, shapes=False)]),
