@@ -122,6 +122,9 @@ def test_values() -> None:
     assert pydl.add(i, f, alpha=2).dtype is pydl.float32
     with pytest.raises(TypeError, match=r"alpha.*int64"):
         pydl.add(i, i, alpha=1.5)
+    assert pydl.add(b, b, alpha=2).tolist() == [True, False] and pydl.add(b, b, alpha=2).dtype is pydl.bool
+    with pytest.raises(TypeError, match="sub"):
+        pydl.sub(b, i, alpha=2)
 
 
 @pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "pow", "maximum", "where", "atan2", "remainder"])
@@ -183,6 +186,7 @@ def test_functions_of_integers(kind: str) -> None:
         assert y.tolist() == getattr(pydl, name)(x.float()).tolist()
     for name in ("sum", "prod", "cumsum", "cumprod"):
         assert getattr(pydl, name)(x, **({"dim": 0} if "cum" in name else {})).dtype is pydl.int64, name
+    assert pydl.logsumexp(x, 0).dtype is pydl.float32
     assert pydl.square(x).dtype is (pydl.int64 if kind == "bool" else x.dtype)
     if kind != "bool":
         assert pydl.floor(x).dtype is pydl.relu(x).dtype is x.dtype and pydl.floor(x) is not x

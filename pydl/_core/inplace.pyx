@@ -82,8 +82,8 @@ def in_place_form(forward, str name):
     return method
 
 def copy_(Tensor self not None, src, non_blocking=False):
-    """Overwrites self with src, broadcast and converted to self's type; gradients go to src."""
-    cdef Tensor source = tensor_arg("copy_", src, "src")
+    """Overwrites self with src (a tensor or a number), broadcast and converted to self's type; gradients go to src."""
+    cdef Tensor source = scalar_of(self.code, src) if isinstance(src, (int, float)) else tensor_arg("copy_", src, "src")
     writable_in_place("copy_", self)
     if grad_enabled() and (tracked(source) or self.needs_grad or self.base is not None and self.base.needs_grad):
         return assign("copy_", self, expanded(to_type(source, dtype_of(self.code)), shape_of(self)))

@@ -5,7 +5,7 @@ Each has a fused backward kernel, which is an op with a derivative of its own, s
 """
 from pydl._core.launch cimport filled, map1, map2
 from pydl._core.tape cimport Node, Op, op, record1, record2
-from pydl._core.kernels cimport PD_F64
+from pydl._core.kernels cimport PD_BOOL, PD_F64
 from pydl._core.tensor cimport Tensor, real_arg, same_shape, shape_of, tensor_arg
 from pydl.ops.elementwise cimport of_input, of_output
 from pydl.ops.operands cimport float_arg, is_number
@@ -72,6 +72,8 @@ cdef Tensor zero_of(object like):
 def relu(input):
     """max(x, 0). The derivative at 0 is 0. Integers stay integers."""
     cdef Tensor x = tensor_arg("relu", input, "input")
+    if x.code == PD_BOOL:
+        raise TypeError(f"relu: not defined for pydl.bool (shape {shape_of(x)}); convert the tensor with .to()")
     return of_output(RELU, PD_relu_fwd, x) if x.code <= PD_F64 else maximum(x, 0)
 
 cdef object relu_backward(Node node, object dy):

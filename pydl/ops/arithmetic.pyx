@@ -84,7 +84,9 @@ cdef tuple scaled(str name, object input, object other, object alpha):
     code = result_code(name, (input, other))
     if code > PD_F64 and isinstance(alpha, float):
         raise TypeError(f"{name}: alpha must be an integer where the result is {dtype_of(code)}, got {alpha}")
-    other = mul(as_type(<Tensor>other, code), alpha) if isinstance(other, Tensor) else other * alpha
+    if code == PD_BOOL:
+        alpha = bool(alpha)
+    other = mul(as_type(<Tensor>other, code), alpha) if isinstance(other, Tensor) else other * alpha if code != PD_BOOL else bool(other * alpha)
     return as_type(<Tensor>input, code) if isinstance(input, Tensor) else input, other
 
 cdef object add_backward(Node node, object dy):
@@ -97,6 +99,7 @@ def sub(input, other, *, alpha=1):
     """input - alpha * other. Shapes and types as in add; bool has no difference."""
     cdef Tensor y
     if not is_one(alpha):
+        refuse_bool("sub", input, other)
         input, other = scaled("sub", input, other, alpha)
     if isinstance(input, Tensor) and isinstance(other, Tensor):
         if (<Tensor>input).code != (<Tensor>other).code or (<Tensor>input).code == PD_BOOL:

@@ -7,6 +7,7 @@ from pydl._core.kernels cimport PD_MAX_DIMS
 from pydl._core.launch cimport cast
 from pydl._core.tape cimport Node, Op, op, record1
 from pydl._core.tensor cimport Tensor, real_arg, shape_of
+from pydl.ops.operands cimport float_arg
 from pydl.ops.reduce cimport count_of, dims_from, dims_tuple, real_or_cast, reduced, refuse_empty
 
 from pydl.ops.arithmetic import abs as absolute, div, mul, pow, sign, sub
@@ -161,7 +162,7 @@ def logsumexp(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
     The gradient is softmax(x); where y is infinite it is NaN for the elements that equal y, 0 for the others.
     """
     cdef bint dims[PD_MAX_DIMS]
-    cdef Tensor x = real_arg("logsumexp", input, "input")
+    cdef Tensor x = float_arg("logsumexp", input, "input")
     cdef Tensor y
     cdef Node node
     dims_from("logsumexp", axis if dim is None else dim, x.ndim, dims)
