@@ -29,6 +29,7 @@ from pydl._core.create import (
     zeros_like,
 )
 from pydl._core.dlpack import from_dlpack
+from pydl._core.limits import finfo, iinfo
 from pydl._core.native import available_isas, current_isa
 from pydl._core.numpy_bridge import as_tensor, from_numpy
 from pydl._core.placement import contiguous_format, device, layout, memory_format, preserve_format, strided
@@ -60,7 +61,7 @@ from pydl.autograd import (
 )
 from pydl.ops import *
 from pydl.random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
-from pydl.tensor import set_printoptions
+from pydl.tensor import asarray, set_printoptions
 from pydl.threads import (
     empty_cache,
     get_num_threads,

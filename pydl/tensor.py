@@ -90,6 +90,16 @@ def _construct(data: tuple, device: Any) -> Tensor:
     return numpy_bridge.make_tensor(data[0], dtypes.get_default_dtype(), "Tensor")
 
 
+def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
+    """obj as a tensor. copy: True makes new memory, False refuses to (ValueError), None avoids it where possible."""
+    made = numpy_bridge.as_tensor(obj, dtype, device)
+    shared = made is obj or isinstance(obj, np.ndarray) and np.shares_memory(made.detach().numpy(), obj)
+    if copy is False and not shared:
+        raise ValueError(f"asarray: a {type(obj).__name__} cannot become a tensor of {made.dtype} without a copy")
+    made = made.detach().clone() if copy and shared else made.detach() if shared else made
+    return made.requires_grad_(requires_grad) if requires_grad else made
+
+
 # ---- New tensors like one that is there
 
 def new_tensor(self: Tensor, data: Any, **options: Any) -> Tensor:

@@ -216,6 +216,17 @@ def test_products_of_integers(kind: str) -> None:
         pydl.matmul(x.bool(), x.bool().T)
 
 
+def test_limits() -> None:
+    single, double = pydl.finfo(pydl.float32), pydl.finfo(float)
+    assert (single.eps, single.bits, single.dtype, double.bits) == (2.0**-23, 32, "float32", 64) and pydl.finfo() == single != double
+    assert single.max == -single.min == pydl.tensor(3.4028235e38).item() and single.tiny == single.smallest_normal == 2.0**-126
+    assert repr(single).startswith("finfo(resolution=1e-06, min=-3.40282e+38")
+    assert (pydl.iinfo(pydl.uint8).max, pydl.iinfo(int).min, pydl.iinfo(pydl.int32).bits) == (255, -2**63, 32)
+    for wrong in (lambda: pydl.finfo(pydl.int64), lambda: pydl.iinfo(pydl.float32), lambda: pydl.iinfo(pydl.bool)):
+        with pytest.raises(TypeError):
+            wrong()
+
+
 def test_questions() -> None:
     assert pydl.result_type(pydl.tensor([1], dtype=pydl.uint8), -1) is pydl.uint8
     assert pydl.result_type(1, 2.5) is pydl.float32 and pydl.result_type(True, 1) is pydl.int64

@@ -113,6 +113,14 @@ def test_questions() -> None:
             wrong()
 
 
+def test_asarray() -> None:
+    a = np.ones(2, np.float32)
+    assert pydl.asarray(a).data_ptr() == a.ctypes.data != pydl.asarray(a, copy=True).data_ptr()
+    assert pydl.asarray([1.0], requires_grad=True).requires_grad and pydl.asarray(X).data_ptr() == X.data_ptr()
+    with pytest.raises(ValueError, match="copy"):
+        pydl.asarray([1.0], copy=False)
+
+
 def test_formats_and_numpy() -> None:
     for given in (pydl.contiguous_format, pydl.preserve_format):
         assert X.T.clone(memory_format=given).is_contiguous() and X.contiguous(memory_format=given) is X
