@@ -173,6 +173,16 @@ def test_joined() -> None:
     assert x.grad.dtype is pydl.float32 and x.grad.tolist() == [1, 2] and y.grad.dtype is pydl.float64 and y.grad.tolist() == [3]
 
 
+def test_losses() -> None:
+    x, t = pydl.tensor([0.1, 0.7], requires_grad=True), pydl.tensor([0, 1])
+    for loss in (pydl.nn.functional.mse_loss, pydl.nn.functional.l1_loss, pydl.nn.functional.binary_cross_entropy_with_logits):
+        for target, kind in ((t, pydl.float32), (t.double(), pydl.float64), (t.double()[:1].expand(2), pydl.float64)):
+            x.grad = None
+            y = loss(x, target)
+            y.backward()
+            assert y.dtype is kind and x.grad.dtype is pydl.float32
+
+
 FLOATING = ("exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
             "erf erfc sigmoid").split()
 

@@ -5,8 +5,8 @@ As in losses.pyx, the forward of a loss that will be differentiated leaves the g
 from pydl._core.kernels cimport pd_launch
 from pydl._core.launch cimport broadcast_to, contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, grad_enabled, op, record, recording
-from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg
+from pydl.ops.operands cimport alike, as_type
 from pydl.ops.losses cimport MEAN, NONE, SUM, reduction_of, refuse_gradient, scaled
 
 from pydl.ops.activations import sigmoid, softplus
@@ -18,22 +18,23 @@ cdef extern from "pydl.h":
     enum: PD_l1_fwd
     enum: PD_bce_fwd
 
-cdef int pair_check(str name, Tensor x, Tensor t) except -1:
+cdef tuple pair_of(str name, object input, object target):
+    """input and target in the type that they have in common."""
+    cdef Tensor x = tensor_arg(name, input, "input"), t = tensor_arg(name, target, "target")
     if t.code != x.code:
-        raise TypeError(f"{name}: input is {dtype_of(x.code)} but target {dtype_of(t.code)}; use .to()")
+        x, t = alike(x, t)
+    real_arg(name, x, "input")
     if not same_shape(x, t):
         raise ValueError(f"{name}: expected input and target of the same shape, got {shape_of(x)} and {shape_of(t)}; "
                          "reshape or expand one of them")
-    return 0
+    return x, t
 
 cdef Tensor spread_over(str name, Tensor x, object weight, str what):
     """A weight broadcast to x's shape, contiguous."""
     cdef Tensor w
     if weight is None:
         return None
-    w = tensor_arg(name, weight, what)
-    if w.code != x.code:
-        raise TypeError(f"{name}: input is {dtype_of(x.code)} but {what} {dtype_of(w.code)}; use .to()")
+    w = as_type(tensor_arg(name, weight, what), x.code)
     refuse_gradient(name, w, what)
     try:
         return contiguous(broadcast_to(w, x.ndim, x.sizes))
@@ -91,11 +92,9 @@ cdef object both_signs(Node node, object dx):
 
 cdef object weighted(str name, object loss_of, Tensor x, Tensor t, object weight, object reduction):
     """w l of every element, or their sum, or that divided by the sum of w."""
-    cdef Tensor w = real_arg(name, weight, "weight")
+    cdef Tensor w = as_type(tensor_arg(name, weight, "weight"), x.code)
     cdef int how = reduction_of(name, reduction)
     cdef object loss
-    if w.code != x.code:
-        raise TypeError(f"{name}: input is {dtype_of(x.code)} but weight {dtype_of(w.code)}; use .to()")
     if not same_shape(w, x):
         raise ValueError(f"{name}: expected a weight of the input's shape {shape_of(x)}, got {shape_of(w)} (target {shape_of(t)})")
     loss = mul(loss_of(x, t, reduction="none"), w)
@@ -106,11 +105,11 @@ cdef object weighted(str name, object loss_of, Tensor x, Tensor t, object weight
 def mse_loss(input, target, *, reduction="mean", weight=None):
     """loss = w (x - t)^2, its sum, or its mean: that divided by the sum of w.
 
-    input, target and weight (1 where it is None) of the same shape, float32 or float64; differentiable by all three.
-    Raises ValueError where the shapes differ, TypeError for dtypes.
+    input, target and weight (1 where it is None) of the same shape; differentiable by all three. Types of input and target
+    promote to a float. Raises ValueError where the shapes differ, TypeError where both are integers.
     """
-    cdef Tensor x = real_arg("mse_loss", input, "input"), t = real_arg("mse_loss", target, "target")
-    pair_check("mse_loss", x, t)
+    cdef Tensor x, t
+    x, t = pair_of("mse_loss", input, target)
     if weight is not None:
         return weighted("mse_loss", mse_loss, x, t, weight, reduction)
     return pair_loss(MSE_LOSS, PD_mse_fwd, x, t, None, None, reduction)
@@ -127,8 +126,8 @@ def l1_loss(input, target, *, reduction="mean", weight=None):
 
     Arguments and errors as in mse_loss.
     """
-    cdef Tensor x = real_arg("l1_loss", input, "input"), t = real_arg("l1_loss", target, "target")
-    pair_check("l1_loss", x, t)
+    cdef Tensor x, t
+    x, t = pair_of("l1_loss", input, target)
     if weight is not None:
         return weighted("l1_loss", l1_loss, x, t, weight, reduction)
     return pair_loss(L1_LOSS, PD_l1_fwd, x, t, None, None, reduction)
@@ -143,12 +142,12 @@ cdef Op L1_LOSS = op(l1_loss, l1_loss_backward)
 def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="mean", pos_weight=None):
     """loss = w ((1 - t) x + (1 + (p - 1) t) softplus(-x)): cross entropy of sigmoid(x) and t, without overflow.
 
-    input (logits) and target (0 .. 1) of the same shape, float32 or float64; weight w and pos_weight p broadcast to it.
-    Raises ValueError where shapes do not fit, TypeError for dtypes, RuntimeError for a weight or pos_weight that requires grad.
+    input (logits) and target (0 .. 1) of the same shape, whose types promote to a float; weight w and pos_weight p broadcast
+    to it. Raises ValueError where shapes do not fit, TypeError where both are integers, RuntimeError for a weight or pos_weight that requires grad.
     """
     name = "binary_cross_entropy_with_logits"
-    cdef Tensor x = real_arg(name, input, "input"), t = real_arg(name, target, "target")
-    pair_check(name, x, t)
+    cdef Tensor x, t
+    x, t = pair_of(name, input, target)
     return pair_loss(BCE_LOSS, PD_bce_fwd, x, t, spread_over(name, x, weight, "weight"),
                      spread_over(name, x, pos_weight, "pos_weight"), reduction)
 

@@ -29,10 +29,9 @@ PAIR_SHAPES = [(n,) for n in (1, 7, 8, 9, 33)] + [(), (3, 5), (2, 3, 4), (0, 3),
 PAIRS = [sample(s, s, reduction=r) for s in PAIR_SHAPES for r in REDUCTIONS if 0 not in s or r != "mean"]
 WEIGHTED = [sample(s, s, reduction=r, weight=In(s, 0.5, 2)) for s in ((7,), (3, 5), ()) for r in REDUCTIONS]
 PAIR_REFUSALS = [bad((2, 3), (3,)), bad((2, 3), (3, 2)), bad((3,), (3,), reduction="max", shapes=False),
-                 bad(In((3,), dtype="float32"), In((3,), dtype="float64"), error=TypeError, match="float32.*float64"),
                  bad(In((3,), 0, 4, dtype="int64"), In((3,), 0, 4, dtype="int64"), error=TypeError)]
 WEIGHT_REFUSALS = [bad((2, 3), (2, 3), weight=In((3,), 0, 1)),
-                   bad((2, 3), (2, 3), weight=In((2, 3), 0, 1, dtype="float64"), error=TypeError, match="weight")]
+                   bad((2, 3), (2, 3), weight="x", error=TypeError, match="weight")]
 ROWS = [
     Row("mse_loss", weighted(lambda x, t: (x - t) ** 2), ulp=8, samples=PAIRS + WEIGHTED,
         refusals=PAIR_REFUSALS + WEIGHT_REFUSALS, by="max"),
