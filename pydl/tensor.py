@@ -15,6 +15,7 @@ from pydl._core.dtypes import dtype as dtype
 from pydl._core.dtypes import float32 as float32
 from pydl._core.dtypes import float64 as float64
 from pydl._core.dtypes import int64 as int64
+from pydl._core.dtypes import promote_types as promote_types
 from pydl._core.numpy_bridge import from_numpy as from_numpy
 from pydl._core.tensor import Tensor
 

@@ -195,3 +195,12 @@ def test_keywords_are_those_of_pytorch() -> None:
     assert list(inspect.signature(pydl.isclose).parameters) == ["input", "other", "rtol", "atol", "equal_nan"]
     for a, b in (([1.0, float("inf")], [1.0 + 1e-6, float("inf")]), ([1.0, 0.0], [1.1, 1e-9]), ([float("nan")], [float("nan")])):
         assert pydl.isclose(pydl.tensor(a), pydl.tensor(b)).tolist() == torch.isclose(torch.tensor(a), torch.tensor(b)).tolist()
+
+
+def test_modules_take_places_and_types() -> None:
+    layer = pydl.nn.Linear(2, 2, device="cpu", dtype=float)
+    assert layer.weight.dtype is pydl.float64 and layer.type(pydl.float32).weight.dtype is pydl.float32
+    assert layer.to(float).weight.dtype is layer.to("cpu", pydl.float64).to(pydl.device("cpu")).weight.dtype is pydl.float64
+    for wrong, error in ((lambda: pydl.nn.Linear(2, 2, device="cuda"), ValueError), (lambda: layer.to(int), TypeError)):
+        with pytest.raises(error):
+            wrong()

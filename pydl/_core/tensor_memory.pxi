@@ -159,7 +159,7 @@ def deep_copy(Tensor x not None, dict memo):
     cdef Storage storage = x.storage, made
     if not storage.owned:       # of borrowed memory only x's own elements are known to be there
         return bound.clone(x.detach())
-    made = memo.get(id(storage))
-    if made is None:
-        made = memo[id(storage)] = copy_of(storage)
+    if id(storage) not in memo:
+        memo[id(storage)] = storage, copy_of(storage)      # the old one as well: while it lives, nothing else has its id
+    made = memo[id(storage)][1]
     return over_memory(made, made.data + (x.data - storage.data), x.code, x.ndim, x.sizes, x.strides)

@@ -40,7 +40,7 @@ class Linear(Module):
             if operator.index(value) < 0:
                 raise ValueError(f"Linear: {name}: expected 0 or more, got {value}")
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(empty((out_features, in_features), dtype=dtype))
+        self.weight = Parameter(empty((out_features, in_features), device=device, dtype=dtype))
         self.register_parameter("bias", Parameter(empty((out_features,), dtype=dtype)) if bias else None)
         self.reset_parameters()
 

@@ -257,6 +257,10 @@ class Module:
         """Casts the floating-point parameters and buffers to float64."""
         return self._cast(float64)
 
+    def type(self, dst_type: dtype) -> Self:
+        """to(dst_type)."""
+        return self.to(dst_type)
+
     def cpu(self) -> Self:
         """This module: there is no other device."""
         return self

@@ -10,7 +10,7 @@ from pydl.autograd import no_grad
 from pydl.nn.hooks import hooks_of
 from pydl.nn.kinds import BUFFER, BUFFERS, MODULE, PARAMETER
 from pydl.nn.parameter import Parameter
-from pydl.tensor import Tensor, dtype
+from pydl.tensor import Tensor, dtype, promote_types
 
 if TYPE_CHECKING:
     from pydl.nn.module import Module
@@ -174,6 +174,8 @@ def target_dtype(args: tuple, named: dict[str, Any]) -> dtype | None:
     for value in asked:
         if isinstance(value, Tensor):
             value = value.dtype
+        elif isinstance(value, type):
+            value = promote_types(value, value)
         if isinstance(value, dtype):
             if not value.is_floating_point:
                 raise TypeError(f"to: expected a floating-point dtype, got {value}")
