@@ -196,6 +196,7 @@ def test_functions_of_integers(kind: str) -> None:
         assert y.tolist() == getattr(pydl, name)(x.float()).tolist()
     for name in ("sum", "prod", "cumsum", "cumprod"):
         assert getattr(pydl, name)(x, **({"dim": 0} if "cum" in name else {})).dtype is pydl.int64, name
+    assert pydl.sign(x).dtype is x.dtype and pydl.sign(x) is not x and pydl.sign(x).tolist() == [1, 1]
     assert pydl.logsumexp(x, 0).dtype is pydl.float32
     assert pydl.square(x).dtype is (pydl.int64 if kind == "bool" else x.dtype)
     if kind != "bool":

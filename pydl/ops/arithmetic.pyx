@@ -4,7 +4,7 @@
 A number that does not fit in an integer type is refused (ValueError); -1 to -255 wrap around in sums and products of uint8.
 """
 from pydl._core.kernels cimport PD_BOOL, PD_F64
-from pydl._core.launch cimport filled, map1, map2, map3
+from pydl._core.launch cimport duplicate, filled, map1, map2, map3
 from pydl._core.tape cimport Node, Op, op, record, record1, record2, tracked
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, shape_of, tensor_arg
@@ -398,9 +398,9 @@ cdef Op ABS = op(abs, abs_backward)
 
 
 def sign(input):
-    """1, 0 or -1 as input is above, at or below 0; 0 for NaN. The derivative is 0 everywhere."""
+    """1, 0 or -1 as input is above, at or below 0; 0 for NaN; a bool is its own. The derivative is 0 everywhere."""
     cdef Tensor x = tensor_arg("sign", input, "input")
-    cdef Tensor y = map1(PD_sign, x)
+    cdef Tensor y = duplicate(x) if x.code == PD_BOOL else map1(PD_sign, x)
     record1(SIGN, y, x)
     return y
 
