@@ -142,3 +142,43 @@ def test_extreme_logits() -> None:
     x = pydl.tensor(np.array([-200.0, -1e30, 200.0, 1e30])).requires_grad_()
     bce = ops.binary_cross_entropy_with_logits(x, pydl.tensor(np.array([0.0, 0.0, 1.0, 1.0])), reduction="sum")
     assert bce.item() < 1e-80
+
+
+X, Y, Z = (np.random.default_rng(i).standard_normal((6, 4)) for i in range(3))
+P, Q = 1 / (1 + np.exp(-X)), 1 / (1 + np.exp(-Y))
+ONES = np.where(np.arange(6) % 2 == 0, 1.0, -1.0)
+LABELS, MANY = np.array([0, 3, 1, 2, 3, 0]), np.array([[0, 2, -1, 1], [1, -1, 2, 3], [-1, 0, 1, 2], [3, 3, 0, -1], [0, 1, 2, 3], [2, -1, -1, -1]])
+W = np.random.default_rng(3).uniform(0.5, 2, 4)
+PEERS = [
+    ("BCELoss", (P, Q), {"weight": W}), ("BCELoss", (P, np.round(Q)), {}), ("BCELoss", (np.round(P), np.round(P)), {}),
+    ("SmoothL1Loss", (X, Y), {"beta": 0.5}), ("SmoothL1Loss", (X, Y), {"beta": 0}), ("SmoothL1Loss", (X, LABELS[:, None] + np.zeros((1, 4), int)), {}),
+    ("HuberLoss", (X, Y), {"delta": 0.5}), ("KLDivLoss", (X, Q), {}), ("KLDivLoss", (X, Y), {"log_target": True}),
+    ("PoissonNLLLoss", (X, Y), {}), ("PoissonNLLLoss", (P, 3 * Q), {"log_input": False, "full": True}),
+    ("GaussianNLLLoss", (X, Y, Q), {"full": True}), ("GaussianNLLLoss", (X, Y, P[:, 0]), {}), ("GaussianNLLLoss", (X, Y, P[:, :1]), {}),
+    ("GaussianNLLLoss", (X, Y, 0 * Q), {"eps": 0.1}),
+    ("HingeEmbeddingLoss", (X, ONES[:, None] + 0 * X), {"margin": 0.5}), ("HingeEmbeddingLoss", (X, np.round(Y)), {}),
+    ("MarginRankingLoss", (X, Y, np.sign(Z)), {"margin": 0.1}), ("SoftMarginLoss", (X, np.sign(Y)), {}),
+    ("MultiLabelSoftMarginLoss", (X, np.round(Q)), {"weight": W}), ("MultiMarginLoss", (X, LABELS), {"weight": W, "margin": 0.7}),
+    ("MultiMarginLoss", (X, LABELS), {"p": 2}), ("MultiMarginLoss", (X[0], LABELS[0]), {}), ("MultiLabelMarginLoss", (X, MANY), {}),
+    ("MultiLabelMarginLoss", (X[0], MANY[0]), {}), ("TripletMarginLoss", (X, Y, Z), {"swap": True, "p": 3}), ("TripletMarginLoss", (X[0], Y[0], Z[0]), {}),
+    ("TripletMarginWithDistanceLoss", (X, Y, Z), {"swap": True, "margin": 2.0}), ("CosineEmbeddingLoss", (X, Y, ONES), {"margin": 0.2}),
+    ("CosineEmbeddingLoss", (X[0], Y[0], ONES[0]), {}), ("CosineSimilarity", (X, Y), {"dim": 0}), ("PairwiseDistance", (X, Y), {"p": 1.5, "keepdim": True}),
+    ("PairwiseDistance", (X, X), {"eps": 0}), ("CosineSimilarity", (0 * X, Y), {}),
+]
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(("name", "arrays", "how"), PEERS, ids=[f"{i}-{peer[0]}" for i, peer in enumerate(PEERS)])
+def test_modules_as_pytorch(name: str, arrays: tuple[np.ndarray, ...], how: dict[str, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    for reduction in (*REDUCTIONS, *(["batchmean"] if name == "KLDivLoss" else [])) if name.endswith("Loss") else [None]:
+        results = []
+        for package in (pydl, torch):
+            named = {key: package.tensor(value) if isinstance(value, np.ndarray) else value for key, value in how.items()}
+            inputs = [package.tensor(np.asarray(x)) for x in arrays]
+            inputs = [x.requires_grad_() if i < 2 and np.asarray(arrays[i]).dtype.kind == "f" else x for i, x in enumerate(inputs)]
+            y = getattr(package.nn, name)(**named, **({"reduction": reduction} if reduction else {}))(*inputs)
+            y.sum().backward()
+            results.append([y.detach().numpy(), inputs[0].grad.numpy()])
+        for ours, theirs in zip(*results, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)

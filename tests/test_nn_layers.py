@@ -101,6 +101,51 @@ def test_dropout():
         nn.Dropout("half")
 
 
+CHANNELS = [("Dropout1d", (40, 60, 5)), ("Dropout1d", (2000, 5)), ("Dropout2d", (40, 60, 3, 2)), ("Dropout3d", (40, 60, 2, 1, 3)),
+            ("Dropout3d", (2000, 2, 1, 3))]
+
+
+@pytest.mark.parametrize(("name", "shape"), CHANNELS)
+def test_dropout_of_channels(name, shape):
+    pydl.manual_seed(0)
+    layer, x = getattr(nn, name)(0.25), pydl.ones(shape, requires_grad=True)
+    y = layer(x)
+    y.sum().backward()
+    batch = len(shape) - {"Dropout1d": 2, "Dropout2d": 3, "Dropout3d": 4}[name]
+    rows = y.detach().numpy().reshape(int(np.prod(shape[:batch + 1])), -1)
+    assert set(np.unique(rows)) == {np.float32(0), np.float32(1 / 0.75)} and (rows == rows[:, :1]).all()
+    assert abs((rows[:, 0] == 0).mean() - 0.25) < 0.04 and x.grad.tolist() == y.tolist()
+    assert layer.eval()(x) is x and getattr(nn, name)(1.0)(x.detach()).numpy().max() == 0
+    pydl.manual_seed(0)
+    z = pydl.ones(shape)
+    assert getattr(nn, name)(0.25, inplace=True)(z) is z and z.tolist() == y.tolist()
+
+
+@pytest.mark.parametrize(("name", "shape"), [("AlphaDropout", (400, 250)), ("FeatureAlphaDropout", (1000, 100, 2))])
+def test_alpha_dropout_keeps_mean_and_variance(name, shape):
+    pydl.manual_seed(0)
+    layer, x = getattr(nn, name)(0.3), pydl.randn(shape)
+    y = layer(x)
+    assert abs(y.mean().item()) < 0.02 and abs(y.var().item() - 1) < 0.02
+    values, counts = np.unique(y.numpy(), return_counts=True)
+    assert abs(counts.max() / y.numel() - 0.3) < 0.01
+    assert layer.eval()(x) is x and getattr(nn, name)(1.0)(x).abs().max().item() == 0 and getattr(nn, name)(0.0)(x) is x
+    pydl.manual_seed(0)
+    x = pydl.randn(shape)
+    assert getattr(nn, name)(0.3, inplace=True)(x) is x and x.tolist() == y.tolist()
+
+
+def test_dropout_refusals():
+    for call in (lambda: functional.dropout1d(pydl.ones(3)), lambda: functional.dropout1d(pydl.ones(1, 2, 3, 4)),
+                 lambda: functional.feature_alpha_dropout(pydl.ones(3)), lambda: functional.alpha_dropout(pydl.ones(3), 1.5)):
+        with pytest.raises(ValueError, match="dropout"):
+            call()
+    with pytest.raises(TypeError, match="dropout2d: expected a float"):
+        functional.dropout2d(pydl.ones(1, 2, 3, 4, dtype=pydl.int64))
+    with pytest.warns(UserWarning, match="dropout2d: expected"):
+        functional.dropout2d(pydl.ones(1, 2, 3))
+
+
 # Losses: the module must be the function with the same arguments
 
 LABELS, TARGETS = np.array([0, 3, 1, 2, 3]), rng.random((5, 4)).astype(np.float32)
@@ -137,16 +182,17 @@ def test_cross_entropy_is_minus_the_log_probability():
     np.testing.assert_allclose(nn.CrossEntropyLoss()(pydl.tensor(X), pydl.tensor(LABELS)).item(), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["CrossEntropyLoss", "NLLLoss", "BCEWithLogitsLoss", "MSELoss", "L1Loss"])
+@pytest.mark.parametrize("name", [name for name in dir(nn) if name.endswith("Loss")])
 def test_losses_refuse_unknown_reductions(name):
-    with pytest.raises(ValueError, match=f"{name}: reduction: expected one of none, mean, sum, got 'median'"):
+    with pytest.raises(ValueError, match=f"{name}: reduction: expected one of none, mean, sum(, batchmean)?, got 'median'"):
         getattr(nn, name)(reduction="median")
 
 
 # Parity with PyTorch
 
 PARITY = ["Linear", "Identity", "Flatten", "ReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "LeakyReLU", "ELU", "Softplus", "Softmax",
-          "LogSoftmax", "Dropout", "CrossEntropyLoss", "NLLLoss", "BCEWithLogitsLoss", "MSELoss", "L1Loss"]
+          "LogSoftmax", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "Bilinear", "CosineSimilarity",
+          "PairwiseDistance", *sorted(name for name in dir(nn) if name.endswith("Loss"))]
 OLD = {"size_average", "reduce"}        # deprecated in PyTorch, not taken over
 
 

@@ -12,6 +12,7 @@ from pydl.ops.arrange import *
 from pydl.ops.bessel import *
 from pydl.ops.bounds import *
 from pydl.ops.compare import *
+from pydl.ops.dropouts import *
 from pydl.ops.elementwise import *
 from pydl.ops.extremes import *
 from pydl.ops.gather import *
@@ -20,11 +21,13 @@ from pydl.ops.index import *
 from pydl.ops.join import *
 from pydl.ops.likeness import *
 from pydl.ops.losses import *
+from pydl.ops.margins import *
 from pydl.ops.masks import *
 from pydl.ops.matmul import *
 from pydl.ops.moments import *
 from pydl.ops.operands import *
 from pydl.ops.pair_losses import *
+from pydl.ops.pairs import *
 from pydl.ops.parts import *
 from pydl.ops.pointwise import *
 from pydl.ops.random import *
@@ -39,11 +42,14 @@ FAMILIES = tuple(
     sys.modules[f"pydl.ops.{name}"]
     for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
                  "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
-                 "arrange", "grids", "pointwise", "special", "bessel", "likeness")
+                 "arrange", "grids", "pointwise", "special", "bessel", "likeness",
+                 "pairs", "margins", "dropouts")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {
-    "box", "box_put", "diagonal_put", "dropout_bwd", "getitem", "put_back", "setitem", "strided_put",
-    "strided_view", "sum_to", "take_rows", "unfold",
+    "binary_cross_entropy", "box", "box_put", "diagonal_put", "dropout1d", "dropout2d", "dropout3d", "dropout_bwd",
+    "gaussian_nll_loss", "getitem", "huber_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
+    "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",
+    "take_rows", "triplet_margin_with_distance_loss", "unfold",
 }
 __all__ = tuple(name for family in FAMILIES for name in family.__all__ if name not in INTERNAL)

@@ -1,5 +1,6 @@
 """Rows of pydl/ops/pair_losses.pyx."""
 import numpy as np
+from scipy import special
 
 from rows import In, Row, bad, sample
 
@@ -25,6 +26,27 @@ def weighted(loss):
     return call
 
 
+def huber(x, t, reduction="mean", delta=1.0, weight=None):
+    d = np.abs(x - t)
+    every = np.where(d < delta, d * d / 2, delta * (d - delta / 2)) * (1 if weight is None else weight)
+    return reduced(every, reduction)
+
+
+def smooth_l1(x, t, reduction="mean", beta=1.0):
+    d = np.abs(x - t)
+    return reduced(np.where(d < beta, d * d / (2 * (beta or 1)), d - beta / 2), reduction)
+
+
+def bce_of_probabilities(x, t, weight=None, reduction="mean"):
+    loss = -(t * np.maximum(np.log(x), -100) + (1 - t) * np.maximum(np.log1p(-x), -100))
+    return reduced(loss * (1 if weight is None else weight), reduction)
+
+
+def kl_div(x, t, reduction="mean", log_target=False):
+    loss = np.exp(t) * (t - x) if log_target else special.xlogy(t, t) - t * x
+    return loss.sum() / (len(x) if x.ndim else 1) if reduction == "batchmean" else reduced(loss, reduction)
+
+
 PAIR_SHAPES = [(n,) for n in (1, 7, 8, 9, 33)] + [(), (3, 5), (2, 3, 4), (0, 3), (2, 70_000)]
 PAIRS = [sample(s, s, reduction=r) for s in PAIR_SHAPES for r in REDUCTIONS if 0 not in s or r != "mean"]
 WEIGHTED = [sample(s, s, reduction=r, weight=In(s, 0.5, 2)) for s in ((7,), (3, 5), ()) for r in REDUCTIONS]
@@ -41,4 +63,19 @@ ROWS = [
         samples=PAIRS + [sample((3, 5), (3, 5), weight=In((5,), 0.5, 2, grad=False), pos_weight=In((3, 1), 0.5, 2, grad=False),
                                 reduction=r) for r in REDUCTIONS],
         refusals=PAIR_REFUSALS + [bad((2, 3), (2, 3), weight=In((2,), 0, 1))]),
+    Row("huber_loss", huber, ulp=8, by="max", domain=((-2, 0), (0.1, 2)),
+        samples=PAIRS + [sample((3, 5), (3, 5), reduction=r, delta=0.3) for r in REDUCTIONS]
+        + [sample((7,), (7,), delta=2.5, weight=In((7,), 0.5, 2), reduction=r) for r in REDUCTIONS],
+        refusals=PAIR_REFUSALS + [bad((2,), (2,), delta=d, shapes=False, match="delta") for d in (0.0, -1.0, np.nan)]),
+    Row("smooth_l1_loss", smooth_l1, ulp=8, by="max", domain=((-2, 0), (0.1, 2)),
+        samples=PAIRS + [sample((3, 5), (3, 5), reduction=r, beta=b) for r in REDUCTIONS for b in (0.0, 0.3, 3.0)],
+        refusals=PAIR_REFUSALS + [bad((2,), (2,), beta=b, shapes=False, match="beta") for b in (-1.0, np.nan)]),
+    Row("binary_cross_entropy", bce_of_probabilities, ulp=8, by="max", domain=((0.05, 0.95), (0, 1)),
+        samples=PAIRS + [sample((3, 5), (3, 5), weight=In((5,), 0.5, 2, grad=False), reduction=r) for r in REDUCTIONS],
+        refusals=PAIR_REFUSALS + [bad((2, 3), (2, 3), weight=In((2,), 0, 1)), bad(In((3,), 1.5, 2), (3,), match="input between"),
+                                  bad((3,), In((3,), -2, -1), match="target between", reduction="none")]),
+    Row("kl_div", kl_div, ulp=8, by="max", domain=((-3, -0.1), (0.05, 1)),
+        samples=PAIRS + [sample((3, 5), (3, 5), reduction="batchmean")]
+        + [sample((3, 5), In((3, 5), -3, -0.1), reduction=r, log_target=True) for r in (*REDUCTIONS, "batchmean")],
+        refusals=PAIR_REFUSALS),
 ]
