@@ -206,6 +206,26 @@ cross_entropy(1024, 1000, 2.5)
 cross_entropy(64, 10, 3.0)
 
 
+def pair_loss(name: str, torch: float, *shape: int) -> None:
+    def build(library: Any) -> Thunk:
+        x = put(library, values(*shape, low=0.05, high=0.95)).requires_grad_(True)
+        t = put(library, values(*shape, seed=1, low=0.05, high=0.95))
+        f = getattr(functional(library), name)
+
+        def run() -> None:
+            f(x, t, reduction="sum").backward()
+            x.grad = None
+
+        return run
+
+    add(f"{name} {'x'.join(map(str, shape))} fwd+bwd", build, torch)
+
+
+for kind in ("smooth_l1_loss", "huber_loss", "binary_cross_entropy", "kl_div"):
+    pair_loss(kind, 2.0, 64, 64)
+    pair_loss(kind, 1.3, 1000, 1000)
+
+
 # --- optimizers --------------------------------------------------------------------------------------------------------
 
 def optimizer(kind: str, count: int, size: int, fused: bool, torch: float, only_one_thread: bool = False,

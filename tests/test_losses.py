@@ -176,7 +176,7 @@ def test_modules_as_pytorch(name: str, arrays: tuple[np.ndarray, ...], how: dict
         for package in (pydl, torch):
             named = {key: package.tensor(value) if isinstance(value, np.ndarray) else value for key, value in how.items()}
             inputs = [package.tensor(np.asarray(x)) for x in arrays]
-            inputs = [x.requires_grad_() if i < 2 and np.asarray(arrays[i]).dtype.kind == "f" else x for i, x in enumerate(inputs)]
+            inputs = [x.requires_grad_() if i == 0 else x for i, x in enumerate(inputs)]
             y = getattr(package.nn, name)(**named, **({"reduction": reduction} if reduction else {}))(*inputs)
             y.sum().backward()
             results.append([y.detach().numpy(), inputs[0].grad.numpy()])
