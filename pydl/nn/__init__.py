@@ -5,6 +5,7 @@ from pydl.nn.activations import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid,
 from pydl.nn.containers import ModuleDict, ModuleList, Sequential
 from pydl.nn.distances import CosineSimilarity, PairwiseDistance
 from pydl.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from pydl.nn.lazy import LazyLinear
 from pydl.nn.linear import Bilinear, Flatten, Identity, Linear, Unflatten
 from pydl.nn.losses import (
     BCELoss,
@@ -29,7 +30,7 @@ from pydl.nn.losses import (
     TripletMarginWithDistanceLoss,
 )
 from pydl.nn.module import Module
-from pydl.nn.parameter import Parameter
+from pydl.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from pydl.nn.parameter_containers import ParameterDict, ParameterList
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "Bilinear",
+    "Buffer",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
@@ -54,6 +56,7 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LazyLinear",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -83,6 +86,8 @@ __all__ = [
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
+    "UninitializedBuffer",
+    "UninitializedParameter",
     "functional",
     "init",
     "utils",

@@ -41,6 +41,11 @@ class HookLists:
         hooks.update(others)
         return handle
 
+    def drop(self, kind: str, function: Callable) -> None:
+        """Removes a function, whoever holds its handle: that of a copied module is not known."""
+        for number in [number for number, hook in self.lists[kind].items() if hook.function is function]:
+            del self.lists[kind][number]
+
     def of(self, kind: str) -> list[Hook]:
         """A copy, so that a hook may remove itself."""
         return list(self.lists[kind].values())

@@ -13,7 +13,8 @@ from pydl.autograd import RemovableHandle
 from pydl.nn import state
 from pydl.nn.hooks import HookLists, run_with_hooks
 from pydl.nn.kinds import BUFFER, BUFFERS, MODULE, PARAMETER, TEMPORARY
-from pydl.nn.parameter import Parameter
+from pydl.nn.owned import Owned
+from pydl.nn.parameter import Buffer, Parameter
 from pydl.nn.state import IncompatibleKeys
 from pydl.tensor import Tensor, dtype, float32, float64
 
@@ -42,10 +43,13 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         owned = self.__dict__.get("_owned")
-        if isinstance(value, (Parameter, Module)):
+        if isinstance(value, (Parameter, Module, Buffer)):
             if owned is None:
                 raise AttributeError(f"{type(self).__name__}: call super().__init__() before assigning {name}")
-            self._own(name, value, PARAMETER if isinstance(value, Parameter) else MODULE)
+            if isinstance(value, Buffer):
+                self._own(name, value, BUFFER if value.persistent else TEMPORARY)
+            else:
+                self._own(name, value, PARAMETER if isinstance(value, Parameter) else MODULE)
             return
         kind = owned.get(name) if owned is not None else None
         if kind is None:
@@ -102,6 +106,18 @@ class Module:
         self._own_new(name, module, MODULE)
 
     add_module = register_module
+
+    @property
+    def _parameters(self) -> Owned:
+        return Owned(self, (PARAMETER,))
+
+    @property
+    def _buffers(self) -> Owned:
+        return Owned(self, BUFFERS)
+
+    @property
+    def _modules(self) -> Owned:
+        return Owned(self, (MODULE,))
 
     # Walking
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from pydl.autograd import no_grad
 from pydl.nn.hooks import hooks_of
 from pydl.nn.kinds import BUFFER, BUFFERS, MODULE, PARAMETER
-from pydl.nn.parameter import Parameter
+from pydl.nn.parameter import Parameter, is_lazy
 from pydl.tensor import Tensor, dtype, promote_types
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def collect(module: Module, destination: dict[str, Any], prefix: str, keep_vars:
     for function in hooks_of(module, "state_pre"):
         function(module, prefix, keep_vars)
     for name, tensor in saved(module):
-        destination[prefix + name] = tensor if keep_vars else tensor.detach()
+        destination[prefix + name] = tensor if keep_vars or is_lazy(tensor) else tensor.detach()
     if module._overrides("get_extra_state"):
         destination[prefix + EXTRA] = module.get_extra_state()
     for name, child in module._here(MODULE):
@@ -86,13 +86,16 @@ class Loading:
         """Writes what was given. Keeps the old values only where hooks and extra state of users may still raise."""
         keep = bool(self.post or self.extras)
         for key, (part, name, target) in self.places.items():
-            if key not in self.given:
+            if key not in self.given or is_lazy(self.given[key]):
                 continue
-            if self.assign:
+            if is_lazy(target) and not self.assign:
+                self.undo.append(partial(forget, target, type(target)))
+                target.materialize(self.given[key].shape)       # type: ignore[attr-defined]
+            elif self.assign:
                 self.undo.append(partial(setattr, part, name, target))
                 setattr(part, name, taking_place(target, self.given[key]))
                 continue
-            if keep:
+            elif keep:
                 self.undo.append(partial(target.copy_, target.clone()))
             target.copy_(self.given[key])
         for key, part in self.extras.items():
@@ -132,9 +135,19 @@ def children_first(module: Module) -> Iterator[Module]:
     yield module
 
 
+def forget(target: Any, kind: type) -> None:
+    """The way back from materialize()."""
+    target.data = target.data.new_empty((0,))
+    target.__class__ = kind
+
+
 def mismatch(name: str, target: Tensor, value: Any, assign: bool) -> list[str]:
     if not isinstance(value, Tensor):
         return [f"{name}: expected a Tensor, got {type(value).__name__}"]
+    if is_lazy(value):
+        return [] if is_lazy(target) else [f"{name}: has no shape yet in the state dict"]
+    if is_lazy(target):
+        return []
     if tuple(value.shape) != tuple(target.shape):
         return [f"{name}: shape {tuple(value.shape)} in the state dict, but {tuple(target.shape)} in the module"]
     if assign and target.requires_grad and not value.is_floating_point():
