@@ -33,6 +33,12 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
     return loss if reduction == "none" else total(loss) if reduction == "sum" else mean(loss)
 
 
+def like_input(op: str, input: Tensor, target: Tensor) -> Tensor:
+    """The target in the type of the input, if that is a float."""
+    t = tensor_arg(op, target, "target")
+    return t.to(input.dtype) if tensor_arg(op, input, "input").is_floating_point() else t
+
+
 def softly(x: Tensor) -> Tensor:
     """log(1 + exp(x)), exact to the last digits."""
     return softplus(x, 1.0, 50.0)
@@ -83,7 +89,7 @@ def gaussian_nll_loss(input: Tensor, target: Tensor, var: Tensor | float, full: 
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, *, reduction: str = "mean") -> Tensor:
     """loss = x where t is 1, max(0, margin - x) where t is -1."""
     known("hinge_embedding_loss", reduction)
-    x, t = fitting("hinge_embedding_loss", input=input, target=target)
+    x, t = fitting("hinge_embedding_loss", input=input, target=like_input("hinge_embedding_loss", input, target))
     apart = where(ne(t, 1), clamp(sub(margin, x), 0.0), 0.0)
     return reduced(add(apart, where(ne(t, -1), x, 0.0)), reduction)
 
@@ -101,7 +107,7 @@ def margin_ranking_loss(input1: Tensor, input2: Tensor, target: Tensor, margin: 
 def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """loss = log(1 + exp(-t x)), t = 1 or -1, without overflow."""
     known("soft_margin_loss", reduction)
-    x, t = fitting("soft_margin_loss", input=input, target=target)
+    x, t = fitting("soft_margin_loss", input=input, target=like_input("soft_margin_loss", input, target))
     return reduced(softly(neg(mul(t, x))), reduction)
 
 
