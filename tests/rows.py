@@ -135,7 +135,7 @@ class Row:
     special      NaN, infinities, zeros, subnormals and the largest numbers are run as well; a tuple: those values
     covers       further registered ops (fused backward kernels) that this row's first and second derivatives exercise
     composed     made of other ops or of NumPy: no kernel of its own, so no instruction set or thread to check
-    torch        the same call in PyTorch for the parity tests; default torch.<op> or torch.nn.functional.<op>;
+    torch        the same call in PyTorch for the parity tests; default torch.nn.functional.<op> or torch.<op>;
                  False: there is none
     atol, rtol   of the gradient check
     """
