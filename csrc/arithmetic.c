@@ -6,7 +6,6 @@ MAP2_MOVE(add, x + y)
 MAP2_MOVE(sub, x - y)
 MAP2_MOVE(mul, x *y)
 MAP2_MOVE(div, x / y)
-MAP3(addcmul, v_fma((real)s[0] * y, z, x)) /* x + s[0] y z */
 MAP2_MOVE(maximum, v_max(x, y))
 MAP2_MOVE(minimum, v_min(x, y))
 MAP3(clamp, v_min(v_max(x, y), z))

@@ -251,6 +251,29 @@ INLINE void N(gather_steps)(cell *y, const cell *x, ptrdiff_t step, size_t n) {
     for (size_t j = 0; j < n; j++) y[j] = x[(ptrdiff_t)j * step];
 }
 
+/* The last element first */
+#if BITS == 8
+#define BACKWARDS 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0
+#elif BITS == 32 && VBYTES < 32
+#define BACKWARDS 3, 2, 1, 0
+#elif BITS == 32
+#define BACKWARDS 7, 6, 5, 4, 3, 2, 1, 0
+#elif VBYTES < 32
+#define BACKWARDS 1, 0
+#else
+#define BACKWARDS 3, 2, 1, 0
+#endif
+static void N(copy_backwards)(cell *y, const cell *x, size_t n) {
+    const cell *from = x - (ptrdiff_t)n + 1;
+    size_t j = 0;
+    for (; j + BLOCK <= n; j += BLOCK) {
+        const N(block_row) row = *(const N(block_out) *)(from + n - j - BLOCK);
+        *(N(block_out) *)(y + j) = __builtin_shufflevector(row, row, BACKWARDS);
+    }
+    for (; j < n; j++) y[j] = from[n - j - 1];
+}
+#undef BACKWARDS
+
 static void N(copy_line)(cell *restrict y, ptrdiff_t y_step, const cell *restrict x, ptrdiff_t x_step, size_t n) {
     if (y_step != 1) {
         if (x_step == 1) for (size_t j = 0; j < n; j++) y[(ptrdiff_t)j * y_step] = x[j];
@@ -258,7 +281,8 @@ static void N(copy_line)(cell *restrict y, ptrdiff_t y_step, const cell *restric
     } else if (x_step == 0) {
         const cell first = x[0];
         for (size_t j = 0; j < n; j++) y[j] = first;
-    } else if (x_step == 2) N(gather_steps)(y, x, 2, n);
+    } else if (x_step == -1) N(copy_backwards)(y, x, n);
+    else if (x_step == 2) N(gather_steps)(y, x, 2, n);
     else if (x_step == 3) N(gather_steps)(y, x, 3, n);
     else if (x_step == 4) N(gather_steps)(y, x, 4, n);
     else N(gather_steps)(y, x, x_step, n);

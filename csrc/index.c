@@ -183,7 +183,13 @@ static void N(rows_take)(const pd_launch *launch) {
         const int64_t *index = job->launch->buf[1];                                                          \
         const T *restrict y = (const T *)job->launch->buf[0] + outer * g.count * g.inner + first;            \
         T *restrict x = (T *)job->launch->buf[2] + outer * g.n * g.inner + first;                            \
-        for (size_t i = 0; i < g.count; i++)                                                                 \
+        if (g.inner == 1)                                                                                    \
+            for (size_t i = 0; i < g.count; i++) {                                                           \
+                T *const to = x + index[i];                                                                  \
+                const T new = y[i];                                                                          \
+                *to = value;                                                                                 \
+            }                                                                                                \
+        else for (size_t i = 0; i < g.count; i++)                                                            \
             for (size_t j = 0; j < width; j++) {                                                             \
                 T *const to = x + (size_t)index[i] * g.inner + j;                                            \
                 const T new = y[i * g.inner + j];                                                            \

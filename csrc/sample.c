@@ -10,7 +10,7 @@ typedef struct word_pairs {
     uint32_t w[WORDS];
 } word_pairs;
 
-enum { PAIRS = WORDS / 2 };
+enum { PAIRS = WORDS / 2, SAMPLE_BLOCK = 64 };
 
 static UNUSED const uint32_t *next_pair(word_pairs *from) {
     if (from->pair == PAIRS) {
@@ -82,23 +82,39 @@ static void N(permutation)(const pd_launch *launch) {
 
 #else
 
-/* With replacement: the first category whose cumulated weight exceeds u times the whole. */
+/* With replacement: the first category whose cumulated weight exceeds u times the whole. Weights are summed by blocks of
+ * SAMPLE_BLOCK, whose sums are cumulated; a draw finds its block first, then its place there. */
+static double N(block_weight)(const real *weights, size_t n) {
+    double lane[4] = {0, 0, 0, 0};
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (size_t l = 0; l < 4; l++) lane[l] += (double)weights[i + l];
+    for (size_t l = 0; i < n; i++, l++) lane[l] += (double)weights[i];
+    return (lane[0] + lane[2]) + (lane[1] + lane[3]);
+}
+
 static void N(draw_again)(const real *weights, int64_t *y, const pd_lines *lines, double *cumulated, word_pairs *words) {
+    const size_t n = lines->n, blocks = ceil_div(n, SAMPLE_BLOCK);
     double sum = 0;
-    size_t top = 0; /* the last category that can be drawn */
-    for (size_t i = 0; i < lines->n; i++) {
-        if (weights[i] > 0) top = i;
-        cumulated[i] = sum += (double)weights[i];
+    size_t top = n - 1; /* the last category that can be drawn */
+    while (top > 0 && !(weights[top] > 0)) top--;
+    for (size_t b = 0; b < blocks; b++) {
+        const size_t first = b * SAMPLE_BLOCK;
+        cumulated[b] = sum += N(block_weight)(weights + first, min_size(SAMPLE_BLOCK, n - first));
     }
     for (size_t s = 0; s < lines->inner; s++) {
         const double at = next_unit(words) * sum;
-        size_t low = 0, high = top;
+        size_t low = 0, high = top / SAMPLE_BLOCK;
         while (low < high) {
             const size_t middle = low + (high - low) / 2;
             if (cumulated[middle] > at) high = middle;
             else low = middle + 1;
         }
-        y[s] = (int64_t)low;
+        size_t i = low * SAMPLE_BLOCK, last = min_size(i + SAMPLE_BLOCK - 1, top);
+        while (!(weights[last] > 0)) last--; /* a block that is chosen has weight; rounding must not lead past it */
+        for (double passed = low ? cumulated[low - 1] : 0; i < last; i++)
+            if ((passed += (double)weights[i]) > at) break;
+        y[s] = (int64_t)i;
     }
 }
 

@@ -150,11 +150,8 @@ INLINE vreal v_copysign(vreal x, vreal sign) {
 /* v_blend: mask ? a : b, lane by lane. v_at_least, v_at_most: a clamp on one side that keeps a NaN in x.
  * v_fma: a * b + c. v_sqrt: correctly rounded. */
 #if defined(__AVX512F__)
-#if BITS == 32
-INLINE vreal v_blend(vint mask, vreal a, vreal b) { return _mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)mask), b, a); }
-#else
-INLINE vreal v_blend(vint mask, vreal a, vreal b) { return _mm512_mask_blend_pd(_mm512_movepi64_mask((__m512i)mask), b, a); }
-#endif
+/* A comparison and two xors, one of them masked: the compiler keeps the mask in a mask register only if no intrinsic asks for it. */
+INLINE vreal v_blend(vint mask, vreal a, vreal b) { return (vreal)((((vint)a ^ (vint)b) & mask) ^ (vint)b); }
 #elif defined(__AVX2__)
 INLINE vreal v_blend(vint mask, vreal a, vreal b) { return V_X86(blendv)(b, a, (vreal)mask); }
 #else
@@ -196,8 +193,16 @@ INLINE int v_any(vint mask) {
 }
 
 /* NaN in either argument gives NaN */
+#if defined(__AVX512F__) && BITS == 32
+INLINE vreal v_max(vreal a, vreal b) { return _mm512_mask_mov_ps(v_at_least(b, a), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a); }
+INLINE vreal v_min(vreal a, vreal b) { return _mm512_mask_mov_ps(v_at_most(b, a), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a); }
+#elif defined(__AVX512F__)
+INLINE vreal v_max(vreal a, vreal b) { return _mm512_mask_mov_pd(v_at_least(b, a), _mm512_cmp_pd_mask(a, a, _CMP_UNORD_Q), a); }
+INLINE vreal v_min(vreal a, vreal b) { return _mm512_mask_mov_pd(v_at_most(b, a), _mm512_cmp_pd_mask(a, a, _CMP_UNORD_Q), a); }
+#else
 INLINE vreal v_max(vreal a, vreal b) { return v_blend(a != a, a, v_at_least(b, a)); }
 INLINE vreal v_min(vreal a, vreal b) { return v_blend(a != a, a, v_at_most(b, a)); }
+#endif
 
 /* To an integral value: v_round half to even. Exact; signed zeros, infinities and NaN come back as they are. */
 #if defined(__AVX512F__)

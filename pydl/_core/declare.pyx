@@ -1,23 +1,11 @@
 """Ops whose forward and rule are Python: for what calls NumPy or other ops, and is not called a million times a second."""
 from pydl._core.kernels cimport pd_launch
-from pydl._core.launch cimport broadcast_to, contiguous, prepare, run
+from pydl._core.launch cimport contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, backward_rule, record, register
-from pydl._core.tensor cimport Tensor, empty, empty_like, empty_of, same_shape, scalar_of
+from pydl._core.tensor cimport Tensor, empty_like
 
 cdef extern from "pydl.h":
-    enum: PD_addcdiv
-    enum: PD_frac
-    enum: PD_hypot
-    enum: PD_lerp
-    enum: PD_logaddexp
-    enum: PD_nan_to_num
     enum: PD_triangle
-    enum: PD_xlogy
-
-cdef dict KERNELS = {
-    "addcdiv": PD_addcdiv, "frac": PD_frac, "hypot": PD_hypot, "lerp": PD_lerp, "logaddexp": PD_logaddexp, "nan_to_num": PD_nan_to_num,
-    "xlogy": PD_xlogy,
-}
 
 
 cdef class PythonOp(Op):
@@ -66,40 +54,6 @@ def declare(forward, backward=None):
     new.backward = backward
     register(new, forward, rule)
     return new
-
-
-def map_kernel(str name not None, tuple inputs not None, shape, double s0=0, double s1=0, double s2=0):
-    """The elementwise kernel `name` on tensors of one type and numbers, which broadcast to `shape`; no graph knows the result."""
-    cdef pd_launch launch
-    cdef int kernel = KERNELS[name], d, o = 0
-    cdef Tensor first = next(x for x in inputs if isinstance(x, Tensor)), x
-    cdef Tensor y = empty_like(first) if shape is None else empty_of(first.code, shape)
-    cdef bint flat = True
-    cdef list operands = []
-    for given in inputs:
-        x = <Tensor>given if isinstance(given, Tensor) else scalar_of(first.code, given)
-        if x.code != first.code:
-            raise TypeError(f"{name}: expected tensors of one type")
-        flat &= x.contiguous and (same_shape(x, y) or x.numel == 1)
-        operands.append(x)
-    operands.append(y)
-    prepare(&launch, kernel, first.code)
-    launch.scalar[0], launch.scalar[1], launch.scalar[2] = s0, s1, s2
-    launch.map.ndim = 1 if flat else y.ndim
-    launch.map.shape[0] = y.numel
-    for given in operands:
-        x = <Tensor>given
-        if not flat:
-            x = broadcast_to(x, y.ndim, y.sizes)
-        launch.buf[o] = x.data
-        launch.map.stride[o][0] = 1 if x.numel == y.numel else 0
-        if not flat:
-            for d in range(y.ndim):
-                launch.map.shape[d] = y.sizes[d]
-                launch.map.stride[o][d] = 0 if x.sizes[d] == 1 else x.strides[d]
-        o += 1
-    run(&launch, kernel, first.code)
-    return y
 
 
 def triangle(Tensor input not None, double diagonal, bint upper):

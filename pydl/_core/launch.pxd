@@ -5,7 +5,7 @@ from pydl._core.tensor cimport Tensor
 cdef int prepare(pd_launch *launch, int kernel, int code) except -1     # finds the kernel; TypeError where it has no such type
 cdef int run(pd_launch *launch, int kernel, int code) except -1         # workspace, GIL released, recorded when capturing
 
-cdef Tensor map1(int kernel, Tensor x, double s0=*, double s1=*)
+cdef Tensor map1(int kernel, Tensor x, double s0=*, double s1=*, double s2=*)
 cdef Tensor map1_to(int kernel, int code, Tensor x)                     # the result has type `code` (comparisons, casts)
 cdef Tensor map2(int kernel, Tensor a, Tensor b, double s0=*, double s1=*)      # broadcasts; ValueError with both shapes
 cdef Tensor map2_to(int kernel, int code, Tensor a, Tensor b)

@@ -113,11 +113,10 @@ cdef inline void flat(pd_launch *launch, size_t numel, int operands) noexcept no
     for o in range(operands):
         launch.map.stride[o][0] = 1
 
-cdef int map_run(pd_launch *launch, int kernel, int code, tuple inputs, Tensor out, double s0, double s1) except -1:
+cdef int map_run(pd_launch *launch, int kernel, int code, tuple inputs, Tensor out, double s0, double s1, double s2=0) except -1:
     cdef int d, o = 0
     prepare(launch, kernel, code)
-    launch.scalar[0] = s0
-    launch.scalar[1] = s1
+    launch.scalar[0], launch.scalar[1], launch.scalar[2] = s0, s1, s2
     launch.map.ndim = out.ndim
     for d in range(out.ndim):
         launch.map.shape[d] = out.sizes[d]
@@ -136,21 +135,21 @@ cdef inline int execute(pd_launch *launch, size_t numel) except -1:
         launch.run(launch)
     return 0
 
-cdef Tensor map1(int kernel, Tensor x, double s0=0, double s1=0):
-    return map1_code(kernel, x.code, x, s0, s1)
+cdef Tensor map1(int kernel, Tensor x, double s0=0, double s1=0, double s2=0):
+    return map1_code(kernel, x.code, x, s0, s1, s2)
 
 cdef Tensor map1_to(int kernel, int code, Tensor x):
-    return map1_code(kernel, code, x, 0, 0)
+    return map1_code(kernel, code, x, 0, 0, 0)
 
-cdef Tensor map1_code(int kernel, int code, Tensor x, double s0, double s1):
+cdef Tensor map1_code(int kernel, int code, Tensor x, double s0, double s1, double s2):
     cdef pd_launch launch
     cdef Tensor y = empty(code, x.ndim, x.sizes)
     if not x.contiguous:
-        map_run(&launch, kernel, x.code, (x,), y, s0, s1)
+        map_run(&launch, kernel, x.code, (x,), y, s0, s1, s2)
         return y
     prepare(&launch, kernel, x.code)
     launch.buf[0], launch.buf[1] = x.data, y.data
-    launch.scalar[0], launch.scalar[1] = s0, s1
+    launch.scalar[0], launch.scalar[1], launch.scalar[2] = s0, s1, s2
     flat(&launch, x.numel, 2)
     execute(&launch, x.numel)
     return y

@@ -15,6 +15,7 @@ from pydl.ops.compare import *
 from pydl.ops.dropouts import *
 from pydl.ops.elementwise import *
 from pydl.ops.extremes import *
+from pydl.ops.fused import *
 from pydl.ops.gather import *
 from pydl.ops.grids import *
 from pydl.ops.index import *
@@ -40,8 +41,8 @@ from pydl.ops.special import *
 
 FAMILIES = tuple(
     sys.modules[f"pydl.ops.{name}"]
-    for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
-                 "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
+    for name in ("arithmetic", "bounds", "compare", "elementwise", "fused", "activations", "matmul", "reduce", "moments", "extremes",
+                 "scan", "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
                  "arrange", "grids", "pointwise", "special", "bessel", "likeness",
                  "pairs", "margins", "dropouts")
 )

@@ -19,7 +19,6 @@ cdef extern from "pydl.h":
     enum: PD_sub
     enum: PD_mul
     enum: PD_div
-    enum: PD_addcmul
     enum: PD_neg
     enum: PD_abs
     enum: PD_sign
@@ -28,6 +27,7 @@ cdef extern from "pydl.h":
     enum: PD_fmod
     enum: PD_pow
     enum: PD_square
+    enum: PD_cube
     enum: PD_sqrt
     enum: PD_reciprocal
     enum: PD_trunc
@@ -324,6 +324,8 @@ cdef Tensor pow_number(Tensor x, object exponent):
     x = beside(x, exponent)
     if x.code <= PD_F64 and exponent == 2:
         y = map1(PD_square, x)
+    elif x.code <= PD_F64 and exponent == 3:
+        y = map1(PD_cube, x)
     elif x.code <= PD_F64 and exponent == 0.5:
         y = map1(PD_sqrt, x)
     elif x.code <= PD_F64 and exponent == -1:
@@ -410,40 +412,7 @@ cdef object sign_backward(Node node, object dy):
 cdef Op SIGN = op(sign, sign_backward)
 
 
-# ---- A fused sum
-
-def addcmul(input, tensor1, tensor2, *, value=1):
-    """input + value * tensor1 * tensor2. Shapes broadcast, types promote; not bool. A float value is for floats only."""
-    cdef Tensor x = tensor_arg("addcmul", input, "input")
-    cdef Tensor a = tensor_arg("addcmul", tensor1, "tensor1"), b = tensor_arg("addcmul", tensor2, "tensor2")
-    if not is_number(value):
-        raise TypeError(f"addcmul: value must be a number, got {type(value).__name__}")
-    cdef int code = x.code
-    require_broadcast("addcmul", x, a, b)
-    if x.code != a.code or x.code != b.code:
-        code = result_code("addcmul", (x, a, b))
-        x, a, b = as_type(x, code), as_type(a, code), as_type(b, code)
-    if code > PD_F64:
-        if isinstance(value, float) or code == PD_BOOL:
-            raise TypeError(f"addcmul: value must be an integer and the tensors not bool, got {value} and {dtype_of(code)}")
-        return add(x, mul(mul(a, b), value))
-    cdef Tensor y = map3(PD_addcmul, x, a, b, value)
-    cdef Node node = record(ADDCMUL, y, (x, a, b))
-    if node is not None:
-        node.extra = value
-        node.keep(0, a)
-        node.keep(1, b)
-    return y
-
-cdef object addcmul_backward(Node node, object dy):
-    return (dy if node.need(0) else None,
-            mul(mul(dy, node.kept(1)), node.extra) if node.need(1) else None,
-            mul(mul(dy, node.kept(0)), node.extra) if node.need(2) else None)
-
-cdef Op ADDCMUL = op(addcmul, addcmul_backward)
-
 true_divide = div
 
-__all__ = ["add", "sub", "mul", "div", "true_divide", "floor_divide", "remainder", "fmod", "pow", "neg", "abs", "sign",
-           "addcmul"]
+__all__ = ["add", "sub", "mul", "div", "true_divide", "floor_divide", "remainder", "fmod", "pow", "neg", "abs", "sign"]
 METHODS = __all__

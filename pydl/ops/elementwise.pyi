@@ -31,6 +31,8 @@ def floor(input: Tensor) -> Tensor: ...
 def ceil(input: Tensor) -> Tensor: ...
 def round(input: Tensor, *, decimals: int = 0) -> Tensor: ...
 def trunc(input: Tensor) -> Tensor: ...
+def frac(input: Tensor) -> Tensor: ...
+def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor: ...
 
 __all__ = [
     "acos",
@@ -49,10 +51,12 @@ __all__ = [
     "exp2",
     "expm1",
     "floor",
+    "frac",
     "log",
     "log10",
     "log1p",
     "log2",
+    "nan_to_num",
     "reciprocal",
     "round",
     "rsqrt",

@@ -8,11 +8,11 @@ The mathematics and the largest errors in ulp are in csrc/vec*.h; tests/test_ulp
 from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I64
 from pydl._core.launch cimport cast, duplicate, filled, map1, map2
 from pydl._core.tape cimport Node, Op, op, record1, record2
-from pydl._core.tensor cimport Tensor, shape_of, tensor_arg
+from pydl._core.tensor cimport Tensor, real_arg, shape_of, tensor_arg
 from pydl.ops.operands cimport float_arg, operands
 
 from pydl.ops.arithmetic import add, div, mul, neg, sub
-from pydl.ops.compare import eq, where
+from pydl.ops.compare import eq, isfinite, where
 
 cdef extern from "pydl.h":
     enum: PD_exp
@@ -44,6 +44,8 @@ cdef extern from "pydl.h":
     enum: PD_round
     enum: PD_trunc
     enum: PD_atan2
+    enum: PD_frac
+    enum: PD_nan_to_num
 
 
 cdef Tensor of_input(Op which, int kernel, Tensor x):
@@ -358,7 +360,42 @@ def trunc(input):
 
 cdef Op TRUNC = op(trunc, rounded_backward)
 
+def frac(input):
+    """input - trunc(input): the digits behind the point, with the sign of input. float32 or float64."""
+    cdef Tensor x = real_arg("frac", input, "input"), y = map1(PD_frac, x)
+    record1(FRAC, y, x)
+    return y
+
+cdef object frac_backward(Node node, object dy):
+    return dy
+
+cdef Op FRAC = op(frac, frac_backward)
+
+# The largest numbers of the types.
+cdef double[2] LARGEST
+LARGEST[:] = [3.4028234663852886e38, 1.7976931348623157e308]
+
+def nan_to_num(input, nan=None, posinf=None, neginf=None):
+    """input with other numbers in the place of NaN (0), infinity (the largest) and -infinity (the smallest number of the type).
+
+    Integers stay as they are. The derivative is 0 where something was replaced.
+    """
+    cdef Tensor x = tensor_arg("nan_to_num", input, "input"), y
+    if x.code > PD_F64:
+        return duplicate(x)
+    cdef double most = LARGEST[x.code]
+    y = map1(PD_nan_to_num, x, 0 if nan is None else nan, most if posinf is None else posinf, -most if neginf is None else neginf)
+    cdef Node node = record1(NAN_TO_NUM, y, x)
+    if node is not None:
+        node.keep(0, x)
+    return y
+
+cdef object nan_to_num_backward(Node node, object dy):
+    return where(isfinite(node.kept(0)), dy, 0.0)
+
+cdef Op NAN_TO_NUM = op(nan_to_num, nan_to_num_backward)
+
 __all__ = ["exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal", "square", "sin", "cos",
            "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh", "erf", "erfc",
-           "floor", "ceil", "round", "trunc"]
+           "floor", "ceil", "round", "trunc", "frac", "nan_to_num"]
 METHODS = __all__

@@ -6,18 +6,18 @@ import numpy as np
 
 from pydl._core.checks import tensor_arg
 from pydl._core.create import full, ones_like, zeros_like
-from pydl._core.declare import declare, map_kernel
+from pydl._core.declare import declare
 from pydl._core.dtypes import bool as bool_
 from pydl._core.dtypes import dtype as DType
 from pydl._core.dtypes import float32, float64, get_default_dtype
 from pydl._core.numpy_bridge import from_numpy
 from pydl._core.tensor import Tensor
 from pydl.ops import arithmetic, bounds, compare, elementwise
-from pydl.ops.activations import sigmoid
 from pydl.ops.arithmetic import div, mul, neg, pow, sign, sub
 from pydl.ops.arrange import broadcast_shapes
-from pydl.ops.compare import eq, gt, isfinite, logical_and, lt, where
-from pydl.ops.elementwise import exp2, log
+from pydl.ops.compare import eq, gt, lt, where
+from pydl.ops.elementwise import exp2
+from pydl.ops.fused import logaddexp
 from pydl.ops.operands import common_type
 from pydl.ops.shape import clone
 
@@ -72,63 +72,6 @@ def shape_for(op: str, *tensors: Tensor) -> tuple[int, ...] | None:
         raise ValueError(f"{op}: shapes {', '.join(map(str, shapes))} do not broadcast") from None
 
 
-# ---- Between two values
-
-def lerp(input: Tensor, end: Tensor, weight: Operand) -> Tensor:
-    """input + weight * (end - input): input for weight 0, end for weight 1. Shapes broadcast; floats, the same for all.
-
-    weight: a number or a tensor. Raises ValueError where the shapes do not broadcast, TypeError where the types differ.
-    """
-    x, y = tensor_arg("lerp", input, "input"), tensor_arg("lerp", end, "end")
-    if not x.is_floating_point():
-        raise TypeError(f"lerp: input must be float32 or float64, got {x.dtype}; convert it with .to()")
-    tensors = (x, y, weight) if isinstance(weight, Tensor) else (x, y)
-    if any(one.dtype is not x.dtype for one in tensors):
-        raise TypeError(f"lerp: expected one type, got {', '.join(str(one.dtype) for one in tensors)}; convert with .to()")
-    if isinstance(weight, Tensor):
-        z = map_kernel("lerp", (x, y, weight), shape_for("lerp", x, y, weight))
-        return LERP.record(z, (x, y, weight), (x, y, weight))
-    if not isinstance(weight, (int, float)):
-        raise TypeError(f"lerp: weight must be a number or a Tensor, got {type(weight).__name__}")
-    return LERP.record(map_kernel("lerp", (x, y, weight), shape_for("lerp", x, y)), (x, y), (), weight)
-
-
-def lerp_backward(dy: Any, need: Any, saved: Any, weight: Any) -> Any:
-    if not saved:
-        return mul(dy, 1 - weight) if need[0] else None, mul(dy, weight) if need[1] else None
-    x, y, weight = saved
-    return (mul(dy, sub(1, weight)) if need[0] else None, mul(dy, weight) if need[1] else None,
-            mul(dy, sub(y, x)) if need[2] else None)
-
-
-LERP = declare(lerp, lerp_backward)
-
-
-def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
-    """input + value * tensor1 / tensor2. Shapes broadcast; integers only beside floats.
-
-    Raises ValueError where the shapes do not broadcast, TypeError for a quotient of integers.
-    """
-    for one, name in ((input, "input"), (tensor1, "tensor1"), (tensor2, "tensor2")):
-        tensor_arg("addcdiv", one, name)
-    if not isinstance(value, (int, float)):
-        raise TypeError(f"addcdiv: value must be a number, got {type(value).__name__}")
-    if not (tensor1.is_floating_point() or tensor2.is_floating_point()):
-        raise TypeError(f"addcdiv: tensor1 and tensor2 are integers ({tensor1.dtype}, {tensor2.dtype}); convert one with .to()")
-    x, a, b = alike("addcdiv", input, tensor1, tensor2)
-    y = map_kernel("addcdiv", (x, a, b), shape_for("addcdiv", x, a, b), value)
-    return ADDCDIV.record(y, (x, a, b), (a, b), value)
-
-
-def addcdiv_backward(dy: Any, need: Any, saved: Any, value: Any) -> Any:
-    a, b = saved
-    quotient = div(mul(dy, value), b)
-    return dy if need[0] else None, quotient if need[1] else None, neg(mul(quotient, div(a, b))) if need[2] else None
-
-
-ADDCDIV = declare(addcdiv, addcdiv_backward)
-
-
 # ---- Sums in other scales
 
 def _pair(op: str, input: Operand, other: Operand) -> tuple[Tensor, Tensor]:
@@ -138,36 +81,6 @@ def _pair(op: str, input: Operand, other: Operand) -> tuple[Tensor, Tensor]:
     return a, b
 
 
-def hypot(input: Tensor, other: Tensor) -> Tensor:
-    """sqrt(input^2 + other^2), where the squares would overflow, too; infinity where either is infinite. Shapes broadcast; floats."""
-    a, b = _pair("hypot", input, other)
-    y = map_kernel("hypot", (a, b), shape_for("hypot", a, b))
-    return HYPOT.record(y, (a, b), (a, b, y))
-
-
-def hypot_backward(dy: Any, need: Any, saved: Any, extra: Any) -> Any:
-    a, b, y = saved
-    return mul(dy, div(a, y)) if need[0] else None, mul(dy, div(b, y)) if need[1] else None
-
-
-HYPOT = declare(hypot, hypot_backward)
-
-
-def logaddexp(input: Tensor, other: Tensor) -> Tensor:
-    """log(exp(input) + exp(other)), without overflow. Shapes broadcast; floats."""
-    a, b = _pair("logaddexp", input, other)
-    y = map_kernel("logaddexp", (a, b), shape_for("logaddexp", a, b))
-    return LOGADDEXP.record(y, (a, b), (a, b))
-
-
-def logaddexp_backward(dy: Any, need: Any, saved: Any, extra: Any) -> Any:
-    a, b = saved
-    return mul(dy, sigmoid(sub(a, b))) if need[0] else None, mul(dy, sigmoid(sub(b, a))) if need[1] else None
-
-
-LOGADDEXP = declare(logaddexp, logaddexp_backward)
-
-
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
     """log2(2^input + 2^other), without overflow. Shapes broadcast; floats."""
     a, b = _pair("logaddexp2", input, other)
@@ -175,58 +88,7 @@ def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
     return div(logaddexp(mul(a, math.log(2)), mul(b, math.log(2))), math.log(2))
 
 
-def xlogy(input: Operand, other: Operand) -> Tensor:
-    """input * log(other), and 0 where input is 0 (NaN where other is NaN). Shapes broadcast; integers become floats."""
-    a, b = floats("xlogy", input, other)
-    y = map_kernel("xlogy", (a, b), shape_for("xlogy", a, b))
-    return XLOGY.record(y, (a, b), (a, b))
-
-
-def xlogy_backward(dy: Any, need: Any, saved: Any, extra: Any) -> Any:
-    a, b = saved
-    da = where(logical_and(eq(a, 0), compare.le(b, 0)), 0.0, mul(dy, log(b))) if need[0] else None
-    return da, mul(dy, div(a, b)) if need[1] else None
-
-
-XLOGY = declare(xlogy, xlogy_backward)
-
-
 # ---- Parts of a number
-
-def frac(input: Tensor) -> Tensor:
-    """input - trunc(input): the digits behind the point, with the sign of input. float32 or float64."""
-    x = tensor_arg("frac", input, "input")
-    if not x.is_floating_point():
-        raise TypeError(f"frac: input must be float32 or float64, got {x.dtype}; convert it with .to()")
-    return FRAC.record(map_kernel("frac", (x,), None), (x,))
-
-
-def frac_backward(dy: Any, need: Any, saved: Any, extra: Any) -> Any:
-    return dy
-
-
-FRAC = declare(frac, frac_backward)
-
-
-def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
-    """input with other numbers in the place of NaN (0), infinity (the largest) and -infinity (the smallest number of the type).
-
-    Integers stay as they are. The derivative is 0 where something was replaced.
-    """
-    x = tensor_arg("nan_to_num", input, "input")
-    if not x.is_floating_point():
-        return clone(x)
-    most = float(np.finfo(str(x.dtype).split(".")[1]).max)
-    new = (0.0 if nan is None else nan, most if posinf is None else posinf, -most if neginf is None else neginf)
-    return NAN_TO_NUM.record(map_kernel("nan_to_num", (x,), None, *new), (x,), (x,))
-
-
-def nan_to_num_backward(dy: Any, need: Any, saved: Any, extra: Any) -> Any:
-    return where(isfinite(saved[0]), dy, 0.0)
-
-
-NAN_TO_NUM = declare(nan_to_num, nan_to_num_backward)
-
 
 class Frexp(NamedTuple):
     mantissa: Tensor
@@ -404,10 +266,10 @@ def bitwise_right_shift(input: Operand, other: Operand) -> Tensor:
 
 
 __all__ = [
-    "absolute", "addcdiv", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "bitwise_left_shift",
-    "bitwise_right_shift", "clamp_max", "clamp_min", "copysign", "deg2rad", "divide", "fix", "float_power", "frac", "frexp", "gcd",
-    "greater", "greater_equal", "heaviside", "hypot", "isneginf", "isposinf", "isreal", "lcm", "ldexp", "lerp", "less", "less_equal",
-    "logaddexp", "logaddexp2", "multiply", "nan_to_num", "negative", "nextafter", "not_equal", "positive", "rad2deg", "rsub", "sgn",
-    "signbit", "subtract", "xlogy",
+    "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "bitwise_left_shift",
+    "bitwise_right_shift", "clamp_max", "clamp_min", "copysign", "deg2rad", "divide", "fix", "float_power", "frexp", "gcd",
+    "greater", "greater_equal", "heaviside", "isneginf", "isposinf", "isreal", "lcm", "ldexp", "less", "less_equal",
+    "logaddexp2", "multiply", "negative", "nextafter", "not_equal", "positive", "rad2deg", "rsub", "sgn",
+    "signbit", "subtract",
 ]
 METHODS = [name for name in __all__ if name != "rsub"]

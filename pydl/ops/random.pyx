@@ -15,6 +15,7 @@ import math
 import operator
 
 from pydl._core.placement import check_format, check_placement
+from pydl.ops.extremes import amax, amin
 
 cdef extern from "pydl.h":
     enum: PD_uniform
@@ -103,6 +104,8 @@ cdef int check_weights(str name, Tensor w, double high, str what) except -1:
     """0 <= w <= high everywhere (so no NaN)."""
     cdef size_t i
     cdef double value
+    if w.numel and 0 <= amin(w).item() and amax(w).item() <= high:
+        return 0
     for i in range(w.numel):
         value = (<float *>w.data)[i] if w.code == PD_F32 else (<double *>w.data)[i]
         if not 0 <= value <= high:
@@ -239,6 +242,8 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
 
 cdef int check_choices(Tensor w, ptrdiff_t count, bint replacement) except -1:
     """Every row has something to choose from."""
+    if replacement and w.numel and amin(amax(w, -1)).item() > 0:
+        return 0
     cdef ptrdiff_t n = w.sizes[w.ndim - 1], row, i, positive
     for row in range(1 if w.ndim == 1 else w.sizes[0]):
         positive = 0

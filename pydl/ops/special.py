@@ -14,7 +14,8 @@ from pydl.ops.arithmetic import add, div, mul, neg, sub
 from pydl.ops.bounds import clamp
 from pydl.ops.compare import eq, isnan, le, logical_and, logical_not, lt, where
 from pydl.ops.elementwise import erf, erfc, exp, log, log1p, sin, square
-from pydl.ops.pointwise import floats, real, shape_for, xlogy
+from pydl.ops.fused import xlogy
+from pydl.ops.pointwise import floats, real, shape_for
 
 Array = np.ndarray
 ROOT_PI = math.sqrt(math.pi)

@@ -1,7 +1,7 @@
 """Rows of pydl/ops/arithmetic.pyx."""
 import numpy as np
 
-from rows import FLOATS, INTEGERS, Flat, In, Row, bad, binary, sample, unary
+from rows import FLOATS, INTEGERS, Flat, In, bad, binary, sample, unary
 
 NUMBERS = FLOATS + INTEGERS
 HALF = ((5,), (5,)), ((3, 5), (5,)), ((2, 1, 5), (1, 3, 1))       # few pairs, for variants
@@ -93,9 +93,4 @@ ROWS = [
     unary("abs", np.abs, ulp=0, dtypes=NUMBERS, away=(0.0,)),
     unary("sign", lambda x: np.where(np.isnan(x), 0, np.sign(x)), ulp=0, dtypes=NUMBERS, away=(0.0,),
           second="the derivative is zero"),
-    Row("addcmul", lambda x, a, b, value=1: x + value * a * b, ulp=2,
-           by=lambda x, a, b, value=1: np.abs(x) + np.abs(value * a * b),
-           samples=[sample((5,), (5,), (5,)), sample((3, 5), (5,), (3, 1), value=-0.7), sample((0,), (0,), (0,)),
-                    sample((3, 33), (3, 33), (3, 33), value=2)],
-           refusals=[bad((2, 3), (3,), (4,)), bad((4,), (2, 3), (3,)), bad((2,), (2,), (2,), value="x", error=TypeError)]),
 ]

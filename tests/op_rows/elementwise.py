@@ -2,7 +2,7 @@
 import numpy as np
 from scipy import special
 
-from rows import FLOATS, INTEGERS, Flat, bad, binary, unary
+from rows import FLOATS, INTEGERS, Flat, In, bad, binary, unary
 
 UNIT = {"domain": (-0.9, 0.9)}
 POSITIVE = {"domain": (0.2, 4.0)}
@@ -40,4 +40,7 @@ ROWS = [
     unary("ceil", np.ceil, **ROUNDING),
     unary("round", np.round, **ROUNDING),
     unary("trunc", np.trunc, **ROUNDING),
+    unary("frac", lambda x: x - np.trunc(x), ulp=0, away=(-1, 0, 1), refusals=[bad(In((2,), dtype="int64"), error=TypeError)]),
+    unary("nan_to_num", lambda x, nan=0.0, posinf=None, neginf=None: np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf),
+          attrs=({"nan": 2.0, "posinf": 3.0, "neginf": -4.0},), ulp=0),
 ]
