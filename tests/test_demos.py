@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pydl.demos.digits import half_pixel_shifts
-from pydl.demos.progress import Line
+from pydl.training.progress import Line
 
 MNIST = os.path.isdir(os.path.join(os.environ.get("PYDL_DATA", ""), "mnist"))
 HIDE = "import sys\nfor name in {!r}: sys.modules[name] = None\nimport runpy\nsys.argv = ['pydl'] + {!r}\n" \
