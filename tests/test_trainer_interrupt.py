@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_runs import Marks, Run
 
 import pydl
 from pydl.training import Callback, Checkpoint, EarlyStopping, LambdaCallback
 from pydl.training.interrupt import Interrupts
+from training_runs import Marks, Run
 
 TESTS = Path(__file__).parent
 

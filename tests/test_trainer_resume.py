@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_runs import KINDS, Run, X, Y
 
 import pydl
 from pydl import io, nn, optim
 from pydl.data import DataLoader, TensorDataset
 from pydl.metrics import AUROC, Accuracy, ConfusionMatrix, ExpectedCalibrationError, F1Score
 from pydl.training import Callback, Checkpoint, EarlyStopping, LambdaCallback, Trainer
+from training_runs import KINDS, Run, X, Y
 
 
 def keep_all(folder: Path, interval: str, every: int = 1) -> Checkpoint:

@@ -41,11 +41,9 @@ class Columns(Dataset):
 
 def loader_of(caller: str, data: Any, batch_size: int, shuffle: bool, model_type: dtype | None) -> Iterable[Any]:
     """An iterable of batches. NumPy arrays of floats in a tuple get the model's type; tensors stay as they are."""
-    if isinstance(data, (Tensor, np.ndarray)) or (isinstance(data, (tuple, list, Mapping)) and all_arrays(data)):
+    if all_arrays(data):
         leaves: list[Tensor] = []
         collect(caller, data, leaves, model_type)
-        if not leaves:
-            raise ValueError(f"{caller}: expected data, got an empty {type(data).__name__}")
         return DataLoader(Columns(data, leaves), batch_size, shuffle)
     if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "__len__") and not hasattr(data, "__iter__")):
         # A data set that can only be gone through has an order of its own.
@@ -56,14 +54,11 @@ def loader_of(caller: str, data: Any, batch_size: int, shuffle: bool, model_type
 
 
 def all_arrays(value: Any) -> bool:
-    """Whether tuples, lists and dicts of any depth hold nothing but arrays, at least one."""
+    """Whether tuples and dicts of any depth hold nothing but arrays, at least one. A list is a list of batches."""
     if isinstance(value, (Tensor, np.ndarray)):
         return True
-    if isinstance(value, Mapping):
-        return bool(value) and all(all_arrays(one) for one in value.values())
-    # A list of tuples is a list of batches.
-    return isinstance(value, (tuple, list)) and bool(value) and all(
-        all_arrays(one) and not (isinstance(value, list) and isinstance(one, (tuple, list))) for one in value)
+    members = list(value.values()) if isinstance(value, Mapping) else value
+    return isinstance(members, (tuple, list)) and not isinstance(value, list) and bool(members) and all(map(all_arrays, members))
 
 
 def collect(caller: str, value: Any, leaves: list[Tensor], model_type: dtype | None) -> None:
