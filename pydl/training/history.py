@@ -85,7 +85,7 @@ class History:
         """
         curves = self.curves() if names is None else [name.removeprefix("val_") for name in names]
         if not curves:
-            raise ValueError("History.plot: there are no epochs to draw")
+            raise ValueError(f"History.plot: there is nothing to draw in {len(self)} epochs")
         for name in curves:
             if name not in self and f"val_{name}" not in self:
                 raise ValueError(f"History.plot: no column {name!r}; there are {', '.join(self.names) or 'no epochs'}")
