@@ -40,6 +40,22 @@ def test_every_checkpoint_leads_to_the_same_end(tmp_path: Path, kind: str, inter
         assert len(history) == 6 and resumed.trainer.step == whole.trainer.step
 
 
+@pytest.mark.parametrize("interval", ["epoch", "step"])
+def test_callbacks_may_draw_random_numbers(tmp_path: Path, interval: str) -> None:
+    def drawing() -> list[Callback]:
+        def draw(trainer: Trainer, *row: Any) -> None:
+            pydl.rand(3)
+        hooks = ("on_fit_begin", "on_epoch_begin", "on_batch_begin", "on_batch_end", "on_epoch_end")
+        return [LambdaCallback(**{hook: draw}) for hook in hooks]
+    whole = Run(callbacks=[*drawing(), keep_all(tmp_path, interval)])
+    whole.fit(3)
+    end = whole.bits()
+    for path in tmp_path.glob("*.st"):
+        resumed = Run(callbacks=drawing(), seed=6)
+        resumed.fit(3, resume=path)
+        assert resumed.bits() == end, path.name
+
+
 def test_resumed_twice(tmp_path: Path) -> None:
     whole = Run()
     whole.fit()

@@ -132,6 +132,7 @@ def resume_run(path: Path, trainer: Trainer, run: Run) -> None:
     load_checkpoint(path, model=trainer.model, optimizer=trainer.optimizer, scheduler=trainer.scheduler, generator=run.generators)
     trainer.epoch, trainer.batch, trainer.step = state["epoch"], state["batch"], content.step or 0
     trainer.history.rows[:] = state["history"]
+    run.boundary = random_states(run.generators)
     if state["middle"] is not None:
         run.epoch_random, run.clock = state["middle"]["random"], float(state["middle"]["seconds"])
 

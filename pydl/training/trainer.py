@@ -15,7 +15,7 @@ from pydl.tensor import dtype
 from pydl.training.bar import Bar, shown
 from pydl.training.batches import Unpack, call, inputs_of, joined, loader_of
 from pydl.training.callbacks import Callback, Callbacks
-from pydl.training.checkpointing import resume_run, save_run
+from pydl.training.checkpointing import resume_run, save_run, set_random_states
 from pydl.training.history import History, Path
 from pydl.training.interrupt import Interrupts
 from pydl.training.loop import Run, evaluating, measure, modes_kept, run_epochs, stop_at
@@ -25,6 +25,18 @@ from pydl.training.stopping import count
 
 class Trainer:
     """Trains a model: `Trainer(model, optimizer, loss).fit((x, y), epochs=10)`.
+
+        >>> import pydl
+        >>> from pydl import nn, optim
+        >>> from pydl.training import Trainer
+        >>> x = pydl.linspace(-1, 1, 64).reshape(64, 1)
+        >>> model = nn.Linear(1, 1)
+        >>> trainer = Trainer(model, optim.SGD(model.parameters(), lr=0.3), nn.MSELoss())
+        >>> history = trainer.fit((x, 3 * x + 1), epochs=30, progress=False)
+        >>> history["loss"][-1] < 1e-6
+        True
+        >>> trainer.predict(pydl.tensor([[2.0]])).round()
+        tensor([[7.]])
 
     loss: a function of (output, target) that returns one number, such as nn.CrossEntropyLoss(). A batch is (inputs, target), or
     (inputs, target, weight) with a weight (N,) for each example; unpack: a function that makes one of anything else. The model
@@ -157,6 +169,8 @@ class Trainer:
                 self.model.train()
                 begun = True
                 self.callbacks.call("on_fit_begin", self)
+                if resume is not None:          # whatever random numbers that drew, the first run drew before
+                    set_random_states(run.generators, run.boundary)
                 run_epochs(self, run, epochs)
             self.status = "finished" if self.stopped is None else "stopped"
         except KeyboardInterrupt:
