@@ -72,3 +72,28 @@ class Marks(Callback):
         self.seen[trainer.step].add(self.run().bits(rows=False))
 
     on_fit_begin = on_batch_end = on_epoch_end = note
+
+
+MSE = nn.MSELoss()
+
+
+def linear(seed: int = 0, dtype: Any = pydl.float32, **named: Any) -> tuple[nn.Module, optim.Optimizer]:
+    pydl.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Dropout(named.pop("dropout", 0.0)), nn.Linear(8, 1)).to(dtype)
+    return model, optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+
+def trained(trainer_options: Any = None, **fit_options: Any) -> list[np.ndarray]:
+    """The parameters after three epochs on X and Y, in order."""
+    model, optimizer = linear(dtype=fit_options.pop("dtype", pydl.float32))
+    trainer = Trainer(model, optimizer, fit_options.pop("loss", MSE), **(trainer_options or {}))
+    trainer.fit(fit_options.pop("data", (X, Y)), **{"epochs": 3, "batch_size": 10, "shuffle": False, "progress": False, **fit_options})
+    return [p.detach().numpy().copy() for p in model.parameters()]
+
+
+def close(a: list[np.ndarray], b: list[np.ndarray], rtol: float = 1e-9) -> bool:
+    return all(np.allclose(p, q, rtol=rtol, atol=rtol) for p, q in zip(a, b, strict=True))
+
+
+def same(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
+    return all(np.array_equal(p, q) for p, q in zip(a, b, strict=True))
