@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from pydl.demos.digits import half_pixel_shifts
-from pydl.demos.progress import Line
+from pydl.demos.regress import PENALTIES, ridge
+from pydl.training.progress import Line
 
 MNIST = os.path.isdir(os.path.join(os.environ.get("PYDL_DATA", ""), "mnist"))
 HIDE = "import sys\nfor name in {!r}: sys.modules[name] = None\nimport runpy\nsys.argv = ['pydl'] + {!r}\n" \
@@ -73,6 +74,54 @@ def test_mnist(tmp_path):
     done = demo(tmp_path, "mnist", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["figures"]["test accuracy"]["value"] >= 98
+
+
+def test_regress(tmp_path):
+    pytest.importorskip("sklearn")
+    done = demo(tmp_path, "regress", "--json", "--seed", "3")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    figures = {name: figure["value"] for name, figure in result["figures"].items()}
+    assert figures["network R2"] >= figures["ridge regression R2"] - 0.02 and figures["ridge regression R2"] == 0.363
+    assert figures["network error (RMSE)"] == pytest.approx(56.4, abs=1) and figures["cross-validated network R2"] > 0.5
+    if importlib.util.find_spec("matplotlib"):
+        assert (tmp_path / "regress.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_regress_without_its_extra(tmp_path):
+    done = demo(tmp_path, "regress", hide=["sklearn", "sklearn.datasets"])
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and not done.stdout
+    assert 'pip install "pydl-cpu[sklearn]"' in done.stderr
+
+
+def test_ridge_leaves_one_out():
+    """The penalty is the one whose left-out errors, each from a fit of its own, are smallest."""
+    stream = np.random.RandomState(0)
+    x, y = stream.normal(size=(30, 4)) + 2, stream.normal(size=30) + 5
+    y += 0.5 * x[:, 0]
+
+    def fit(x, y, penalty):
+        inputs, mean = x - x.mean(0), y.mean()
+        weights = np.linalg.solve(inputs.T @ inputs + penalty * np.eye(4), inputs.T @ (y - mean))
+        return lambda new: mean + (new - x.mean(0)) @ weights
+    errors = [np.mean([(fit(np.delete(x, i, 0), np.delete(y, i), penalty)(x[i]) - y[i]) ** 2 for i in range(30)]) for penalty in PENALTIES]
+    best = PENALTIES[int(np.argmin(errors))]
+    assert PENALTIES[0] < best < PENALTIES[-1]
+    new = stream.normal(size=(5, 4))
+    np.testing.assert_allclose(ridge((x, y), new), fit(x, y, best)(new), rtol=1e-10)
+
+
+def test_xor(tmp_path):
+    done = demo(tmp_path, "xor", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    values = [figure["value"] for figure in result["figures"].values()]
+    assert list(result["figures"]) == ["steps", "0 xor 0 =", "0 xor 1 =", "1 xor 0 =", "1 xor 1 ="] and 1 <= values[0] <= 200
+    assert np.abs(np.array(values[1:]) - [0, 1, 1, 0]).max() <= 0.1
+    if importlib.util.find_spec("matplotlib"):
+        assert (tmp_path / "xor.png").read_bytes().startswith(b"\x89PNG")
+    again = demo(tmp_path, "xor", "--json", "--seed", "7", "--threads", "1", "--out", "there", hide=["matplotlib", "matplotlib.figure"])
+    assert again.returncode == 0 and "pydl-cpu[plots]" in json.loads(again.stdout)["notes"][0]
 
 
 def test_half_pixel_shifts():

@@ -15,7 +15,7 @@ CSRC = ROOT / "csrc"
 # Layer -> the layers it may import. What is not named here may not be imported; a new module needs a line.
 BELOW_OPS = {"_core", "autograd"}
 CORE = {*BELOW_OPS, "ops", "tensor", "random", "threads"}
-LIBRARY = {*CORE, "nn", "optim", "data", "io", "datasets", "metrics", "special", "testing", "version"}
+LIBRARY = {*CORE, "nn", "optim", "data", "io", "datasets", "metrics", "special", "testing", "training", "version"}
 LAYERS = {
     "_core": set(),
     "autograd": {"_core"},
@@ -32,6 +32,7 @@ LAYERS = {
     "version": set(),
     "datasets": {"data", "tensor", "ops"},
     "metrics": {"tensor", "ops"},
+    "training": {"autograd", "data", "io", "nn", "ops", "optim", "random", "tensor"},
     "demos": LIBRARY - {"_core"},
     "__main__": (LIBRARY - {"_core"}) | {"demos"},
     "__init__": LIBRARY,

@@ -9,8 +9,11 @@ import numpy as np
 
 import pydl
 from pydl import nn
-from pydl.data import DataLoader
-from pydl.demos.harness import Clock, Stage
+from pydl.data import DataLoader, TensorDataset
+from pydl.demos.harness import Stage
+from pydl.metrics import Accuracy
+from pydl.optim.lr_scheduler import LambdaLR
+from pydl.training import History, Trainer
 
 SHOWN = 32      # predictions in the picture
 
@@ -24,55 +27,31 @@ def mlp(sizes: Sequence[int], dropout: float) -> nn.Sequential:
 
 
 def train(stage: Stage, model: nn.Module, loader: DataLoader, held_out: tuple[pydl.Tensor, np.ndarray], epochs: int, lr: float,
-          weight_decay: float = 1e-2, label_smoothing: float = 0.0) -> tuple[list[float], list[float], np.ndarray]:
-    """AdamW with a cosine schedule after a short warm-up. -> loss of each epoch, test accuracy of each, predictions.
+          weight_decay: float = 1e-2, label_smoothing: float = 0.0) -> tuple[History, np.ndarray]:
+    """AdamW with a cosine schedule after a short warm-up. -> history, predictions for the images held out.
 
     held_out: images and labels that are never trained on. Notes the demo's three figures; the seconds are those of the
     training steps alone, without the tests between the epochs.
     """
     images, labels = held_out
-    loss_of = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
     optimizer = pydl.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
-    total, step, examples, clock = epochs * len(loader), 0, 0, Clock()
-    losses: list[float] = []
-    accuracies: list[float] = []
-    with stage.progress("training", total) as progress:
-        for _ in range(epochs):
-            model.train()
-            epoch_loss = 0.0
-            with clock:
-                for batch, target in loader:
-                    optimizer.param_groups[0]["lr"] = lr * min((step + 1) / 50, 0.5 * (1 + math.cos(math.pi * step / total)))
-                    optimizer.zero_grad()
-                    loss = loss_of(model(batch), target)
-                    loss.backward()
-                    optimizer.step()
-                    epoch_loss += loss.item()
-                    step += 1
-                    examples += len(batch)
-                    progress.step()
-            losses.append(epoch_loss / len(loader))
-            predicted = predict(model, images)
-            accuracies.append(100 * float(np.mean(predicted == labels)))
-    stage.figure("test accuracy", accuracies[-1], "%", digits=2)
-    stage.figure("train seconds", clock.seconds, "s", digits=2)
-    stage.figure("examples/s", examples / clock.seconds)
-    return losses, accuracies, predicted
+    total = epochs * len(loader)
+    schedule = LambdaLR(optimizer, lambda step: min((step + 1) / 50, 0.5 * (1 + math.cos(math.pi * step / total))))
+    trainer = Trainer(model, optimizer, nn.CrossEntropyLoss(label_smoothing=label_smoothing), scheduler=schedule,
+                      scheduler_interval="step", metrics={"accuracy": Accuracy()}, train_metrics=False)
+    test = DataLoader(TensorDataset(images, pydl.from_numpy(labels)), batch_size=1000)
+    history = trainer.fit(loader, test, epochs=epochs, on_interrupt="raise")
+    stage.figure("test accuracy", 100 * history["val_accuracy"][-1], "%", digits=2)
+    stage.figure("train seconds", sum(history["seconds"]), "s", digits=2)
+    stage.figure("examples/s", total * loader.batch_size / sum(history["seconds"]))
+    return history, trainer.predict(test).argmax(1).numpy()
 
 
-def predict(model: nn.Module, images: pydl.Tensor) -> np.ndarray:
-    """The class of each image, as a NumPy array."""
-    model.eval()
-    with pydl.no_grad():
-        return model(images).argmax(1).numpy()
-
-
-def draw(losses: list[float], accuracies: list[float], pictures: np.ndarray, labels: np.ndarray,
-         predicted: np.ndarray) -> Callable[[Any], None]:
+def draw(history: History, pictures: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> Callable[[Any], None]:
     """-> a function that draws the learning curve, and some predictions with the wrong ones in red."""
     def onto(figure: Any) -> None:
         left, right = figure.subfigures(1, 2, width_ratios=(1, 1.2))
-        curve(left.subplots(), losses, accuracies)
+        curve(left.subplots(), history["loss"], [100 * share for share in history["val_accuracy"]])
         wrong = np.flatnonzero(predicted != labels)
         right_ones = np.flatnonzero(predicted == labels)
         shown = np.sort(np.concatenate([wrong[:SHOWN // 2], right_ones[:SHOWN - len(wrong[:SHOWN // 2])]]))

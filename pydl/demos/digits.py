@@ -19,8 +19,8 @@ def run(stage: Stage) -> None:
         batch_size=128, shuffle=True, drop_last=True)
     held_out = pydl.from_numpy(images[test_part].reshape(-1, 64)), labels[test_part]
     model = mlp((64, 256, 128, 10), dropout=0.3)
-    losses, accuracies, predicted = train(stage, model, loader, held_out, epochs=20, lr=6e-3, label_smoothing=0.1)
-    stage.plot("digits.png", draw(losses, accuracies, pictures[test_part], labels[test_part], predicted))
+    history, predicted = train(stage, model, loader, held_out, epochs=20, lr=6e-3, label_smoothing=0.1)
+    stage.plot("digits.png", draw(history, pictures[test_part], labels[test_part], predicted))
 
 
 def half_pixel_shifts(images: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import Any
 
 import pydl
-from pydl.demos.progress import Progress
 from pydl.threads import MOST_THREADS
+from pydl.training.progress import Progress
 
 HOW_TO_GET_PLOTS = 'no plot: matplotlib is not installed; get it with: pip install "pydl-cpu[plots]"'
 

@@ -24,8 +24,8 @@ def run(stage: Stage) -> None:
         batch_size=128, shuffle=True, drop_last=True)
     held_out = normalised(test_pictures, mean, deviation), test_labels
     model = mlp((held_out[0].shape[1], 256, 128, 10), dropout=0.15)
-    losses, accuracies, predicted = train(stage, model, loader, held_out, epochs=6, lr=3e-3)
-    stage.plot("mnist.png", draw(losses, accuracies, test_pictures, test_labels, predicted))
+    history, predicted = train(stage, model, loader, held_out, epochs=6, lr=3e-3)
+    stage.plot("mnist.png", draw(history, test_pictures, test_labels, predicted))
 
 
 def normalised(pictures: np.ndarray, mean: float, deviation: float) -> pydl.Tensor:
