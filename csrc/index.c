@@ -147,9 +147,11 @@ static void N(rows_take_chunk)(void *context, size_t chunk) {
     const size_t last = min_size(first + job->per_chunk, g.count);
     const int64_t *index = job->launch->buf[1];
     const N(cell) *x = (const N(cell) *)job->launch->buf[0] + outer * g.n * g.inner;
-    N(cell) *y = (N(cell) *)job->launch->buf[2] + (outer * g.count + first) * g.inner;
+    N(cell) *restrict y = (N(cell) *)job->launch->buf[2] + (outer * g.count + first) * g.inner;
     if (g.inner == 1) {
-        for (size_t i = first; i < last; i++) *y++ = x[index[i]];
+        const size_t count = last - first;
+        V_UNROLL4
+        for (size_t i = 0; i < count; i++) y[i] = x[index[first + i]];
         return;
     }
     for (size_t i = first; i < last; i++, y += g.inner) {

@@ -10,7 +10,7 @@ typedef struct word_pairs {
     uint32_t w[WORDS];
 } word_pairs;
 
-enum { PAIRS = WORDS / 2, SAMPLE_BLOCK = 64 };
+enum { PAIRS = WORDS / 2, SAMPLE_BLOCK = 16 };
 
 static UNUSED const uint32_t *next_pair(word_pairs *from) {
     if (from->pair == PAIRS) {

@@ -103,7 +103,8 @@ INLINE void N(softmax_few)(const T *x, T *y, size_t n, const size_t count, int l
 static void N(softmax_row)(const T *x, T *y, size_t n) {
     if (n <= VL) N(softmax_few)(x, y, n, 1, 0);
     else if (n <= 2 * VL) N(softmax_few)(x, y, n, 2, 0);
-    else if (n <= 4 * VL) N(softmax_few)(x, y, n, ceil_div(n, VL), 0);
+    else if (n <= 3 * VL) N(softmax_few)(x, y, n, 3, 0);
+    else if (n <= 4 * VL) N(softmax_few)(x, y, n, 4, 0);
     else {
         const vreal scale = v_set(1 / N(row_exp)(x, y, n, N(row_max)(x, n)));
         for (size_t i = 0; i < n; i += VL) N(store_left)(y + i, N(load_left)(y + i, n - i) * scale, n - i);
@@ -113,7 +114,8 @@ static void N(softmax_row)(const T *x, T *y, size_t n) {
 static void N(log_softmax_row)(const T *x, T *y, size_t n) {
     if (n <= VL) N(softmax_few)(x, y, n, 1, 1);
     else if (n <= 2 * VL) N(softmax_few)(x, y, n, 2, 1);
-    else if (n <= 4 * VL) N(softmax_few)(x, y, n, ceil_div(n, VL), 1);
+    else if (n <= 3 * VL) N(softmax_few)(x, y, n, 3, 1);
+    else if (n <= 4 * VL) N(softmax_few)(x, y, n, 4, 1);
     else {
         const T m = N(row_max)(x, n);
         const vreal log_sum = v_set(N(log_one)(N(row_exp)(x, NULL, n, m)));

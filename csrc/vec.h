@@ -183,7 +183,9 @@ INLINE vreal v_fma(vreal a, vreal b, vreal c) { return a * b + c; }
 
 /* Is any lane of the mask set? */
 INLINE int v_any(vint mask) {
-#if defined(__AVX512F__) || !defined(__SSE2__)
+#if defined(__AVX512F__)
+    return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif !defined(__SSE2__)
     bits_t any = 0;
     for (size_t i = 0; i < VL; i++) any |= mask[i];
     return any != 0;
