@@ -123,7 +123,8 @@ typedef struct pd_event {
 } pd_event;
 
 /* What a kernel's items are, and the bytes it moves: of each item, and of each line, kept element or index. */
-enum { PD_COST_NONE, PD_COST_MAP, PD_COST_REDUCE, PD_COST_LINES, PD_COST_N, PD_COST_OUTER, PD_COST_ROWS, PD_COST_GEMM, PD_COST_STEP };
+enum { PD_COST_NONE, PD_COST_MAP, PD_COST_FLAT, PD_COST_REDUCE, PD_COST_LINES, PD_COST_N, PD_COST_OUTER, PD_COST_ROWS, PD_COST_GEMM,
+       PD_COST_STEP }; /* FLAT: a pd_map without strides */
 enum { PD_OWN = 255 }; /* the size of the launch's type */
 typedef struct pd_cost {
     unsigned char geometry, each[PD_MAX_OPERANDS], line[PD_MAX_OPERANDS];

@@ -64,6 +64,7 @@ static void measure(pd_event *e, const pd_launch *L, const pd_cost *cost) {
             bytes += distinct(L->map.shape, L->map.stride[o], L->map.ndim) * (cost->each[o] == PD_OWN ? own : cost->each[o]);
         e->items = items, e->bytes = bytes;
         return;
+    case PD_COST_FLAT: items = product(L->map.shape, L->map.ndim); break;
     case PD_COST_GEMM:
         e->items = product(L->gemm.batch, L->gemm.batch_ndim) * L->gemm.m * L->gemm.n * L->gemm.k;
         e->bytes = gemm_bytes(&L->gemm, own);
@@ -84,6 +85,7 @@ static void measure(pd_event *e, const pd_launch *L, const pd_cost *cost) {
         break;
     case PD_COST_STEP:
         for (size_t i = 0; i < L->step.count; i++) items += L->step.sizes[i];
+        lines = items; /* room for more operands */
         break;
     default: break;
     }
