@@ -127,9 +127,9 @@ void pd_traced(const pd_launch *L) {
     unlock_log();
 }
 
-/* Whether this thread's last launch was given this memory, and is in the log. */
+/* Whether this thread's last launch was given this memory, and is in the log; NULL is no memory. */
 static int is_last(const void *output) {
-    if (last.generation != generation || last.event >= count) return 0;
+    if (!output || last.generation != generation || last.event >= count) return 0;
     for (size_t i = 0; i < PD_MAX_BUFS; i++)
         if (last.buf[i] == output) return 1;
     return 0;

@@ -86,12 +86,13 @@ _LAZY = ("io", "metrics", "profiler", "special")     # not every program needs t
 _LAZY_FUNCTIONS = {"profile": "pydl.profiler", "summary": "pydl.nn.summary"}
 
 
-def __getattr__(name: str) -> object:
-    if name in _LAZY:
-        return importlib.import_module(f"pydl.{name}")
-    if name in _LAZY_FUNCTIONS:
-        return getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
-    raise AttributeError(f"module 'pydl' has no attribute {name!r}")
+if not TYPE_CHECKING:       # a type checker would take every name to be there
+    def __getattr__(name: str) -> object:
+        if name in _LAZY:
+            return importlib.import_module(f"pydl.{name}")
+        if name in _LAZY_FUNCTIONS:
+            return getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
+        raise AttributeError(f"module 'pydl' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -73,7 +73,7 @@ def name_of(op: int, kernel: int, backward: bool) -> str:
 
 
 @dataclass(eq=False)
-class profile:      # noqa: N801: a context manager, named as it is used
+class profile:
     """A context that notes every op, forward and backward, and prints a table of them.
 
         with pydl.profile() as prof:
@@ -189,7 +189,8 @@ class profile:      # noqa: N801: a context manager, named as it is used
             rows.sort(key=lambda row: -getattr(row, "seconds" if sort_by == "time" else sort_by))
         width = max([len("op"), *(len(row.name) for row in rows[:row_limit])])
         kernels = max([len("kernel"), *(len(row.kernel) for row in rows[:row_limit])])
-        head = f"{'op':<{width}}  {'kernel':<{kernels}}  {'calls':>7}  {'time':>9}  {'share':>6}  {'a call':>9}  {'GFLOP/s':>8}  {'bytes':>9}"
+        head = (f"{'op':<{width}}  {'kernel':<{kernels}}  {'calls':>7}  {'time':>9}  {'share':>6}  {'a call':>9}  {'GFLOP/s':>8}  "
+                f"{'bytes':>9}")
         lines = [head, "-" * len(head)]
         for row in rows[:row_limit]:
             timed = row.kernel != ""
@@ -224,8 +225,8 @@ class profile:      # noqa: N801: a context manager, named as it is used
             else:
                 entry |= {"ph": "i", "s": "t"}
             entries.append(entry)
-        named = [{"name": "thread_name", "ph": "M", "pid": os.getpid(), "tid": track, "args": {"name": self._names.get(thread, f"thread {track}")}}
-                 for thread, track in tracks.items()]
+        named = [{"name": "thread_name", "ph": "M", "pid": os.getpid(), "tid": track,
+                  "args": {"name": self._names.get(thread, f"thread {track}")}} for thread, track in tracks.items()]
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"traceEvents": named + entries, "displayTimeUnit": "ns"}, file)
 

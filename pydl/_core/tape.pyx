@@ -205,7 +205,7 @@ cdef int produced(Tensor y, Node node, int index) except -1:
 cdef Node record1(Op op, Tensor y, Tensor a):
     cdef Node node
     if tracing[0]:
-        trace_made(op.name, y)
+        trace_made(op.name, y, a)
     if pd_anomaly:
         check_finite(op.name, y)
     if not pd_grad_enabled or not tracked(a):
@@ -220,7 +220,7 @@ cdef Node record1(Op op, Tensor y, Tensor a):
 cdef Node record2(Op op, Tensor y, Tensor a, Tensor b):
     cdef Node node
     if tracing[0]:
-        trace_made(op.name, y)
+        trace_made(op.name, y, a)
     if pd_anomaly:
         check_finite(op.name, y)
     if not pd_grad_enabled or not (tracked(a) | tracked(b)):
@@ -240,7 +240,7 @@ cdef Node record(Op op, object outputs, tuple inputs):
     cdef bint single = isinstance(outputs, Tensor)
     cdef int i = 0
     if tracing[0]:
-        trace_made(op.name, <Tensor>(outputs if single else outputs[0]))
+        trace_made(op.name, <Tensor>(outputs if single else outputs[0]), <Tensor>inputs[0] if inputs else None)
     if pd_anomaly:
         for y in (outputs,) if single else outputs:
             check_finite(op.name, y)

@@ -20,8 +20,9 @@ cdef int32_t op_number(str name) except -1:
         op_names.append(name)
     return number
 
-cdef int trace_made(str name, Tensor y) except -1:
-    trace_name(op_number(name), y.data if y is not None and y.base is None else NULL)
+cdef int trace_made(str name, Tensor y, Tensor x) except -1:
+    # A view has launched nothing: what wrote its memory before was another op.
+    trace_name(op_number(name), NULL if x is not None and x.storage is y.storage else y.data)
     return 0
 
 

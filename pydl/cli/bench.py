@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", type=pattern, default=pattern(""), metavar="REGEX", help="only cases whose name it is found in")
     parser.add_argument("--threads", type=thread_count, nargs="+", metavar="N",
                         help="numbers of threads to measure with (default: as PYDL_NUM_THREADS says)")
-    parser.add_argument("--rounds", type=at_least(1, int), default=9, metavar="N", help="measurements of each case (default 9, at least 7 count)")
+    parser.add_argument("--rounds", type=at_least(1, int), default=9, metavar="N", help="measurements of each case (default 9; at least 7)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout instead of the table")
     parser.set_defaults(usage_error=parser.error)
 
@@ -39,7 +39,8 @@ def run(options: argparse.Namespace) -> int:
         options.usage_error(f"--peer {options.peer}: it is not installed")
     chosen = [case for case in SUITE if options.only.search(case.name)]
     if not chosen:
-        options.usage_error(f"--only: no case has {options.only.pattern!r} in its name; there are: {', '.join(case.name for case in SUITE)}")
+        names = ", ".join(case.name for case in SUITE)
+        options.usage_error(f"--only: no case has {options.only.pattern!r} in its name; there are: {names}")
     try:
         before = read(options.compare) if options.compare else None
     except (OSError, ValueError) as error:
@@ -64,11 +65,11 @@ def measured(chosen: list[Any], options: argparse.Namespace, at_first: int) -> T
     from pydl.bench.case import threads_of
     rows: Table = []
     if not options.json:
-        print(f"{'case':<30} {'threads':>7} {'pydl':>9} {'spread':>6}" + (f" {options.peer:>9} {'ratio':>6} {'quartiles':>13}" if options.peer != "none" else ""))
+        more = "" if options.peer == "none" else f" {options.peer:>9} {'ratio':>6} {'quartiles':>13}"
+        print(f"{'case':<30} {'threads':>7} {'pydl':>9} {'spread':>6}{more}")
     for threads in options.threads or [at_first]:
-        threads_of("pydl", threads)
-        if options.peer == "torch":
-            threads_of("torch", threads)
+        for library in {"pydl", options.peer} - {"none"}:
+            threads_of(library, threads)
         for case in chosen:
             row = measure(case, options.peer, threads, options.rounds)
             if row:

@@ -77,7 +77,8 @@ def activations() -> None:
     sigmoid = 1 / (1 + np.exp(-a))
     gelu = a * (1 + np.array([math.erf(v / math.sqrt(2)) for v in a])) / 2
     for name, want in (("relu", np.maximum(a, 0)), ("sigmoid", sigmoid), ("gelu", gelu), ("silu", a * sigmoid),
-                       ("softplus", np.log1p(np.exp(a))), ("leaky_relu", np.where(a > 0, a, 0.01 * a)), ("elu", np.where(a > 0, a, np.expm1(a)))):
+                       ("softplus", np.log1p(np.exp(a))), ("leaky_relu", np.where(a > 0, a, 0.01 * a)),
+                       ("elu", np.where(a > 0, a, np.expm1(a)))):
         close(name, getattr(F, name)(x), want)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 
 
 def pattern(text: str) -> re.Pattern[str]:
@@ -20,7 +21,7 @@ def thread_count(text: str) -> int:
     return int(text)
 
 
-def at_least(least: float, kind: type) -> object:
+def at_least(least: float, kind: type) -> Callable[[str], float]:
     """A number, int or float, not below `least`."""
     def convert(text: str) -> float:
         try:

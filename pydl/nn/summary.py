@@ -81,7 +81,8 @@ class ModelSummary:
                           f"{row.macs:,}" if row.macs else "-", size(row.param_bytes) if row.params else "-",
                           size(row.output_bytes) if row.output_bytes else "-") for row in shown)]
         widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
-        lines = ["  ".join(text.ljust(w) if i < 2 else text.rjust(w) for i, (text, w) in enumerate(zip(line, widths))).rstrip() for line in cells]
+        lines = ["  ".join(text.ljust(w) if i < 2 else text.rjust(w) for i, (text, w) in enumerate(zip(line, widths))).rstrip()
+                 for line in cells]
         rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
         lines = [lines[0], rule, *lines[1:], rule,
                  f"parameters {self.total_params:,}: {self.trainable_params:,} trainable, {self.frozen_params:,} frozen",
