@@ -11,6 +11,7 @@ ABSENT = (
     (r"torch\.nn\.utils$", r"clip_grad_norm$", "deprecated by PyTorch: use clip_grad_norm_"),
     (r"torch\.nn\.utils$", r"(remove_)?spectral_norm", "deprecated by PyTorch: use parametrizations.spectral_norm"),
     (r"torch\.autograd$", r"grad(grad)?check", "in pydl.testing"),
+    (r"torch$", r"Size", "the shape of a tensor is a tuple of ints"),
     (r"torch$", r"\w+[^_]_", "in place: as a method of Tensor"),
     (r"torch\.nn\.functional$", r"\w+[^_]_", "in place: the argument inplace does it"),
     (r"torch\.nn\.functional$", r"(handle|has)_torch_function\w*|boolean_dispatch|assert_int_or_pair|(scaled_)?(grouped_)?mm",
@@ -56,7 +57,6 @@ ABSENT = (
 )
 
 DIFFERENT = {
-    ("torch", "Size"): "the shape of a tensor is a tuple of ints",
     ("torch.Tensor", "shape"): "a tuple of ints, so that pydl.Tensor(*x.shape) makes a tensor of that shape",
     ("torch.Tensor", "size"): "the sizes are a tuple of ints",
     ("torch.Tensor", "clone"): "the copy is contiguous, whatever the strides of the original are",
