@@ -50,10 +50,6 @@ def add(input, other, *, alpha=1):
     Shapes broadcast, types promote: tensors with dimensions come before 0-dimensional ones, those before numbers, and bool,
     integers and floats rise in this order (integers wrap around; the sum of bools is their or).
     Raises ValueError where the shapes do not broadcast, TypeError for a float alpha of integers.
-
-    >>> pydl.add(pydl.tensor([1.0, 2.0]), pydl.tensor([[10], [20]]), alpha=2)
-    tensor([[21., 22.],
-            [41., 42.]])
     """
     cdef Tensor y
     if not is_one(alpha):
