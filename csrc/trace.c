@@ -34,16 +34,17 @@ static int64_t now(void) {
 
 /* ---- What a launch works on, from its geometry ---- */
 
+/* A rule of another geometry than the kernel's makes nonsense of the sizes, but it does not read beyond them. */
 static size_t product(const size_t *sizes, size_t n) {
     size_t p = 1;
-    for (size_t i = 0; i < n; i++) p *= sizes[i];
+    for (size_t i = 0; i < n && i < PD_MAX_DIMS; i++) p *= sizes[i];
     return p;
 }
 
 /* Elements of an operand, each counted once however often a stride of zero repeats it. */
 static size_t distinct(const size_t *shape, const ptrdiff_t *stride, size_t ndim) {
     size_t p = 1;
-    for (size_t d = 0; d < ndim; d++)
+    for (size_t d = 0; d < ndim && d < PD_MAX_DIMS; d++)
         if (stride[d]) p *= shape[d];
     return p;
 }

@@ -83,9 +83,9 @@ class profile:
         prof.export_chrome_trace("trace.json")      # for chrome://tracing or ui.perfetto.dev
 
     `time` is the time inside the kernels: what is left of the wall time went to Python, to NumPy and to waiting. A row is an op
-    and the kernel that it launched; "linear backward" is what the rule of linear launched. An op that launches nothing, such as
-    a view, is counted and has no time. One profile can be open once at a time (RuntimeError), and begins anew when it is
-    entered again.
+    and the kernel that it launched; "linear backward" is what the rule of linear launched. An op that launches nothing, a view or
+    what NumPy computes, is counted and has no time. One profile can be open once at a time (RuntimeError), and begins anew when
+    it is entered again.
 
     >>> import pydl
     >>> with pydl.profile() as prof:

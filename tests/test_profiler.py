@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 
 import pydl
+from calls import call, differentiable
+from op_table import TABLE
 from pydl import nn
 from pydl._core import trace
 from pydl.costs import COSTS, HOLES, KERNELS
 from pydl.profiler import Event
+from rows import Row, arrays_of
 
 
 def calls(prof: pydl.profile) -> dict[tuple[str, str], int]:
@@ -89,6 +92,23 @@ def test_flops_of_an_optimizer_step() -> None:
     with pydl.profile() as prof:
         pydl.optim.SGD(parameters, lr=0.1).step()
     assert only(prof, "sgd_step").flops == 4 * 17
+
+
+@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
+def test_no_op_counts_nonsense(row: Row) -> None:
+    """A rule that looks at sizes which the kernel's launches do not fill in finds what was in memory: astronomical, mostly."""
+    for one in row.samples[:4]:
+        arrays = arrays_of(row, one, row.dtypes[0])
+        tensors = [pydl.tensor(a) for a in arrays]
+        for i in differentiable(row, one):
+            tensors[i].requires_grad_(tensors[i].is_floating_point())
+        largest = max([1, *(a.size for a in arrays)])
+        with pydl.profile() as prof:
+            for y in call(row, one, tensors):
+                if isinstance(y, pydl.Tensor) and y.requires_grad:
+                    y.sum().backward(retain_graph=True)
+        for event in prof.events:
+            assert event.flops <= 1e4 * largest ** 2 and event.bytes <= 1e5 * largest ** 2, f"{row.name}({one}): {event}"
 
 
 # --- rows
