@@ -207,7 +207,8 @@ def left_alone(model: Module) -> Iterator[None]:
     """Evaluation mode inside; afterwards modes, hooks, buffers and random numbers are as they were."""
     modules = list(model.modules())
     modes = [(module, module.training, module.__dict__.get("_hooks")) for module in modules]
-    buffers = [(module, name, x, x.detach().clone()) for module in modules for name, x in module.named_buffers(recurse=False)]
+    buffers = [(module, name, x, x.detach().clone()) for module in modules for name, x in module.named_buffers(recurse=False)
+               if not is_lazy(x)]       # a copy of the model runs then
     random = get_rng_state()
     try:
         model.eval()
