@@ -63,6 +63,7 @@ def dropped():
 def read(size_t first, size_t last):
     """The events first .. last - 1 as bytes, one struct pd_event after the other."""
     cdef size_t most = min(last, trace_count())
-    cdef bytes raw = PyBytes_FromStringAndSize(NULL, (most - first if most > first else 0) * sizeof(pd_event))
-    trace_read(first, most - first if most > first else 0, <pd_event *>PyBytes_AS_STRING(raw))
-    return raw
+    cdef size_t room = most - first if most > first else 0
+    cdef bytes raw = PyBytes_FromStringAndSize(NULL, room * sizeof(pd_event))
+    cdef size_t found = trace_read(first, room, <pd_event *>PyBytes_AS_STRING(raw))
+    return raw if found == room else raw[:found * sizeof(pd_event)]
