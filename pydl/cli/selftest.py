@@ -62,6 +62,27 @@ def arithmetic() -> None:
 
 
 @check
+def comparisons_and_masks() -> None:
+    (a, x), (b, y) = numbers(37, 65), numbers(37, 65, seed=1)
+    for name, f in (("eq", np.equal), ("lt", np.less), ("ge", np.greater_equal)):
+        close(name, getattr(pydl, name)(x, y), f(a, b))
+    close("isnan", pydl.isnan(pydl.log(x)), a < 0)
+    close("masked_select", x[x > y], a[a > b])
+    close("nonzero", pydl.nonzero(x > 1), np.argwhere(a > 1))
+    close("masked_fill", x.masked_fill(x < 0, 5), np.where(a < 0, 5, a))
+
+
+@check
+def special_functions() -> None:
+    a, x = numbers(201, low=0.1, high=5)
+    for name, f in (("erf", math.erf), ("erfc", math.erfc), ("lgamma", math.lgamma)):
+        close(name, getattr(pydl, name)(x), [f(v) for v in a])
+    close("i0", pydl.i0(x), np.i0(a))
+    close("hypot", pydl.hypot(x, x + 1), np.hypot(a, a + 1))
+    close("logaddexp", pydl.logaddexp(x, -x), np.logaddexp(a, -a))
+
+
+@check
 def elementwise() -> None:
     for name in ("exp", "expm1", "sin", "cos", "tan", "tanh", "sinh", "asinh", "atan", "floor", "square"):
         a, x = numbers(1003)
@@ -111,6 +132,8 @@ def softmax_and_losses() -> None:
     close("softmax", pydl.softmax(x, 1), p)
     close("cross_entropy", F.cross_entropy(x, pydl.from_numpy(target)), -np.log(p[np.arange(40), target]).mean())
     b, y = numbers(40, 11, seed=3)
+    cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    close("cosine_similarity", F.cosine_similarity(x, y), cosine)
     close("mse_loss", F.mse_loss(x, y), ((a - b) ** 2).mean())
 
 
@@ -121,6 +144,11 @@ def shapes_and_indices() -> None:
     close("indexing", x[1:5:2, :, pydl.from_numpy(index)], a[1:5:2][:, :, index])
     close("index_select", x.index_select(1, pydl.from_numpy(index)), a[:, index])
     close("cat", pydl.cat([x, x], 1), np.concatenate([a, a], 1))
+    close("chunk", x.chunk(3, 1)[1], a[:, 3:6])
+    places = np.tile(index, (7, 1))
+    close("gather", x[0].gather(1, pydl.from_numpy(places)), np.take_along_axis(a[0], places, 1))
+    close("triu", pydl.triu(x[0], 1), np.triu(a[0], 1))
+    close("roll", pydl.roll(x, 2, 1), np.roll(a, 2, 1))
     close("sort", pydl.sort(x.reshape(6, -1), 1)[0], np.sort(a.reshape(6, -1), 1))
 
 
