@@ -6,34 +6,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-Thunk = Callable[[], Any]
+from measure import Thunk, shared
 
+case = shared("case")
+Case = case.Case
+values, put, functional, mlp = case.values, case.put, case.functional, case.mlp
 
-@dataclass
-class Case:
-    name: str
-    build: Callable[[Any], Thunk]                       # library -> what is timed
-    bars: dict[str, float] = field(default_factory=dict)  # peer -> least ratio
-    one_thread: dict[str, float] = field(default_factory=dict)   # bars that hold for one thread only
-    most_us: float | None = None                        # a bar of its own, in microseconds of pydl
-    numpy: Callable[[], Thunk] | None = None
-    jax: Callable[[], Thunk] | None = None
-    flops: float = 0
-    calls: int = 1                                      # how many calls one run of the thunk makes
-    least_peak: float = 0                               # least fraction of the FMA peak, on one thread
-
-    def bar(self, peer: str, threads: int) -> float | None:
-        if threads == 1 and peer in self.one_thread:
-            return self.one_thread[peer]
-        return self.bars.get(peer)
-
-
-CASES: list[Case] = []
+CASES: list[Any] = []
 
 
 def add(name: str, build: Callable[[Any], Thunk], torch: float | None = None, **options: Any) -> None:
@@ -41,40 +24,17 @@ def add(name: str, build: Callable[[Any], Thunk], torch: float | None = None, **
     CASES.append(Case(name, build, bars, **options))
 
 
-def values(*shape: int, seed: int = 0, low: float = -2, high: float = 2) -> np.ndarray:
-    return np.random.default_rng(seed + len(shape)).uniform(low, high, shape).astype(np.float32)
-
-
-def put(library: Any, array: np.ndarray) -> Any:
-    """A tensor in the library's own memory."""
-    return library.from_numpy(array).clone()
-
-
-def is_torch(library: Any) -> bool:
-    return library.__name__ == "torch"
-
-
-def functional(library: Any) -> Any:
-    return library.nn.functional
-
-
 # --- matrices ----------------------------------------------------------------------------------------------------------
 
 def gemm(m: int, n: int, k: int, torch: float, **options: Any) -> None:
-    a, b = values(m, k), values(k, n, seed=1)
-
-    def build(library: Any) -> Thunk:
-        x, y = put(library, a), put(library, b)
-        return lambda: library.matmul(x, y)
-
     def jax() -> Thunk:
         import jax as j
 
-        x, y = j.numpy.asarray(a), j.numpy.asarray(b)
+        x, y = j.numpy.asarray(values(m, k)), j.numpy.asarray(values(k, n, seed=1))
         f = j.jit(j.numpy.matmul)
         return lambda: f(x, y).block_until_ready()
 
-    add(f"gemm {m}x{k}x{n}", build, torch, numpy=lambda: lambda: a @ b, jax=jax, flops=2.0 * m * n * k, **options)
+    CASES.append(case.gemm(m, n, k, bars={"torch": torch}, jax=jax, **options))
 
 
 for size, least in ((64, 1.2), (128, 1.15), (256, 1.05), (512, 1.0)):
@@ -87,20 +47,7 @@ gemm(64, 10, 128, 2.0)
 
 
 def linear(batch: int, inputs: int, outputs: int, torch: float) -> None:
-    def build(library: Any) -> Thunk:
-        x = put(library, values(batch, inputs)).requires_grad_(True)
-        w = put(library, values(outputs, inputs, seed=1)).requires_grad_(True)
-        b = put(library, values(outputs)).requires_grad_(True)
-        g = put(library, values(batch, outputs, seed=2))
-        f = functional(library).linear
-
-        def run() -> None:
-            f(x, w, b).backward(g)
-            x.grad = w.grad = b.grad = None
-
-        return run
-
-    add(f"linear {batch}x{inputs}->{outputs} fwd+bwd", build, torch)
+    CASES.append(case.linear(batch, inputs, outputs, bars={"torch": torch}))
 
 
 linear(64, 784, 256, 1.2)
@@ -186,20 +133,7 @@ never_slower("add row", (64, 256), lambda lib, x: x + x[0], lambda x: x + x[0])
 # --- losses ------------------------------------------------------------------------------------------------------------
 
 def cross_entropy(rows: int, classes: int, torch: float) -> None:
-    targets = np.random.default_rng(0).integers(0, classes, rows)
-
-    def build(library: Any) -> Thunk:
-        x = put(library, values(rows, classes)).requires_grad_(True)
-        t = put(library, targets)
-        f = functional(library).cross_entropy
-
-        def run() -> None:
-            f(x, t).backward()
-            x.grad = None
-
-        return run
-
-    add(f"cross_entropy {rows}x{classes} fwd+bwd", build, torch)
+    CASES.append(case.cross_entropy(rows, classes, bars={"torch": torch}))
 
 
 cross_entropy(1024, 1000, 2.5)
@@ -228,20 +162,8 @@ for kind in ("smooth_l1_loss", "huber_loss", "binary_cross_entropy", "kl_div"):
 
 # --- optimizers --------------------------------------------------------------------------------------------------------
 
-def optimizer(kind: str, count: int, size: int, fused: bool, torch: float, only_one_thread: bool = False,
-              **options: Any) -> None:
-    def build(library: Any) -> Thunk:
-        params = [put(library, values(size, seed=i)).requires_grad_(True) for i in range(count)]
-        for i, p in enumerate(params):
-            p.grad = put(library, values(size, seed=i + 1))
-        more = {"fused": True} if fused and is_torch(library) else {}
-        step = getattr(library.optim, kind)(params, lr=1e-3, **options, **more).step
-        return lambda: step() and None
-
-    total = f"{count * size / 1e6:g}M" if count * size >= 1e6 else f"{count * size}"
-    name = f"{kind} {total} in {count} tensors" + (" (fused peer)" if fused else "")
-    bars = {"one_thread": {"torch": torch}} if only_one_thread else {"bars": {"torch": torch}}
-    add(name, build, **bars)
+def optimizer(kind: str, count: int, size: int, fused: bool, torch: float, only_one_thread: bool = False, **settings: Any) -> None:
+    CASES.append(case.optimizer(kind, count, size, fused, settings, **{"one_thread" if only_one_thread else "bars": {"torch": torch}}))
 
 
 optimizer("Adam", 50, 100_000, False, 3.5, only_one_thread=True)
@@ -253,18 +175,6 @@ optimizer("SGD", 50, 100_000, True, 1.0, momentum=0.9)
 
 
 # --- the cost of a call ------------------------------------------------------------------------------------------------
-
-def recorded_add(library: Any) -> Thunk:
-    x = put(library, values(8, 8)).requires_grad_(True)
-    y = put(library, values(8, 8, seed=1))
-    hundred = [None] * 100
-
-    def run() -> None:
-        for _ in hundred:
-            x + y
-
-    return run
-
 
 def chained_adds(library: Any) -> Thunk:
     x = put(library, values(8, 8)).requires_grad_(True)
@@ -282,36 +192,14 @@ def chained_adds(library: Any) -> Thunk:
     return run
 
 
-add("recorded add 8x8", recorded_add, most_us=0.5, calls=100)
+CASES.append(case.recorded_add(most_us=0.5))
 add("20 adds 8x8 + backward", chained_adds, 5.0)
 
 
 # --- a whole step ------------------------------------------------------------------------------------------------------
 
-def mlp(library: Any) -> Any:
-    nn = library.nn
-    library.manual_seed(0)
-    return nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10))
-
-
 def training(batch: int, fused: bool, torch: float) -> None:
-    targets = np.random.default_rng(0).integers(0, 10, batch)
-
-    def build(library: Any) -> Thunk:
-        model = mlp(library)
-        x, t = put(library, values(batch, 784)), put(library, targets)
-        more = {"fused": True} if fused and is_torch(library) else {}
-        adam = library.optim.Adam(model.parameters(), lr=1e-3, **more)
-        loss = library.nn.CrossEntropyLoss()
-
-        def step() -> None:
-            adam.zero_grad()
-            loss(model(x), t).backward()
-            adam.step()
-
-        return step
-
-    add(f"MLP step batch {batch}" + (" (fused peer)" if fused else ""), build, torch)
+    CASES.append(case.training(batch, fused, bars={"torch": torch}))
 
 
 for batch, default, with_fused in ((1, 4.0, 2.0), (64, 1.6, 1.3), (512, 1.2, 1.1)):
@@ -319,29 +207,19 @@ for batch, default, with_fused in ((1, 4.0, 2.0), (64, 1.6, 1.3), (512, 1.2, 1.1
     training(batch, True, with_fused)
 
 
-def peer_build(case: Case, peer: str) -> Thunk | None:
+def peer_build(one: Any, peer: str) -> Thunk | None:
     """The case in the peer library, or None where it has no such thing."""
     if peer in ("torch", "pydl"):
         import importlib
 
-        return case.build(importlib.import_module(peer))
-    own = case.numpy if peer == "numpy" else case.jax
+        return one.build(importlib.import_module(peer))
+    own = one.numpy if peer == "numpy" else one.jax
     return own() if own else None
 
 
 def threads_of(library: str, count: int) -> None:
     """Make a library use `count` threads."""
-    if library == "pydl":
-        import pydl
-
-        pydl.set_num_threads(count)
-    elif library == "torch":
-        import torch
-
-        torch.set_num_threads(count)
-    elif library == "numpy":
-        from threadpoolctl import threadpool_limits
-
-        threadpool_limits(count, user_api="blas")
-    elif library == "jax":
+    if library == "jax":
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+    else:
+        case.threads_of(library, count)

@@ -1,68 +1,34 @@
-"""Interleaved timing: A B, B A, A B ... ; every round long enough to time; medians."""
+"""The timing of pydl/bench, and the peak of the machine.
+
+pydl/bench is taken from this checkout, not from the pydl that is measured: compare.py measures old revisions with it, too.
+"""
 from __future__ import annotations
 
 import ctypes
-import gc
+import importlib.util
 import shutil
-import statistics
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-Thunk = Callable[[], Any]
-SETTLE = 0.02   # seconds between a and b: the other library's threads spin for milliseconds before they sleep
+from types import ModuleType
 
 
-def loops_for(f: Thunk, seconds: float) -> int:
-    """How many calls take `seconds`; this warms up too."""
-    f()
-    n = 1
-    while True:
-        start = time.perf_counter()
-        for _ in range(n):
-            f()
-        elapsed = time.perf_counter() - start
-        if elapsed >= seconds / 4:
-            return max(1, round(n * seconds / elapsed))
-        n = max(2 * n, int(n * seconds / 2 / max(elapsed, 1e-9))) if elapsed < seconds / 50 else 2 * n
+def shared(name: str) -> ModuleType:
+    """pydl/bench/<name>.py of this checkout."""
+    place = Path(__file__).parent.parent / "pydl" / "bench" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"pydl_bench_{name}", place)
+    assert spec and spec.loader
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def once(f: Thunk, n: int) -> float:
-    """Seconds a call, over n calls."""
-    indices = range(n)
-    start = time.perf_counter()
-    for _ in indices:
-        f()
-    return (time.perf_counter() - start) / n
-
-
-def interleaved(a: Thunk, b: Thunk, rounds: int = 9, seconds: float = 0.02) -> tuple[list[float], list[float]]:
-    """Seconds a call of a and of b, round by round; who goes first alternates."""
-    n, m = loops_for(a, seconds), loops_for(b, seconds)
-    times: tuple[list[float], list[float]] = [], []
-    enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        for i in range(max(7, rounds)):
-            order = ((0, a, n), (1, b, m)) if i % 2 == 0 else ((1, b, m), (0, a, n))
-            for which, f, loops in order:
-                time.sleep(SETTLE)
-                f()
-                times[which].append(once(f, loops))
-    finally:
-        if enabled:
-            gc.enable()
-    return times
-
-
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
-    """Median and quartiles of theirs / ours, round by round."""
-    low, middle, high = statistics.quantiles([t / o for o, t in zip(ours, theirs)], n=4)
-    return middle, low, high
+_measure = shared("measure")
+Thunk, SETTLE = _measure.Thunk, _measure.SETTLE
+loops_for, once, interleaved, ratio = _measure.loops_for, _measure.once, _measure.interleaved, _measure.ratio
 
 
 PEAK = r"""

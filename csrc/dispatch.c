@@ -90,3 +90,13 @@ static const char *const kernel_names[PD_KERNELS] = {
 };
 
 const char *pd_kernel_name(int id) { return id >= 0 && id < PD_KERNELS ? kernel_names[id] : NULL; }
+
+const char *pd_compiler(void) {
+#ifdef __clang__
+    return __VERSION__;
+#elif defined(__GNUC__)
+    return "GCC " __VERSION__;
+#else
+    return "unknown";
+#endif
+}

@@ -81,6 +81,7 @@ struct pd_launch {
     void *buf[PD_MAX_BUFS];
     void *workspace; /* as many bytes as the kernel's sizer asks for, 64-byte aligned, or NULL */
     double scalar[PD_MAX_SCALARS];
+    int16_t kernel, dtype; /* set while launches are traced */
     union {
         pd_map map;
         pd_reduce reduce;
@@ -102,12 +103,43 @@ const pd_isa *pd_isa_in_use(void);             /* the best this CPU runs, or wha
 int pd_isa_select(const char *name);           /* 0, or -1 where the name is unknown or this CPU lacks it */
 const char *pd_isa_available(size_t index);    /* names, best first; NULL past the end */
 const char *pd_kernel_name(int id);             /* as in kernels.inc, for messages */
+const char *pd_compiler(void);                 /* what compiled the kernels */
 
 /* ---- Threads: chunks are handed out dynamically; what is in a chunk must not depend on the number of threads. ---- */
 typedef void (*pd_task)(void *context, size_t chunk);
 void pd_parallel(size_t chunks, pd_task task, void *context);
 size_t pd_num_threads(void);
 int pd_set_num_threads(size_t count);          /* 0, or -1 where count is 0 or above the limit */
+
+/* ---- Traces: while pd_trace_on, prepare() launches pd_traced, which runs the kernel and notes it in a log. ---- */
+enum { PD_NO_OP = -1, PD_NO_KERNEL = -1, PD_FORWARD = -2, PD_BACKWARD = -3 };
+typedef struct pd_event {
+    int64_t start, end;     /* ns, CLOCK_MONOTONIC */
+    uint64_t thread;        /* pthread_self() */
+    uint64_t items, bytes;  /* by the kernel's pd_cost */
+    int32_t op;             /* a number of the caller's, or PD_NO_OP */
+    int16_t kernel;         /* PD_NO_KERNEL: an op that launched nothing */
+    uint8_t dtype, backward;
+} pd_event;
+
+/* What a kernel's items are, and the bytes it moves: of each item, and of each line, kept element or index. */
+enum { PD_COST_NONE, PD_COST_MAP, PD_COST_FLAT, PD_COST_REDUCE, PD_COST_LINES, PD_COST_N, PD_COST_OUTER, PD_COST_ROWS, PD_COST_GEMM,
+       PD_COST_STEP }; /* FLAT: a pd_map without strides */
+enum { PD_OWN = 255 }; /* the size of the launch's type */
+typedef struct pd_cost {
+    unsigned char geometry, each[PD_MAX_OPERANDS], line[PD_MAX_OPERANDS];
+} pd_cost;
+
+extern int pd_trace_on;
+void pd_traced(const pd_launch *launch);
+void pd_trace_cost(int kernel, const pd_cost *cost);
+size_t pd_trace_start(void);                   /* one tracer more -> the position of its first event */
+void pd_trace_stop(void);                      /* the last one clears the log */
+size_t pd_trace_count(void);
+size_t pd_trace_read(size_t from, size_t most, pd_event *to);
+size_t pd_trace_dropped(void);                 /* events that there was no memory for */
+void pd_trace_name(int32_t op, const void *output);  /* this thread's op `op` has made `output`: its last launch, if that wrote it */
+int32_t pd_trace_scope(int32_t op);            /* an op whose backward this thread runs, PD_FORWARD or PD_BACKWARD -> the one before */
 
 /* ---- Memory: 64-byte aligned, cached by size class. NULL where there is none. ---- */
 typedef struct pd_memory {

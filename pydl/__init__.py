@@ -77,16 +77,22 @@ from pydl import data, nn, optim, testing
 from pydl.version import __version__
 
 if TYPE_CHECKING:
-    from pydl import io, metrics, special, training
+    from pydl import io, metrics, profiler, special, training
+    from pydl.nn.summary import summary
+    from pydl.profiler import profile
 
-_LAZY = ("io", "metrics", "special", "training")     # not every program needs them: loaded when they are first named
+_LAZY = ("io", "metrics", "profiler", "special", "training")     # not every program needs them: loaded when they are first named
+_LAZY_FUNCTIONS = {"profile": "pydl.profiler", "summary": "pydl.nn.summary"}
 
 
-def __getattr__(name: str) -> object:
-    if name in _LAZY:
-        return importlib.import_module(f"pydl.{name}")
-    raise AttributeError(f"module 'pydl' has no attribute {name!r}")
+if not TYPE_CHECKING:       # a type checker would take every name to be there
+    def __getattr__(name: str) -> object:
+        if name in _LAZY:
+            return importlib.import_module(f"pydl.{name}")
+        if name in _LAZY_FUNCTIONS:
+            return getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
+        raise AttributeError(f"module 'pydl' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, *_LAZY_FUNCTIONS})

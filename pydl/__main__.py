@@ -1,11 +1,15 @@
-"""The command line: `pydl info`, `pydl demo NAME`. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+"""The command line: `pydl info, demo, bench, selftest`. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
 
 import argparse
-import json
+import importlib
 import os
-import platform
 import sys
-from typing import Any
+
+COMMANDS = {        # those of pydl/cli; a module is imported only when its command is named
+    "info": "version, instruction set, threads, compiler",
+    "bench": "how fast pydl is here, alone, against NumPy or PyTorch, or against an earlier run",
+    "selftest": "check this installation, in seconds",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,15 +27,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser(arguments: list[str]) -> argparse.ArgumentParser:
-    """The whole grammar. Only the demo that `arguments` name is imported, for its options."""
+    """The whole grammar. Only the command and the demo that `arguments` name are imported, for its options."""
     from pydl import __version__
     from pydl.demos import DEMOS
     top = argparse.ArgumentParser(prog="pydl", description="Deep learning for the CPU.")
     top.add_argument("--version", action="version", version=f"pydl {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    info_parser = commands.add_parser("info", help="version, instruction set, threads", description="What pydl runs on.")
-    info_parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    info_parser.set_defaults(command=info)
+    for name, line in COMMANDS.items():
+        one = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+        if name in arguments:
+            module = importlib.import_module(f"pydl.cli.{name}")
+            module.add_arguments(one)
+            one.set_defaults(command=module.run)
     demo_parser = commands.add_parser("demo", help="list the demos, or run one",
                                       description="Runs a demo; without a name, lists them.")
     demo_parser.set_defaults(command=list_demos)
@@ -56,34 +63,6 @@ def list_demos(options: argparse.Namespace) -> int:
 def run_demo(options: argparse.Namespace) -> int:
     from pydl.demos.harness import run
     return run(options.demo, options)
-
-
-def info(options: argparse.Namespace) -> int:
-    facts = gather_facts()
-    if options.json:
-        print(json.dumps(facts))
-    else:
-        for name, value in facts.items():
-            print(f"{name:<16}{' '.join(value) if isinstance(value, list) else value}")
-    return 0
-
-
-def gather_facts() -> dict[str, Any]:
-    """What a bug report should say."""
-    import numpy
-
-    import pydl
-    return {
-        "pydl": pydl.__version__,
-        "instructions": pydl.current_isa(),
-        "available": list(pydl.available_isas()),
-        "threads": pydl.get_num_threads(),
-        "compiler": platform.python_compiler(),
-        "python": platform.python_version(),
-        "numpy": numpy.__version__,
-        "machine": platform.machine(),
-        "system": platform.platform(),
-    }
 
 
 if __name__ == "__main__":

@@ -55,6 +55,12 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
 
     Nothing is added to any `grad`. An input that the outputs do not depend on raises RuntimeError unless allow_unused
     (its gradient is then None) or materialize_grads (zeros).
+
+    >>> import pydl
+    >>> x = pydl.tensor(3.0, requires_grad=True)
+    >>> slope, = grad(x ** 3, x, create_graph=True)
+    >>> slope.item(), grad(slope, x)[0].item()
+    (27.0, 18.0)
     """
     if is_grads_batched:
         raise ValueError("grad: is_grads_batched is not supported; call grad once per gradient")

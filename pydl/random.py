@@ -12,6 +12,11 @@ def manual_seed(seed: SupportsIndex) -> Generator:
 
     The same seed gives the same numbers on every machine and for any number of threads.
     Raises TypeError for what is no integer, ValueError for more than 64 bits.
+
+    >>> import pydl
+    >>> first = pydl.manual_seed(1) and pydl.rand(2)
+    >>> bool((pydl.manual_seed(1) and pydl.rand(2)).equal(first))
+    True
     """
     return default_generator.manual_seed(seed)
 

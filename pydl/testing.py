@@ -38,6 +38,10 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True, 
     directions u of each input that requires grad, one input at a time, and of all together, for random weights v of the
     outputs. Inputs are float64. Raises GradcheckError (or returns False where raise_exception is False) if
     |tape - differences| > atol + rtol |differences|.
+
+    >>> import pydl
+    >>> gradcheck(pydl.tanh, pydl.tensor([0.5, -1.0], dtype=pydl.float64, requires_grad=True))
+    True
     """
     inputs = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     chosen = _differentiable(inputs, "gradcheck")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ def run(*arguments, **named):
                           check=False, **named)
 
 
-@pytest.mark.parametrize("arguments", [[], ["info"], ["demo"], *(["demo", name] for name in DEMOS)])
+@pytest.mark.parametrize("arguments", [[], ["info"], ["demo"], ["bench"], ["selftest"], *(["demo", name] for name in DEMOS)])
 def test_help_is_true_everywhere(tmp_path, arguments):
     done = run(*arguments, "--help", cwd=tmp_path)
     assert done.returncode == 0 and done.stdout.startswith("usage: pydl")
@@ -30,10 +31,15 @@ def test_help_is_true_everywhere(tmp_path, arguments):
 def test_info(tmp_path):
     done = run("info", cwd=tmp_path)
     assert done.returncode == 0
-    for word in ("pydl", "instructions", "available", "threads", "numpy"):
+    for word in ("pydl", "instructions", "available", "threads", "compiler", "numpy"):
         assert word in done.stdout
     facts = json.loads(run("info", "--json", cwd=tmp_path).stdout)
     assert facts["instructions"] in facts["available"] and "base" in facts["available"] and facts["threads"] >= 1
+
+
+def test_info_says_which_compiler_built_it(tmp_path):
+    facts = json.loads(run("info", "--json", cwd=tmp_path).stdout)
+    assert re.match(r"(GCC|Clang|Apple) .*\d+\.\d+", facts["compiler"])
 
 
 def test_info_says_which_isa_was_asked_for(tmp_path):
@@ -50,7 +56,7 @@ def test_demo_lists_the_demos(tmp_path):
 
 @pytest.mark.parametrize("arguments", [
     [], ["nothing"], ["demo", "nothing"], ["demo", "digits", "--threads", "0"], ["demo", "digits", "--seed", "x"],
-    ["info", "--nothing"], ["demo", "digits", "--threads", "257"], ["demo", "digits", "--seed", str(2**64)],
+    ["info", "--nothing"], ["selftest", "more"], ["demo", "digits", "--threads", "257"], ["demo", "digits", "--seed", str(2**64)],
 ])
 def test_wrong_usage_is_2(tmp_path, arguments):
     done = run(*arguments, cwd=tmp_path)

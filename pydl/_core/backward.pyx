@@ -7,6 +7,9 @@ from pydl._core.tape cimport (
     Node, Output, anomaly_enabled, check_gradient, edge_of, grad_enabled, set_anomaly, set_grad_enabled,
 )
 from pydl._core.dtypes cimport dtype_of
+from pydl._core.kernels cimport PD_BACKWARD
+from pydl._core.native cimport trace_flag, trace_scope
+from pydl._core.trace cimport op_number
 from pydl._core.tensor cimport Tensor, same_shape, shape_of, strides_overlap
 
 cdef extern from "pydl.h":
@@ -15,6 +18,7 @@ cdef extern from "pydl.h":
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *)
 
+cdef const int *tracing = trace_flag()
 cdef object add = None      # ops, bound by the library
 cdef object sum_to = None
 
@@ -161,9 +165,13 @@ cdef class Walk:
     cdef int differentiate(self, Node node, object dy) except -1:
         cdef bint anomaly = anomaly_enabled()
         try:
+            if tracing[0]:
+                trace_scope(op_number(node.op.name))
             set_anomaly(False)      # what a rule computes on the way is not the user's
             grads = node.op.rule(node, dy)
             set_anomaly(anomaly)
+            if tracing[0]:
+                trace_scope(PD_BACKWARD)
             self.spread(node, grads)
         finally:
             set_anomaly(anomaly)
@@ -327,6 +335,7 @@ def run_backward(str caller, tuple tensors, tuple gradients, bint keep_graph, bi
     if inputs is not None:
         walk.wanted = wanted_positions(caller, inputs)
         walk.found = [None] * len(inputs)
+    cdef int scope = trace_scope(PD_BACKWARD)
     try:
         set_grad_enabled(create_graph)
         walk.visit(roots)
@@ -336,6 +345,7 @@ def run_backward(str caller, tuple tensors, tuple gradients, bint keep_graph, bi
         walk.settle()
     finally:
         set_grad_enabled(mode)
+        trace_scope(scope)
         walk.abandon()
     return walk.found
 

@@ -99,6 +99,10 @@ def tensor(data, *, dtype=None, layout=None, device=None, pin_memory=False, requ
 
     Python floats give float32, ints int64, bools bool; arrays keep their type. Raises ValueError for ragged lists,
     TypeError for what is not numeric, OverflowError for a Python number that dtype, an integer type, does not have.
+
+    >>> pydl.tensor([[1, 2], [3, 4]], dtype=pydl.float32)
+    tensor([[1., 2.],
+            [3., 4.]])
     """
     place("tensor", device, layout, pin_memory)
     cdef bint given = isinstance(data, (Tensor, np.ndarray))

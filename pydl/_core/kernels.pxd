@@ -1,5 +1,7 @@
 """csrc/pydl.h as Cython sees it. An ops file adds the numbers of the kernels it launches with its own `cdef extern`."""
 
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
+
 cdef extern from "pydl.h" nogil:
     enum: PD_MAX_DIMS
     enum: PD_MAX_OPERANDS
@@ -72,6 +74,8 @@ cdef extern from "pydl.h" nogil:
         void *buf[10]
         void *workspace
         double scalar[4]
+        int16_t kernel
+        int16_t dtype
         pd_map map
         pd_reduce reduce
         pd_lines lines
@@ -88,6 +92,34 @@ cdef extern from "pydl.h" nogil:
     int pd_isa_select(const char *name)
     const char *pd_isa_available(size_t index)
     const char *pd_kernel_name(int id)
+    const char *pd_compiler()
+
+    enum: PD_FORWARD
+    enum: PD_BACKWARD
+    ctypedef struct pd_event:
+        int64_t start
+        int64_t end
+        uint64_t thread
+        uint64_t items
+        uint64_t bytes
+        int32_t op
+        int16_t kernel
+        uint8_t dtype
+        uint8_t backward
+    ctypedef struct pd_cost:
+        unsigned char geometry
+        unsigned char each[5]
+        unsigned char line[5]
+    int pd_trace_on
+    void pd_traced(const pd_launch *)
+    void pd_trace_cost(int kernel, const pd_cost *cost)
+    size_t pd_trace_start()
+    void pd_trace_stop()
+    size_t pd_trace_count()
+    size_t pd_trace_read(size_t, size_t, pd_event *to)
+    size_t pd_trace_dropped()
+    void pd_trace_name(int32_t op, const void *output)
+    int32_t pd_trace_scope(int32_t op)
 
     size_t pd_num_threads()
     int pd_set_num_threads(size_t count)

@@ -3,7 +3,7 @@ from libc.math cimport signbit
 from libc.string cimport memset
 
 from pydl._core.kernels cimport PD_MAX_DIMS, pd_launch, pd_map, pd_sizer
-from pydl._core.native cimport allocate, isa, kernel_name, release
+from pydl._core.native cimport allocate, isa, kernel_name, release, trace_flag, traced_kernel
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, empty_of, over_memory, same_shape, shape_of, view_of
 
@@ -17,6 +17,7 @@ cdef extern from "pydl.h":
     enum: PD_cast_u8
     enum: PD_cast_bool
 
+cdef const int *tracing = trace_flag()
 cdef int CAST[6]
 CAST[:] = [PD_cast_f32, PD_cast_f64, PD_cast_i64, PD_cast_i32, PD_cast_u8, PD_cast_bool]
 
@@ -33,6 +34,9 @@ cdef int prepare(pd_launch *launch, int kernel, int code) except -1:
     launch.workspace = NULL
     if launch.run == NULL:
         raise TypeError(f"{op_name(kernel)}: not defined for {dtype_of(code)}; convert the tensor with .to()")
+    if tracing[0]:
+        launch.kernel, launch.dtype = kernel, code
+        launch.run = traced_kernel()
     return 0
 
 cdef int run(pd_launch *launch, int kernel, int code) except -1:

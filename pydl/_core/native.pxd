@@ -1,5 +1,7 @@
 """The C functions of csrc/pydl.h for the other Cython modules: only `native` is linked with the kernels."""
-from pydl._core.kernels cimport pd_isa, pd_memory
+from libc.stdint cimport int32_t
+
+from pydl._core.kernels cimport pd_cost, pd_event, pd_isa, pd_kernel, pd_memory
 
 cdef const pd_isa *isa() noexcept nogil
 cdef int select_isa(const char *name) noexcept nogil
@@ -14,3 +16,14 @@ cdef void empty_cache() noexcept nogil
 
 cdef size_t num_threads() noexcept nogil
 cdef int set_num_threads(size_t count) noexcept nogil
+
+cdef const int *trace_flag() noexcept nogil             # 1 while somebody traces
+cdef pd_kernel traced_kernel() noexcept nogil
+cdef void trace_cost(int kernel, const pd_cost *cost) noexcept nogil
+cdef size_t trace_start() noexcept nogil
+cdef void trace_stop() noexcept nogil
+cdef size_t trace_count() noexcept nogil
+cdef size_t trace_read(size_t first, size_t most, pd_event *to) noexcept nogil
+cdef size_t trace_dropped() noexcept nogil
+cdef void trace_name(int32_t op, const void *output) noexcept nogil
+cdef int32_t trace_scope(int32_t op) noexcept nogil

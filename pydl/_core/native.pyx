@@ -2,9 +2,11 @@
 import os
 
 from pydl._core.kernels cimport (
-    pd_alloc, pd_empty_cache, pd_free, pd_isa, pd_isa_available, pd_isa_in_use, pd_isa_select, pd_kernel_name, pd_memory,
-    pd_memory_reset_peak, pd_memory_stats, pd_num_threads, pd_set_num_threads,
+    pd_alloc, pd_compiler, pd_cost, pd_empty_cache, pd_event, pd_free, pd_isa, pd_isa_available, pd_isa_in_use, pd_isa_select, pd_kernel,
+    pd_kernel_name, pd_memory, pd_memory_reset_peak, pd_memory_stats, pd_num_threads, pd_set_num_threads, pd_trace_cost, pd_trace_count,
+    pd_trace_dropped, pd_trace_name, pd_trace_on, pd_trace_read, pd_trace_scope, pd_trace_start, pd_trace_stop, pd_traced,
 )
+from libc.stdint cimport int32_t
 
 cdef const pd_isa *isa() noexcept nogil:
     return pd_isa_in_use()
@@ -39,6 +41,36 @@ cdef size_t num_threads() noexcept nogil:
 cdef int set_num_threads(size_t count) noexcept nogil:
     return pd_set_num_threads(count)
 
+cdef const int *trace_flag() noexcept nogil:
+    return &pd_trace_on
+
+cdef pd_kernel traced_kernel() noexcept nogil:
+    return pd_traced
+
+cdef void trace_cost(int kernel, const pd_cost *cost) noexcept nogil:
+    pd_trace_cost(kernel, cost)
+
+cdef size_t trace_start() noexcept nogil:
+    return pd_trace_start()
+
+cdef void trace_stop() noexcept nogil:
+    pd_trace_stop()
+
+cdef size_t trace_count() noexcept nogil:
+    return pd_trace_count()
+
+cdef size_t trace_read(size_t first, size_t most, pd_event *to) noexcept nogil:
+    return pd_trace_read(first, most, to)
+
+cdef size_t trace_dropped() noexcept nogil:
+    return pd_trace_dropped()
+
+cdef void trace_name(int32_t op, const void *output) noexcept nogil:
+    pd_trace_name(op, output)
+
+cdef int32_t trace_scope(int32_t op) noexcept nogil:
+    return pd_trace_scope(op)
+
 
 def available_isas():
     """The instruction sets this machine runs, best first."""
@@ -51,6 +83,10 @@ def available_isas():
 def current_isa():
     """The instruction set in use."""
     return pd_isa_in_use().name.decode()
+
+def compiler():
+    """The C compiler that built the kernels, and its version."""
+    return pd_compiler().decode()
 
 def check_requested_isa():
     """Raises ValueError where PYDL_ISA names what this machine does not run."""

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 from pydl._core.tensor import Tensor
 
@@ -18,6 +18,7 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]: ...
 
+@final
 class Output: ...
 
 def get_modes() -> tuple[bool, bool, bool]: ...

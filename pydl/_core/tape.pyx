@@ -7,8 +7,11 @@ from pydl._core.tensor cimport (
     Tensor, alias_of, inference_enabled, same_shape, set_inference, shape_of, strides_of, strides_overlap,
 )
 from pydl._core.kernels cimport PD_F64
+from pydl._core.native cimport trace_flag
+from pydl._core.trace cimport trace_made
 
 registry = {}   # the ops: name -> Op
+cdef const int *tracing = trace_flag()
 
 
 cdef class Op:
@@ -201,6 +204,8 @@ cdef int produced(Tensor y, Node node, int index) except -1:
 
 cdef Node record1(Op op, Tensor y, Tensor a):
     cdef Node node
+    if tracing[0]:
+        trace_made(op.name, y, a)
     if pd_anomaly:
         check_finite(op.name, y)
     if not pd_grad_enabled or not tracked(a):
@@ -214,6 +219,8 @@ cdef Node record1(Op op, Tensor y, Tensor a):
 
 cdef Node record2(Op op, Tensor y, Tensor a, Tensor b):
     cdef Node node
+    if tracing[0]:
+        trace_made(op.name, y, a)
     if pd_anomaly:
         check_finite(op.name, y)
     if not pd_grad_enabled or not (tracked(a) | tracked(b)):
@@ -232,6 +239,8 @@ cdef Node record(Op op, object outputs, tuple inputs):
     cdef bint any_needs = False
     cdef bint single = isinstance(outputs, Tensor)
     cdef int i = 0
+    if tracing[0]:
+        trace_made(op.name, <Tensor>(outputs if single else outputs[0]), <Tensor>inputs[0] if inputs else None)
     if pd_anomaly:
         for y in (outputs,) if single else outputs:
             check_finite(op.name, y)

@@ -1,5 +1,5 @@
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, Self, SupportsFloat, SupportsIndex
+from typing import Any, Literal, Self, SupportsFloat, SupportsIndex, final
 
 import numpy as np
 
@@ -17,6 +17,7 @@ _bool = bool
 _int = int
 _float = float
 
+@final
 class Storage: ...
 class Operators: ...
 

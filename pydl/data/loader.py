@@ -21,6 +21,12 @@ class DataLoader:
     makes a batch of a list of samples. A batch of a TensorDataset is a list of tensors. Batches are made in this thread when
     they are asked for: sampler, batch_sampler, num_workers and what belongs to them are there for PyTorch's signature, and
     anything but their defaults raises ValueError.
+
+    >>> import pydl
+    >>> from pydl.data import DataLoader, TensorDataset
+    >>> data = TensorDataset(pydl.arange(5), pydl.arange(5) * 10)
+    >>> [(x.tolist(), y.tolist()) for x, y in DataLoader(data, batch_size=2)]
+    [([0, 1], [0, 10]), ([2, 3], [20, 30]), ([4], [40])]
     """
 
     def __init__(

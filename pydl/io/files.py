@@ -30,6 +30,11 @@ def save_file(tensors: Mapping[str, Tensor | np.ndarray], filename: Path, metada
     int8, ...). Tensors that share memory are written one by one: `save_model` writes tied weights once. The same tensors
     give the same bytes. Raises TypeError for what is no tensor or array, or has a type that the format has not, ValueError
     for a name or metadata that cannot be written, OSError where the file cannot be.
+
+    >>> import pydl
+    >>> save_file({"weight": pydl.ones(2, 3)}, "layer.safetensors")
+    >>> load_file("layer.safetensors")["weight"].shape
+    (2, 3)
     """
     write_tensors("save_file", tensors, filename, {} if metadata is None else metadata)
 

@@ -67,6 +67,10 @@ def accuracy(output: Values, target: Values) -> float:
     class numbers (N,), of an integer type or bool. -> a float from 0 to 1, scikit-learn's `accuracy_score`.
     Raises ValueError for shapes that do not fit, no examples, NaN scores, class numbers below 0 or without a column of scores;
     TypeError for other types.
+
+    >>> import pydl
+    >>> accuracy(pydl.tensor([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]]), pydl.tensor([1, 0, 0]))
+    0.6666666666666666
     """
     metric = Accuracy()
     metric.update(output, target)

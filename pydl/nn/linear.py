@@ -26,6 +26,11 @@ class Linear(Module):
     """y = x weight^T + bias: (*, in_features) -> (*, out_features).
 
     weight (out_features, in_features) and bias (out_features,) start uniform in +-1/sqrt(in_features).
+
+    >>> import pydl
+    >>> layer = pydl.nn.Linear(3, 2)
+    >>> layer(pydl.ones(5, 3)).shape, [(name, p.shape) for name, p in layer.named_parameters()]
+    ((5, 2), [('weight', (2, 3)), ('bias', (2,))])
     """
 
     weight: Parameter

@@ -20,7 +20,18 @@ from pydl.tensor import Tensor, dtype, float32, float64
 
 
 class Module:
-    """Base class of all layers. A subclass calls `super().__init__()`, assigns parameters and modules, defines `forward`."""
+    """Base class of all layers. A subclass calls `super().__init__()`, assigns parameters and modules, defines `forward`.
+
+    >>> import pydl
+    >>> class Twice(pydl.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.layer = pydl.nn.Linear(4, 4)
+    ...     def forward(self, x):
+    ...         return self.layer(self.layer(x))
+    >>> Twice()(pydl.ones(2, 4)).shape
+    (2, 4)
+    """
 
     training: bool
     _hooks: HookLists | None = None         # from the first hook on

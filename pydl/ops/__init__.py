@@ -4,6 +4,7 @@ What a family lists in __all__ is in this namespace and, but for INTERNAL, in py
 of Tensor.
 """
 import sys
+from typing import TYPE_CHECKING
 
 from pydl._core.tape import registry as registry
 from pydl.ops.activations import *
@@ -53,4 +54,5 @@ INTERNAL = {
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",
     "take_rows", "triplet_margin_with_distance_loss", "unfold",
 }
-__all__ = tuple(name for family in FAMILIES for name in family.__all__ if name not in INTERNAL)
+if not TYPE_CHECKING:       # a type checker reads the imports above: it cannot compute this
+    __all__ = tuple(name for family in FAMILIES for name in family.__all__ if name not in INTERNAL)

@@ -70,7 +70,11 @@ cdef Tensor zero_of(object like):
 # ---- relu
 
 def relu(input):
-    """max(x, 0). The derivative at 0 is 0. Integers stay integers."""
+    """max(x, 0). The derivative at 0 is 0. Integers stay integers.
+
+    >>> pydl.relu(pydl.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
     cdef Tensor x = tensor_arg("relu", input, "input")
     if x.code == PD_BOOL:
         raise TypeError(f"relu: not defined for pydl.bool (shape {shape_of(x)}); convert the tensor with .to()")

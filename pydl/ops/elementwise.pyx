@@ -68,7 +68,11 @@ cdef Tensor of_output(Op which, int kernel, Tensor x):
 # ---- Powers of e and 2
 
 def exp(input):
-    """exp(x)."""
+    """exp(x).
+
+    >>> pydl.exp(pydl.tensor([0.0, 1.0])).tolist()
+    [1.0, 2.7182817459106445]
+    """
     return of_output(EXP, PD_exp, float_arg("exp", input, "input"))
 
 cdef object exp_backward(Node node, object dy):

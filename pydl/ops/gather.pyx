@@ -237,6 +237,10 @@ def gather(input, dim, index):
     """Along dim, the element that index names: y[i, j] = input[index[i, j], j] for dim 0.
 
     index: int64 or int32 of input's rank, nowhere larger than input beside dim -> index's shape. Raises IndexError.
+
+    >>> pydl.gather(pydl.tensor([[1, 2], [3, 4]]), 1, pydl.tensor([[1], [0]]))
+    tensor([[2],
+            [3]])
     """
     cdef Tensor x = tensor_arg("gather", input, "input"), i, y
     cdef int d = wrap_dim("gather", dim, x.ndim)

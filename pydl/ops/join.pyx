@@ -41,6 +41,9 @@ def cat(tensors, dim=0, *, axis=None):
 
     tensors: shapes equal but for dim (1-D empty ones are skipped) -> their sizes along dim added up. Types promote.
     Raises ValueError for shapes, IndexError for dim.
+
+    >>> pydl.cat([pydl.zeros(1, 2), pydl.ones(2, 2)]).shape
+    (3, 2)
     """
     cdef tuple given = tensors_arg("cat", tensors)
     cdef list parts = [x for x in given if (<Tensor>x).ndim != 1 or (<Tensor>x).numel] or [given[0]]

@@ -181,6 +181,12 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     Raises IndexError for a label out of range, ValueError for shapes and values that do not fit, TypeError for dtypes,
     RuntimeError for a weight that requires grad.
     Szegedy et al., "Rethinking the Inception architecture", 2016 (label smoothing).
+
+    >>> logits = pydl.tensor([[2.0, 0.0], [0.0, 0.0]], requires_grad=True)
+    >>> loss = nn.functional.cross_entropy(logits, pydl.tensor([0, 1]))
+    >>> loss.backward()
+    >>> round(loss.item(), 4), logits.grad.round(decimals=4).tolist()[1]
+    (0.41, [0.25, -0.25])
     """
     cdef Tensor x = scores_arg("cross_entropy", input), t = tensor_arg("cross_entropy", target, "target"), w, loss, grad
     cdef bint soft = t.code <= PD_F64, recorded

@@ -138,6 +138,9 @@ def matmul(input, other):
     float32, float64 or integers (which wrap around), both the same; any strides. Sums over k run in one fixed order, whatever the layout, the batch
     or the number of threads. k == 0 gives zeros. Raises ValueError where shapes do not fit or a tensor has no
     dimension, TypeError where types differ or are bool. Goto & van de Geijn 2008.
+
+    >>> pydl.tensor([[1.0, 2.0], [3.0, 4.0]]) @ pydl.tensor([1.0, -1.0])
+    tensor([-1., -1.])
     """
     cdef Tensor a = tensor_arg("matmul", input, "input"), b = tensor_arg("matmul", other, "other")
     if a.ndim >= 2 and b.ndim >= 2:

@@ -163,6 +163,10 @@ def sum(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None)
     x any shape -> y without the dimensions `dim`, or with 1 in their place (keepdim). float32 and float64 keep their type,
     integers and bool give int64 (wrapping). Error below (5 + log2(n) / 2) ulp of sum |x|.
     Raises IndexError for a dim out of range, ValueError for one given twice.
+
+    >>> x = pydl.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> x.sum().item(), x.sum(0).tolist(), x.sum(1, keepdim=True).shape
+    (10.0, [4.0, 6.0], (2, 1))
     """
     cdef bint dims[PD_MAX_DIMS]
     cdef Tensor x = real_or_cast("sum", input, dtype)

@@ -141,6 +141,10 @@ def reshape(input, *size, shape=None):
     """The same elements in another shape: a view where one exists, else a copy. One size may be -1.
 
     input (any shape) -> shape, with as many elements. Raises ValueError where they do not fit.
+
+    >>> pydl.arange(6).reshape(2, -1)
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
     """
     cdef Tensor x = tensor_arg("reshape", input, "input")
     cdef ptrdiff_t sizes[PD_MAX_DIMS]

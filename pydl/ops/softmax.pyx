@@ -70,6 +70,9 @@ def softmax(input, dim, *, dtype=None):
 
     x and y of the same shape, float32 or float64; a line of -inf, or one with inf or NaN, gives NaN.
     Raises IndexError for a dim out of range.
+
+    >>> pydl.softmax(pydl.tensor([[0.0, 0.0], [0.0, float("inf")]]), 1).tolist()
+    [[0.5, 0.5], [nan, nan]]
     """
     return forward(SOFTMAX, PD_softmax_fwd, input, dim, dtype)
 

@@ -68,6 +68,10 @@ def sort(input, dim=-1, descending=False, stable=False):
 
     All dtypes. NaN is above every number: last in ascending order, first in descending. The gradient of values goes to
     the elements they are. Radix and merge sort (Knuth, The Art of Computer Programming 3, 5.2).
+
+    >>> values, indices = pydl.sort(pydl.tensor([3, 1, 2]), descending=True)
+    >>> values.tolist(), indices.tolist()
+    ([3, 2, 1], [0, 2, 1])
     """
     cdef Tensor x = tensor_arg("sort", input, "input")
     values, index, d = sorted_along("sort", x, dim, descending, True)

@@ -13,6 +13,16 @@ class Adam(Optimizer):
     p = p - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps). amsgrad divides by the largest v so far
     (Reddi, Kale & Kumar 2018); maximize climbs instead. foreach and fused are taken for PyTorch's signature: every step is one
     fused kernel. Raises ValueError for hyperparameters out of range or NaN.
+
+    >>> import pydl
+    >>> x = pydl.tensor([1.0, -2.0], requires_grad=True)
+    >>> adam = pydl.optim.Adam([x], lr=0.5)
+    >>> for _ in range(100):
+    ...     adam.zero_grad()
+    ...     (x ** 2).sum().backward()
+    ...     adam.step()
+    >>> bool(x.abs().max() < 0.05)
+    True
     """
 
     state_names = ("step", "exp_avg", "exp_avg_sq")
