@@ -40,13 +40,7 @@ from pydl.ops.softmax import *
 from pydl.ops.sort import *
 from pydl.ops.special import *
 
-FAMILIES = tuple(
-    sys.modules[f"pydl.ops.{name}"]
-    for name in ("arithmetic", "bounds", "compare", "elementwise", "fused", "activations", "matmul", "reduce", "moments", "extremes",
-                 "scan", "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
-                 "arrange", "grids", "pointwise", "special", "bessel", "likeness",
-                 "pairs", "margins", "dropouts")
-)
+FAMILIES = tuple(module for name, module in sorted(sys.modules.items()) if name.startswith("pydl.ops.") and hasattr(module, "METHODS"))
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {
     "binary_cross_entropy", "box", "box_put", "diagonal_put", "dropout1d", "dropout2d", "dropout3d", "dropout_bwd",
