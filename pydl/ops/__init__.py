@@ -12,7 +12,9 @@ from pydl.ops.arrange import *
 from pydl.ops.bessel import *
 from pydl.ops.bounds import *
 from pydl.ops.compare import *
+from pydl.ops.distances import *
 from pydl.ops.dropouts import *
+from pydl.ops.einsum import *
 from pydl.ops.elementwise import *
 from pydl.ops.extremes import *
 from pydl.ops.gather import *
@@ -30,6 +32,7 @@ from pydl.ops.pair_losses import *
 from pydl.ops.pairs import *
 from pydl.ops.parts import *
 from pydl.ops.pointwise import *
+from pydl.ops.products import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
 from pydl.ops.scan import *
@@ -43,7 +46,7 @@ FAMILIES = tuple(
     for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
                  "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
                  "arrange", "grids", "pointwise", "special", "bessel", "likeness",
-                 "pairs", "margins", "dropouts")
+                 "pairs", "margins", "dropouts", "einsum", "products", "distances")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {

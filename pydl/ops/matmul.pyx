@@ -19,6 +19,7 @@ cdef extern from "pydl.h":
 
 cdef enum:
     PANEL = 128         # no packed panel has more columns
+    SLOW = 20_000       # products of integers that take NumPy some 10 us
 
 
 # ---- The launch
@@ -58,12 +59,23 @@ cdef void set_batch(pd_gemm *g, int ndim, const ptrdiff_t *sizes, Tensor a, Tens
         g.c_batch[d] = step
         step *= sizes[d]
 
+cdef object largest(x):
+    """The largest |x|, as a Python int"""
+    return max(int(x.max()), -int(x.min()))
+
+cdef object exact_product(x, y):
+    """x @ y of integers, modulo their type's range: in float64 where it holds every sum, as NumPy's loops for integers are slow."""
+    work = x.size * y.shape[y.ndim - 1]
+    if x.ndim < 2 or work < SLOW or not y.size or largest(x) * largest(y) * x.shape[x.ndim - 1] >= 1 << 53:
+        return np.matmul(x, y)
+    return np.matmul(x.astype(np.float64), y.astype(np.float64)).astype(np.int64).astype(x.dtype)
+
 cdef Tensor whole_product(Tensor a, Tensor b, bint tb, Tensor bias):
     """a @ b (+ bias) of integers, which wrap around, by NumPy: they have no gradient, and are not worth a kernel."""
     if a.code == PD_BOOL:
         raise TypeError(f"matmul: not defined for bool (shapes {shape_of(a)} and {shape_of(b)}); convert the tensors with .to()")
     x, y = np.asarray(memoryview(a)), np.asarray(memoryview(b))
-    cdef Tensor z = from_numpy(np.asarray(np.matmul(x, y.swapaxes(-1, -2) if tb else y), x.dtype))
+    cdef Tensor z = from_numpy(np.asarray(exact_product(x, y.swapaxes(-1, -2) if tb else y), x.dtype))
     return z if bias is None else add(z, bias)
 
 cdef Tensor product(Tensor a, Tensor b, bint ta, bint tb, Tensor bias=None):
@@ -236,9 +248,10 @@ def outer(input, vec2):
         raise ValueError(f"outer: expected two vectors, got shapes {shape_of(a)} and {shape_of(b)}")
     return mul(unsqueeze(a, 1), b)
 
-cdef object scaled_sum(Tensor input, object beta, object y, object alpha):
+def scaled_sum(str name, Tensor input, object beta, object y, object alpha):
+    """beta input + alpha y, for the op `name`."""
     if input.code > PD_F64 and (isinstance(alpha, float) or isinstance(beta, float)):
-        raise TypeError(f"addmm: beta and alpha must be integers for {dtype_of(input.code)}, got {beta} and {alpha}")
+        raise TypeError(f"{name}: beta and alpha must be integers for {dtype_of(input.code)}, got {beta} and {alpha}")
     if alpha != 1:
         y = mul(y, alpha)
     if beta == 0:       # as PyTorch: NaN and infinities of the input do not count then
@@ -255,7 +268,7 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     check_product("addmm", a, b)
     check_types("addmm", c, a)
     check_addend("addmm", c, a, b)
-    return scaled_sum(c, beta, recorded_product(a, b, False, False), alpha)
+    return scaled_sum("addmm", c, beta, recorded_product(a, b, False, False), alpha)
 
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """beta input + alpha (batch1 @ batch2): (b, m, k), (b, k, n) -> (b, m, n); input broadcasts to that, and is not
@@ -268,7 +281,7 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     check_product("baddbmm", a, b)
     check_types("baddbmm", c, a)
     check_addend("baddbmm", c, a, b)
-    return scaled_sum(c, beta, recorded_product(a, b, False, False), alpha)
+    return scaled_sum("baddbmm", c, beta, recorded_product(a, b, False, False), alpha)
 
 cdef int check_addend(str name, Tensor c, Tensor a, Tensor b) except -1:
     """c broadcasts to the product of a and b."""
