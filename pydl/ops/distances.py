@@ -19,8 +19,9 @@ from pydl.ops.elementwise import sqrt
 from pydl.ops.gather import index_select
 from pydl.ops.join import cat
 from pydl.ops.matmul import matmul
+from pydl.ops.parts import select
 from pydl.ops.reduce import sum as total
-from pydl.ops.shape import broadcast_to, reshape, transpose, unsqueeze
+from pydl.ops.shape import broadcast_to, expand, reshape, transpose, unsqueeze
 
 MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
 FEW, NARROW = 25, 64        # rows, and columns, up to which the distances are faster one by one than by a product of matrices
@@ -122,9 +123,10 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     if not x.is_floating_point():
         raise TypeError(f"pdist: expected floats, got {x.dtype} (shape {x.shape})")
     n = x.shape[0]
-    every = cdist(x, x, _norm_arg("pdist", p), MODES[2])
-    rows, columns = np.triu_indices(n, 1)
-    return index_select(reshape(every, (n * n,)), 0, from_numpy(rows * n + columns))
+    pair = expand(unsqueeze(x, 0), (2, *x.shape))       # so that x has one gradient, not two that are added somewhere
+    every = cdist(select(pair, 0, 0), select(pair, 0, 1), _norm_arg("pdist", p), MODES[2])
+    above = np.flatnonzero(~np.tri(n, dtype=np.bool_))
+    return index_select(reshape(every, (n * n,)), 0, from_numpy(above))
 
 
 __all__ = ["cdist", "pdist"]

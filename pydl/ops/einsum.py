@@ -276,6 +276,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     where sizes differ, IndexError for dims.
     """
     x, y = tensor_arg("tensordot", a, "a"), tensor_arg("tensordot", b, "b")
+    if x.dtype is not y.dtype:
+        raise TypeError(f"tensordot: {x.dtype} and {y.dtype} do not mix (shapes {x.shape} and {y.shape}); use .to()")
     given = dims.tolist() if isinstance(dims, Tensor) else dims
     if isinstance(given, (tuple, list)):
         if len(given) != 2:

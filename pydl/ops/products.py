@@ -66,6 +66,11 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     return _cross("cross", input, other, dim)
 
 
+def cross_last(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
+    """cross() along the last dimension, or dim."""
+    return _cross("cross", input, other, dim)
+
+
 def _cross(op: str, input: Tensor, other: Tensor, dim: int | None) -> Tensor:
     a, b = alike(op, input=input, other=other)
     if a.ndim != b.ndim:
