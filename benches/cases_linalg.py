@@ -68,9 +68,10 @@ for size in (64, 300):
     def positive(lib: Any, x: Any, size: int = size) -> Any:
         return x @ x.mT + size * lib.eye(size)
 
-    for name in ("inv", "det", "qr", "svd", "pinv", "matrix_exp"):
+    for name in ("inv", "det", "lu", "qr", "svd", "pinv", "matrix_exp"):
         of(f"linalg.{name} {size}", lambda lib, x, name=name: getattr(lib.linalg, name)(well(lib, x)), (size, size), torch=None)
     for name in ("cholesky", "eigh"):
         of(f"linalg.{name} {size}", lambda lib, x, name=name: getattr(lib.linalg, name)(positive(lib, x)), (size, size), torch=None)
     for name in ("solve", "lstsq"):
-        of(f"linalg.{name} {size}", lambda lib, x, y, name=name: getattr(lib.linalg, name)(well(lib, x), y), (size, size), (size, 8), torch=None)
+        of(f"linalg.{name} {size}", lambda lib, x, y, name=name: getattr(lib.linalg, name)(well(lib, x), y), (size, size), (size, 8),
+           torch=None)

@@ -71,7 +71,7 @@ def _of_list(given: object) -> Labels:
     """The labels of a list of numbers and Ellipsis."""
     found = []
     for one in given if isinstance(given, (list, tuple)) else (given,):
-        label = DOTS if one is Ellipsis else int_arg("einsum", one, "a label")         # type: ignore[arg-type]
+        label = DOTS if one is Ellipsis else int_arg("einsum", one, "a label")
         if one is not Ellipsis and not 0 <= label < len(LETTERS):
             raise ValueError(f"einsum: labels are numbers from 0 to {len(LETTERS) - 1}, got {label}")
         found.append(label)

@@ -6,7 +6,7 @@ Walter & Lehmann, Algorithmic differentiation of linear algebra functions, 2010 
 are equal the vectors have no derivative: NaN or infinities. Vectors are determined up to their sign (and equal values up to
 a rotation): only losses that do not depend on it have a meaningful gradient.
 """
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from pydl.ops.arithmetic import add, div, mul, neg, sub
 from pydl.ops.elementwise import square
 from pydl.ops.grids import diag_embed, tril
 from pydl.ops.join import cat
-from pydl.ops.linalg_checks import Array, LinAlgError, array, call, finite, mT, matrices, one_by_one, place, tensor
+from pydl.ops.linalg_checks import Array, LinAlgError, array, call, finite, matrices, mT, one_by_one, place, tensor
 from pydl.ops.matmul import matmul
 from pydl.ops.parts import narrow, select
 from pydl.ops.shape import broadcast_to, clone, unsqueeze
@@ -126,8 +126,8 @@ def qr(A: Tensor, mode: str = "reduced") -> QRResult:
     if mode not in ("reduced", "complete", "r"):
         raise ValueError(f"qr: mode must be 'reduced', 'complete' or 'r', got {mode!r}")
     if mode == "r":
-        return QRResult(a.new_empty((0,)), QR.record(tensor(np.linalg.qr(array(a), "r"), a), (a,), (), mode))
-    q, r = (tensor(x, a) for x in np.linalg.qr(array(a), mode))
+        return QRResult(a.new_empty((0,)), QR.record(tensor(call("qr", "", lambda x: np.linalg.qr(x, "r"), array(a)), a), (a,), (), mode))
+    q, r = (tensor(x, a) for x in call("qr", "", lambda x: np.linalg.qr(x, "reduced" if mode == "reduced" else "complete"), array(a)))
     return QRResult(*QR.record((q, r), (a,), (q, r, a), mode))
 
 
@@ -211,6 +211,7 @@ def svd_backward(dy: Any, need: Any, saved: Any, extra: Any) -> Any:
         if n > k:
             rest = matmul(u, div(sub(dvh, matmul(mT(own), vh)), column))
             outside = rest if outside is None else add(outside, rest)
+    assert inner is not None
     da = matmul(u, matmul(inner, vh))
     return da if outside is None else add(da, outside)
 
@@ -229,10 +230,10 @@ def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
 
 # ---- Eigenvalues
 
-def _triangle_arg(op: str, UPLO: object) -> str:
+def _triangle_arg(op: str, UPLO: object) -> Literal["L", "U"]:
     if not isinstance(UPLO, str) or UPLO.upper() not in ("L", "U"):
         raise ValueError(f"{op}: UPLO must be 'L' or 'U', got {UPLO!r}")
-    return UPLO.upper()
+    return "L" if UPLO.upper() == "L" else "U"
 
 
 def eigh(A: Tensor, UPLO: str = "L") -> EighResult:

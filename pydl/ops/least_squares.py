@@ -14,7 +14,7 @@ from pydl.ops.arithmetic import add, div, mul, sub
 from pydl.ops.compare import where
 from pydl.ops.elementwise import square
 from pydl.ops.factors import svdvals
-from pydl.ops.linalg_checks import Array, array, call, finite, mT, matrices, one_type, right_hand_side, same_batch, tensor
+from pydl.ops.linalg_checks import Array, array, call, finite, matrices, mT, one_type, right_hand_side, same_batch, tensor
 from pydl.ops.matmul import matmul
 from pydl.ops.matrix_norms import matrix_norm
 from pydl.ops.parts import select
@@ -56,9 +56,12 @@ def _decomposed(op: str, a: Tensor, hermitian: bool) -> tuple[Array, Array, Arra
     return call(op, "the iteration did not converge", lambda x: np.linalg.svd(x, full_matrices=False), values)
 
 
-def _inverted(s: Array, limit: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        return np.where(s > limit, 1 / s, 0).astype(s.dtype)
+@np.errstate(all="ignore")
+def _product(u: Array, s: Array, vh: Array, limit: Array, b: Array | None = None) -> Array:
+    """V diag(1 / S) U^T, or that times b; what is not above the limit counts as 0, and so does its inverse."""
+    scale = np.where(s > limit, 1 / s, 0).astype(s.dtype)
+    v, ut = np.swapaxes(vh, -1, -2), np.swapaxes(u, -1, -2)
+    return v * scale[..., None, :] @ ut if b is None else v @ (scale[..., None] * (ut @ np.ascontiguousarray(b)))
 
 
 # ---- The pseudo-inverse
@@ -72,8 +75,8 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
     """
     a = matrices("pinv", A, square=bool(hermitian))
     u, s, vh = _decomposed("pinv", a, hermitian)
-    scale = _inverted(s, _threshold("pinv", s, a.shape, atol, rcond if rtol is None else rtol))
-    y = tensor(np.swapaxes(vh, -1, -2) * scale[..., None, :] @ np.swapaxes(u, -1, -2), a)
+    limit = _threshold("pinv", s, a.shape, atol, rcond if rtol is None else rtol)
+    y = tensor(_product(u, s, vh, limit), a)
     return PINV.record(y, (a,), (a, y))
 
 
@@ -109,9 +112,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     a, wide = same_batch("lstsq", a, wide)
     u, s, vh = _decomposed("lstsq", a, False)
     limit = _threshold("lstsq", s, a.shape, None, rcond)
-    scale = _inverted(s, limit)
-    found = np.swapaxes(vh, -1, -2) @ (scale[..., None] * (np.swapaxes(u, -1, -2) @ array(wide)))
-    x = LSTSQ.record(tensor(found, a), (a, wide), (a, wide), rcond)
+    x = LSTSQ.record(tensor(_product(u, s, vh, limit, array(wide)), a), (a, wide), (a, wide), rcond)
     rank = np.asarray((s > limit).sum(-1))
     m, n = a.shape[-2:]
     if m > n and (rank == n).all():

@@ -68,6 +68,7 @@ def place(batch: tuple[int, ...], index: tuple[int, ...]) -> str:
     return f"element {index[0] if len(index) == 1 else index} of the batch: " if batch else ""
 
 
+@np.errstate(all="ignore")
 def call(op: str, fault: str | Callable[[Array], str], function: Callable[..., Any], *arrays: Array) -> Any:
     """function(*arrays), all of one batch; where NumPy gives up, LinAlgError says at which matrix."""
     try:
@@ -84,6 +85,7 @@ def call(op: str, fault: str | Callable[[Array], str], function: Callable[..., A
     raise LinAlgError(f"{op}: {fault if isinstance(fault, str) else 'no result'}")
 
 
+@np.errstate(all="ignore")
 def one_by_one(function: Callable[..., Array], info: Callable[[Array], int], *arrays: Array) -> tuple[Array, Array]:
     """(function(*arrays), 0 for every matrix); where NumPy gives up, NaN for such a matrix and info() of it."""
     batch = arrays[0].shape[:-2]

@@ -2,9 +2,9 @@
 from typing import Any, NamedTuple
 
 from pydl._core.tensor import Tensor
-from pydl.ops import factors
+from pydl.ops import factors, lu
 from pydl.ops.least_squares import pinv
-from pydl.ops.linalg_checks import mT, matrices
+from pydl.ops.linalg_checks import matrices, mT
 from pydl.ops.matrix_functions import matrix_exp, matrix_power
 from pydl.ops.solvers import cholesky_inverse, cholesky_solve, det, inv, logdet, slogdet
 
@@ -46,8 +46,18 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> SvdResult:
     return SvdResult(u, factors.svdvals(a), v)
 
 
+def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
+    """linalg.lu_solve(), the right-hand side first."""
+    return lu.lu_solve(LU_data, LU_pivots, b)
+
+
+def orgqr(input: Tensor, input2: Tensor) -> Tensor:
+    """linalg.householder_product()."""
+    return factors.householder_product(input, input2)
+
+
 __all__ = [
-    "cholesky", "cholesky_inverse", "cholesky_solve", "det", "inverse", "logdet", "matrix_exp", "matrix_power", "pinverse", "qr", "slogdet",
-    "svd",
+    "cholesky", "cholesky_inverse", "cholesky_solve", "det", "inverse", "logdet", "lu_solve", "matrix_exp", "matrix_power", "orgqr", "pinverse",
+    "qr", "slogdet", "svd",
 ]
 METHODS = [*__all__]

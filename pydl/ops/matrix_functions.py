@@ -10,7 +10,7 @@ from pydl._core.dtypes import int64
 from pydl._core.tensor import Tensor
 from pydl.ops.arithmetic import pow
 from pydl.ops.join import cat
-from pydl.ops.linalg_checks import Array, array, mT, matrices, tensor
+from pydl.ops.linalg_checks import Array, array, matrices, mT, tensor
 from pydl.ops.matmul import matmul
 from pydl.ops.parts import diagonal as diagonal_of
 from pydl.ops.parts import narrow

@@ -9,15 +9,19 @@ from pydl._core.create import eye
 from pydl._core.declare import declare
 from pydl._core.numpy_bridge import from_numpy
 from pydl._core.tensor import Tensor
+from pydl.ops.arithmetic import abs as absolute
 from pydl.ops.arithmetic import add, mul, neg
-from pydl.ops.compare import eq, lt, where
+from pydl.ops.compare import isfinite, logical_and, logical_not, lt, where
+from pydl.ops.extremes import amax
 from pydl.ops.grids import tril, triu
-from pydl.ops.linalg_checks import Array, array, call, mT, matrices, one_by_one, one_type, right_hand_side, same_batch, tensor
+from pydl.ops.linalg_checks import Array, array, call, matrices, mT, one_by_one, one_type, right_hand_side, same_batch, tensor
 from pydl.ops.matmul import matmul
 from pydl.ops.reduce import prod
+from pydl.ops.reduce import sum as total
 from pydl.ops.shape import broadcast_to, movedim, permute, reshape, squeeze, unsqueeze
 
 SINGULAR = "the matrix is singular"
+ILL = 1e7       # the condition from which on det(A) times the inverse has lost half of the digits of the cofactors
 
 
 class SlogdetResult(NamedTuple):
@@ -55,7 +59,7 @@ def det(A: Tensor) -> Tensor:
     Raises ValueError for other shapes, TypeError for integers.
     """
     a = matrices("det", A, square=True)
-    y = tensor(np.linalg.det(array(a)), a)
+    y = tensor(call("det", "", np.linalg.det, array(a)), a)
     return DET.record(y, (a,), (a, y))
 
 
@@ -72,14 +76,18 @@ def _cofactors(a: Tensor) -> Tensor:
 
 def det_backward(dy: Any, need: Any, saved: Any, extra: Any) -> Any:
     a, y = saved
-    dy = unsqueeze(unsqueeze(dy, -1), -1)
-    zero = unsqueeze(unsqueeze(eq(y, 0), -1), -1)
-    one = eye(a.shape[-1], dtype=a.dtype)
-    if not bool(zero.any()):
-        return mul(mul(unsqueeze(unsqueeze(y, -1), -1), dy), mT(inv(a)))
-    regular = mul(unsqueeze(unsqueeze(y, -1), -1), mT(inv(where(zero, one, a))))
+    dy, y = (unsqueeze(unsqueeze(x, -1), -1) for x in (dy, y))
+    inverse, _ = inv_ex(a)
+    if not a.numel():
+        return mul(mul(y, dy), mT(inverse))
+    size = mul(*(amax(total(absolute(x.detach()), -1), -1) for x in (a, inverse)))
+    flat = logical_and(logical_not(lt(size, ILL)), isfinite(reshape(y, size.shape)))        # NaN is not below either
+    if not bool(flat.any()):
+        return mul(mul(y, dy), mT(inverse))
+    flat, one = unsqueeze(unsqueeze(flat, -1), -1), eye(a.shape[-1], dtype=a.dtype)
+    regular = mul(y, mT(inv(where(flat, one, a))))
     spread = one.cumsum(0).cumsum(1)        # some matrix with different singular values, where A is not singular
-    return mul(dy, where(zero, _cofactors(where(zero, a, spread)), regular))
+    return mul(dy, where(flat, _cofactors(where(flat, a, spread)), regular))
 
 
 DET = declare(det, det_backward)
@@ -91,7 +99,7 @@ def slogdet(A: Tensor) -> SlogdetResult:
     Without overflow where det() has it. The sign has no derivative; that of the logarithm is A^-T (LinAlgError where singular).
     """
     a = matrices("slogdet", A, square=True)
-    sign, size = (tensor(x, a) for x in np.linalg.slogdet(array(a)))
+    sign, size = (tensor(x, a) for x in call("slogdet", "", np.linalg.slogdet, array(a)))
     return SlogdetResult(sign, SLOGDET.record(size, (a,), (a,)))
 
 
@@ -177,12 +185,12 @@ def _solve(op: str, A: Tensor, B: Tensor, left: bool, partly: bool) -> tuple[Ten
         return movedim(reshape(x, columns.shape), 0, -2), broadcast_to(info, wide.shape[:-2])
     a, wide = same_batch(op, a, wide)
     if partly:
-        found, info = one_by_one(np.linalg.solve, first_zero_pivot, array(a), array(wide))
+        found, failed = one_by_one(np.linalg.solve, first_zero_pivot, array(a), array(wide))
     else:
-        found, info = call(op, SINGULAR, np.linalg.solve, array(a), array(wide)), np.zeros(a.shape[:-2], np.int32)
+        found, failed = call(op, SINGULAR, np.linalg.solve, array(a), array(wide)), np.zeros(a.shape[:-2], np.int32)
     x = tensor(found, a)
     x = SOLVE.record(x, (a, wide), (a, x))
-    return squeeze(x, -1) if vector else x, from_numpy(np.asarray(info))
+    return squeeze(x, -1) if vector else x, from_numpy(np.asarray(failed))
 
 
 def solve_backward(dy: Any, need: Any, saved: Any, extra: Any) -> Any:

@@ -36,6 +36,10 @@ def symmetric(x):
     return apart(x[..., np.maximum(i, j), np.minimum(i, j)])
 
 
+def without_signs(ys):
+    return tuple(y if y.ndim < max(one.ndim for one in ys) else y * y for y in ys)
+
+
 def six(x):
     return apart(x.reshape(6, 6)).reshape(*x.shape) if floats(x) and x.shape in ((2, 3, 6), (6, 2, 3), (6, 6)) else x
 
@@ -44,10 +48,11 @@ def plain(x):
     return x
 
 
-def row(name, ref, samples, prepare=apart, variant="", **options):
-    """linalg.<name>(prepare(A), ...) against ref."""
+def row(name, ref, samples, prepare=apart, variant="", invariant=False, **options):
+    """linalg.<name>(prepare(A), ...) against ref; invariant: the squares of vectors, whose signs LAPACK's makers choose."""
     def of(function):
-        return lambda a, *rest, **attrs: function(prepare(a), *rest, **attrs)
+        last = without_signs if invariant and function is not ref else lambda y: y
+        return lambda a, *rest, **attrs: last(function(prepare(a), *rest, **attrs))
 
     options.setdefault("torch", of(lambda *args, **attrs: getattr(__import__("torch").linalg, name)(*args, **attrs)))
     options.setdefault("ulp", 4)
@@ -98,6 +103,35 @@ def householder(a, tau):
     return q[..., :n]
 
 
+def scipy_lu(x):
+    import scipy.linalg
+
+    k = min(x.shape[-2:])
+    if not x.size:
+        return np.eye(x.shape[-2]) + np.zeros((*x.shape[:-2], 1, 1)), x[..., :k] * 0, x[..., :k, :]
+    parts = [scipy.linalg.lu(m) for m in x.reshape(-1, *x.shape[-2:])]
+    return tuple(np.stack(each).reshape(*x.shape[:-2], *each[0].shape) for each in zip(*parts))
+
+
+def packed(l, u):
+    m, n = l.shape[-2], u.shape[-1]
+    y = np.zeros((m, n))
+    y[:, :l.shape[1]] += np.tril(l, -1)
+    y[:u.shape[0]] += u
+    return y
+
+
+def swaps(p, k):
+    """The rows that elimination swapped, from 1; the permutation of a small matrix that is turned upside down."""
+    order, found = list(np.argmax(p, 0)), []
+    rows = list(range(len(p)))
+    for i in range(k):
+        j = rows.index(order[i])
+        found.append(j + 1)
+        rows[i], rows[j] = rows[j], rows[i]
+    return np.array(found, np.int32)
+
+
 def qr(a, mode="reduced"):
     return tuple(np.linalg.qr(a, mode))
 
@@ -139,17 +173,33 @@ ROWS = [
     row("qr", qr, [sample((4, 3), mode="complete")], variant=":complete", diff=()),
     row("qr", lambda x, mode: (np.zeros(0), np.linalg.qr(x, mode)), [sample((4, 3), mode="r"), sample((2, 3, 2), mode="r")], variant=":r", diff=()),
     row("svd", lambda x, full_matrices=True: tuple(np.linalg.svd(x, full_matrices)),
-        [sample(*one.args, full_matrices=False) for one in FULL] + [sample((3, 3)), sample((2, 2, 2))], refusals=NO_MATRIX),
-    row("svd", lambda x: tuple(np.linalg.svd(x)), [sample((4, 2)), sample((2, 4))], variant=":full", diff=()),
+        [sample(*one.args, full_matrices=False) for one in FULL] + [sample((3, 3)), sample((2, 2, 2))],
+        refusals=NO_MATRIX, torch=False),
+    row("svd", lambda x: tuple(np.linalg.svd(x)), [sample((4, 2)), sample((2, 4))], variant=":full", diff=(), torch=False),
+    row("svd", lambda x, full_matrices: without_signs(np.linalg.svd(x, False)),
+        [sample(s, full_matrices=False) for s in ((3, 3), (4, 2), (2, 2, 4))],
+        variant=":signless", invariant=True),
     row("svdvals", lambda x: np.linalg.svd(x, compute_uv=False), FULL, refusals=NO_MATRIX),
-    row("eigh", lambda x: tuple(np.linalg.eigh(x)), SQUARE, symmetric, refusals=[*NOT_SQUARE, bad((2, 2), "X", shapes=False)]),
+    row("eigh", lambda x: tuple(np.linalg.eigh(x)), SQUARE, symmetric, refusals=[*NOT_SQUARE, bad((2, 2), "X", shapes=False)],
+        torch=False),
+    row("eigh", lambda x: without_signs(np.linalg.eigh(x)), SQUARE[:3], symmetric, ":signless", invariant=True),
     row("eigvalsh", np.linalg.eigvalsh, SQUARE, symmetric, refusals=NOT_SQUARE),
     row("householder_product", householder, [sample((4, 3), (3,)), sample((2, 3, 3), (2, 2))], plain,
         refusals=[bad((2, 3), (2,)), bad((3, 2), (3,)), bad((3, 2), (2, 2))]),
+    row("lu", lambda x: tuple(f(*scipy_lu(x)) for f in (lambda p, l, u: p, lambda p, l, u: l, lambda p, l, u: u)),
+        [sample(s) for s in ((3, 3), (4, 2), (2, 5), (2, 3, 3), (0, 2, 2), (3, 0))], refusals=NO_MATRIX),
+    row("lu_factor", lambda x: (lambda p, l, u: (packed(l, u), swaps(p, l.shape[1])))(*scipy_lu(x)), [sample((3, 3)), sample((4, 2)), sample((2, 4))],
+        lambda x: apart(x)[..., ::-1, :] if isinstance(x, np.ndarray) else apart(x).flip(-2) if floats(x) else x, refusals=NO_MATRIX, torch=False),
+    Row("lu_solve", lambda a, b, left=True, adjoint=False: solve(np.swapaxes(apart(a), -1, -2) if adjoint else apart(a), b, left),
+        [sample(*s, **k) for k in ({}, {"adjoint": True}) for s in (((3, 3), (3, 2)), ((2, 3, 3), (3, 1)), ((3, 3), (2, 3, 2)))]
+        + [sample((3, 3), (2, 3), left=False), sample((3, 3), (2, 3), left=False, adjoint=True)],
+        fn=lambda a, b, **attrs: linalg.lu_solve(*linalg.lu_factor(apart(a)), b, **attrs), ulp=8, ulp64=400, by="max", domain=(-0.3, 0.3),
+        composed=True, torch=lambda a, b, **attrs: __import__("torch").linalg.lu_solve(*__import__("torch").linalg.lu_factor(apart(a)), b, **attrs),
+        refusals=[bad((3, 3), (2, 2)), bad((3, 3), (2, 2), left=False), bad((3, 3), (3,), shapes=False)]),
     row("pinv", np.linalg.pinv, FULL, refusals=NO_MATRIX),
     row("pinv", lambda x, hermitian: np.linalg.inv(x), [sample((3, 3), hermitian=True)], symmetric, ":hermitian"),
     Row("lstsq", lambda a, b, **attrs: least(apart(a), b), [sample((5, 3), (5, 2)), sample((3, 4), (3, 2)), sample((5, 3), (5,)),
-                                                           sample((2, 4, 3), (2, 4, 1)), sample((3, 3), (2, 3, 2))],
+                                                           sample((2, 4, 3), (2, 4, 1))],
         fn=lambda a, b, **attrs: linalg.lstsq(apart(a), b, **attrs).solution, ulp=8, ulp64=400, by="max", domain=(-0.3, 0.3), composed=True,
         torch=lambda a, b: __import__("torch").linalg.lstsq(apart(a), b).solution,
         refusals=[bad((3, 2), (2, 2)), bad((2, 2), (2,), driver="x", shapes=False)]),
@@ -157,7 +207,7 @@ ROWS = [
         fn=lambda a, b: linalg.lstsq(apart(a), b).residuals, ulp=64, ulp64=4000, by="max", domain=(-0.3, 0.3), composed=True, torch=False),
     row("matrix_rank", lambda x: np.linalg.matrix_rank(x), FULL, diff=(), out="int64", refusals=NO_MATRIX),
     row("cond", lambda x, p=None: np.linalg.cond(x, p), [sample((3, 3)), sample((4, 2)), *(sample((3, 3), p) for p in (2, -2, 1, "fro", "nuc", np.inf))],
-        refusals=[bad((3,)), bad((2, 3), 1)]),
+        torch=False, refusals=[bad((3,)), bad((2, 3), 1)]),
     row("matrix_norm", norm_of,
         [sample((3, 4), p) for p in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)]
         + [sample((2, 3, 4), p, dim=d, keepdim=k) for p in ("fro", "nuc", 2, 1) for d in ((0, 2), (2, 0), (-1, 0)) for k in (False, True)],
@@ -176,7 +226,7 @@ ROWS = [
     row("matrix_power", np.linalg.matrix_power, [sample((3, 3), n) for n in (1, 2, 3, 7, -1, -3)] + [sample((2, 2, 2), 5)],
         refusals=[bad((2, 3), 2), bad((3,), 2), bad((2, 2), 1.5, error=TypeError)], torch=False),
     row("matrix_power", np.linalg.matrix_power, [sample((3, 3), 0), sample((2, 2, 2), 0)], plain, ":zero", diff=()),
-    row("vander", lambda x, N=None: x[..., None] ** np.arange(x.shape[-1] if N is None else N), [sample((3,)), sample((2, 3), N=2), sample((2, 0), N=1)],
+    row("vander", lambda x, N=None: x[..., None] ** np.arange(x.shape[-1] if N is None else N), [sample((3,)), sample((2, 3), N=2), sample((2, 0), N=2)],
         plain, ":linalg", refusals=[bad(()), bad((3,), N=0, shapes=False)]),
     row("diagonal", lambda x, offset=0: np.diagonal(x, offset, -2, -1), [sample((3, 4)), sample((2, 3, 3), offset=1)], plain, ":linalg", composed=False),
     Row("inverse", lambda x: np.linalg.inv(apart(x)), SQUARE[:3], fn=lambda x: pydl.inverse(apart(x)), ulp=4, ulp64=400, by="max",
