@@ -55,7 +55,7 @@ for p in (2.0, 1.0, float("inf"), 3.0):
     def distances(lib: Any, x: Any, y: Any, p: float = p) -> Any:
         return lib.cdist(x, y, p)
 
-    for rows, columns in ((64, 64), (1000, 16), (1000, 64), (1000, 1000)):
+    for rows, columns in ((64, 64), (1000, 16), (1000, 24), (1000, 64), (1000, 1000)):
         if p < 3 or rows * columns < 20_000:
             of(f"cdist p={p:g} {rows}x{columns}", distances, (rows, columns), (rows, columns))
     of(f"cdist p={p:g} 300x16", distances, (300, 16), (300, 16), backward=True)

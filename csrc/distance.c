@@ -1,6 +1,7 @@
 /* Distances of all pairs of rows: x (batch, m, k), z (batch, n, k) -> y (batch, m, n), all contiguous; launch->gemm holds
  * m, n, k and batch[0], scalar[0] the norm's p (0, 1, 2, infinity or any other positive number).
  *   distance_fwd  y_ij = (sum_c |x_ic - z_jc|^p)^(1/p);   p = 0: how many differ;  p = infinity: the largest
+ *                 scalar[1]: of j > i alone, one after another: y (batch, m (m - 1) / 2), m == n
  *   distance_bwd  d_ic = sum_j w_ij f(x_ic - z_jc), f(t) = sign(t) |t|^(p - 1), 0 at 0;  p = infinity: sign(t) where |t| = y_ij
  * Letters: i rows of x, j rows of z, c columns. A tile is DIST_ROWS rows by one vector; sums run along c (forward) or j
  * (backward) in order, so that the bits depend on nothing else. bench: cdist. */
@@ -34,12 +35,32 @@ INLINE vreal N(dist_add)(dist_norm norm, vreal sum, vreal t, vreal p) {
     }
 }
 
+/* Lanes skip .. width of a vector in y; what comes before is not y's. */
+INLINE vreal N(dist_get)(const T *y, size_t skip, size_t width) {
+    T lanes[VL] = {0};
+    if (skip == 0) return N(load_left)(y, width);
+    for (size_t j = skip; j < width; j++) lanes[j] = y[j];
+    return v_load(lanes);
+}
+
+INLINE void N(dist_put)(T *y, vreal value, size_t skip, size_t width) {
+    T lanes[VL];
+    if (skip == 0) {
+        N(store_left)(y, value, width);
+        return;
+    }
+    v_store(lanes, value);
+    for (size_t j = skip; j < width; j++) y[j] = lanes[j];
+}
+
 /* Rows first .. last of x against one panel of VL rows of z, which is packed column by column. */
 INLINE void N(dist_panel)(dist_norm norm, const N(dist_job) *job, size_t b, size_t first, size_t last, size_t panel) {
     const pd_gemm *g = &job->launch->gemm;
     const T *x = (const T *)job->launch->buf[0] + b * g->m * g->k, *z = (const T *)job->launch->buf[1] + b * g->n * g->k;
-    T *y = (T *)job->launch->buf[3] + b * g->m * g->n + panel * VL;
+    const int half = job->launch->scalar[1] != 0;
+    T *y = (T *)job->launch->buf[3] + b * (half ? g->m * (g->m - 1) / 2 : g->m * g->n) + panel * VL;
     const size_t width = min_size(VL, g->n - panel * VL);
+    if (half) last = min_size(last, panel * VL + width - 1); /* no j > i below */
     const vreal p = v_set(job->p), root = v_set(1 / job->p);
     _Alignas(64) T packed[DIST_DEPTH * VL];
     memset(packed, 0, sizeof packed);
@@ -50,12 +71,17 @@ INLINE void N(dist_panel)(dist_norm norm, const N(dist_job) *job, size_t b, size
         for (size_t i = first; i < last; i += DIST_ROWS) {
             const size_t rows = min_size(DIST_ROWS, last - i);
             const T *row[DIST_ROWS];
+            ptrdiff_t at[DIST_ROWS];
+            size_t skip[DIST_ROWS];
             vreal sum[DIST_ROWS];
             V_UNROLL
             for (size_t r = 0; r < DIST_ROWS; r++) {
-                row[r] = x + min_size(i + r, last - 1) * g->k + c;
+                const size_t own = min_size(i + r, last - 1);
+                row[r] = x + own * g->k + c;
+                skip[r] = half && own >= panel * VL ? own + 1 - panel * VL : 0;
+                at[r] = (ptrdiff_t)(own * g->n) - (ptrdiff_t)(half ? (own + 1) * (own + 2) / 2 : 0);
                 sum[r] = v_set(0);
-                if (c && r < rows) sum[r] = N(load_left)(y + (i + r) * g->n, width);
+                if (c && r < rows) sum[r] = N(dist_get)(y + at[r], skip[r], width);
             }
             for (size_t d = 0; d < depth; d++) {
                 const vreal other = v_load(packed + d * VL);
@@ -65,7 +91,7 @@ INLINE void N(dist_panel)(dist_norm norm, const N(dist_job) *job, size_t b, size
             for (size_t r = 0; r < rows; r++) {
                 vreal value = sum[r];
                 if (c + depth == g->k) value = norm == DIST_TWO ? v_sqrt(value) : norm == DIST_POWER ? N(dist_pow)(value, root) : value;
-                N(store_left)(y + (i + r) * g->n, value, width);
+                N(dist_put)(y + at[r], value, skip[r], width);
             }
         }
     }

@@ -117,8 +117,9 @@ def triangle(Tensor input not None, double diagonal, bint upper):
     return y
 
 
-def distance_kernel(double p, Tensor a not None, Tensor b not None, weights=None, distances=None):
-    """a (batch, m, k), b (batch, n, k) -> their distances in the p-norm, (batch, m, n); with weights (batch, m, n) and those
+def distance_kernel(double p, Tensor a not None, Tensor b not None, weights=None, distances=None, bint half=False):
+    """a (batch, m, k), b (batch, n, k) -> their distances in the p-norm, (batch, m, n); half (a is b): those above the diagonal,
+    (batch, m (m - 1) / 2); with weights (batch, m, n) and those
     distances: the weighted sum of slopes, (batch, m, k). One type; no graph knows the result."""
     cdef pd_launch launch
     cdef Tensor x = contiguous(a), z = contiguous(b), w, r, y
@@ -126,9 +127,12 @@ def distance_kernel(double p, Tensor a not None, Tensor b not None, weights=None
     cdef int kernel = PD_distance_fwd if weights is None else PD_distance_bwd
     prepare(&launch, kernel, x.code)
     launch.gemm.batch[0], launch.gemm.m, launch.gemm.n, launch.gemm.k = batch, m, n, k
-    launch.scalar[0] = p
+    launch.scalar[0], launch.scalar[1] = p, half
     if weights is None:
-        y = empty_of(x.code, (batch, m, n))
+        if half:
+            y = empty_of(x.code, (batch, m * (m - 1) // 2 if m else 0))
+        else:
+            y = empty_of(x.code, (batch, m, n))
         launch.buf[0], launch.buf[1], launch.buf[3] = x.data, z.data, y.data
     else:
         w, r, y = contiguous(weights), contiguous(distances), empty_of(x.code, (batch, m, k))

@@ -11,20 +11,20 @@ from pydl._core.numpy_bridge import from_numpy
 from pydl._core.tensor import Tensor
 from pydl.autograd import is_grad_enabled
 from pydl.ops.arithmetic import abs as absolute
-from pydl.ops.arithmetic import div, mul, neg, pow, sign, sub
+from pydl.ops.arithmetic import add, div, mul, neg, pow, sign, sub
 from pydl.ops.arrange import broadcast_shapes
 from pydl.ops.bounds import clamp
 from pydl.ops.compare import eq, where
 from pydl.ops.elementwise import sqrt
-from pydl.ops.gather import index_select
+from pydl.ops.gather import index_add
 from pydl.ops.join import cat
 from pydl.ops.matmul import matmul
 from pydl.ops.parts import select
 from pydl.ops.reduce import sum as total
-from pydl.ops.shape import broadcast_to, expand, reshape, transpose, unsqueeze
+from pydl.ops.shape import broadcast_to, reshape, transpose, unsqueeze
 
 MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
-FEW, NARROW = 25, 64        # rows, and columns, up to which the distances are faster one by one than by a product of matrices
+FEW, NARROW = 25, 24        # rows, and columns, up to which the distances are faster one by one than by a product of matrices
 
 
 def _norm_arg(op: str, p: float) -> float:
@@ -77,9 +77,8 @@ def _share(dy: Tensor, y: Tensor, p: float) -> Tensor:
     """dy / y^(p - 1), and 0 where y is 0"""
     if p == 1 or math.isinf(p):
         return dy
-    zero = eq(y, 0)
-    safe = where(zero, 1.0, y)
-    return where(zero, 0.0, div(dy, safe) if p == 2 else mul(dy, pow(safe, 1 - p)))
+    safe = where(eq(y, 0), math.inf, y)
+    return div(dy, safe) if p == 2 else mul(dy, pow(safe, 1 - p)) if p > 1 else mul(dy, pow(where(eq(y, 0), 0.0, y), 1 - p))
 
 
 def _slopes(a: Tensor, b: Tensor, y: Tensor, p: float) -> Tensor:
@@ -122,11 +121,22 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         raise ValueError(f"pdist: expected a matrix, got shape {x.shape}")
     if not x.is_floating_point():
         raise TypeError(f"pdist: expected floats, got {x.dtype} (shape {x.shape})")
+    norm, batch = _norm_arg("pdist", p), unsqueeze(x.detach(), 0)
+    y = select(distance_kernel(norm, batch, batch, half=True), 0, 0)
+    return PDIST.record(y, (x,), (x, y), norm)
+
+
+def pdist_backward(dy: Any, need: Any, saved: Any, p: Any) -> Any:
+    """As a cdist of which only what is above the diagonal is wanted"""
+    x, y = saved
     n = x.shape[0]
-    pair = expand(unsqueeze(x, 0), (2, *x.shape))       # so that x has one gradient, not two that are added somewhere
-    every = cdist(select(pair, 0, 0), select(pair, 0, 1), _norm_arg("pdist", p), MODES[2])
-    above = np.flatnonzero(~np.tri(n, dtype=np.bool_))
-    return index_select(reshape(every, (n * n,)), 0, from_numpy(above))
+    above = from_numpy(np.flatnonzero(~np.tri(n, dtype=np.bool_)))
+    weights, distances = (reshape(index_add(t.new_zeros((n * n,)), 0, above, t), (1, n, n)) for t in (dy, y))
+    batch = unsqueeze(x, 0)
+    return select(add(*cdist_backward(weights, (True, True), (batch, batch, distances), (p, False))), 0, 0)
+
+
+PDIST = declare(pdist, pdist_backward)
 
 
 __all__ = ["cdist", "pdist"]

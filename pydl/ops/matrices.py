@@ -57,7 +57,7 @@ def orgqr(input: Tensor, input2: Tensor) -> Tensor:
 
 
 __all__ = [
-    "cholesky", "cholesky_inverse", "cholesky_solve", "det", "inverse", "logdet", "lu_solve", "matrix_exp", "matrix_power", "orgqr", "pinverse",
-    "qr", "slogdet", "svd",
+    "cholesky", "cholesky_inverse", "cholesky_solve", "det", "inverse", "logdet", "lu_solve", "matrix_exp", "matrix_power",
+    "orgqr", "pinverse", "qr", "slogdet", "svd",
 ]
 METHODS = [*__all__]

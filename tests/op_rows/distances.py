@@ -33,7 +33,7 @@ ROWS = [
                   bad((2, 3), (2, 3), "x", error=TypeError), bad((2, 3), (2, 3), 2.0, "x", shapes=False), bad((2, 3), (2, 3), float("nan"), shapes=False),
                   bad(In((2, 3), dtype="float32"), In((2, 3), dtype="float64"), error=TypeError), bad(In((2, 3), dtype="int64"), (2, 3), error=TypeError)]),
     Row("cdist:count", cdist, [sample(In((5, 4), 0, 3), (6, 4), 0.0), sample((3, 0), (2, 0), 1.0)], ulp=0, ulp64=0, diff=()),
-    Row("pdist", pdist, [sample((5, 3), p) for p in PS] + [sample((20, 7))], fn=pydl.pdist, ulp=16, by="max",
-        composed=True, refusals=[bad((3,)), bad((2, 3), -1.0, shapes=False), bad(In((2, 3), dtype="int64"), error=TypeError)]),
-    Row("pdist:nothing", pdist, [sample((1, 3)), sample((0, 3)), sample((3, 0))], fn=pydl.pdist, composed=True, diff=(), torch=False),
+    Row("pdist", pdist, [sample((5, 3), p) for p in PS] + [sample((20, 7)), sample((33, 300)), sample((130, 20), 1.0)], fn=pydl.pdist, ulp=16, by="max",
+        refusals=[bad((3,)), bad((2, 3), -1.0, shapes=False), bad(In((2, 3), dtype="int64"), error=TypeError)]),
+    Row("pdist:nothing", pdist, [sample((1, 3)), sample((0, 3)), sample((3, 0))], fn=pydl.pdist, diff=(), torch=False),
 ]
