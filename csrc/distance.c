@@ -35,6 +35,15 @@ INLINE vreal N(dist_add)(dist_norm norm, vreal sum, vreal t, vreal p) {
     }
 }
 
+/* Where row i of a panel lies in y, and how many of its first lanes do not. */
+INLINE T *N(dist_place)(T *y, const N(dist_job) *job, size_t i, size_t panel, size_t *skip) {
+    const ptrdiff_t at = (ptrdiff_t)(i * job->launch->gemm.n + panel * VL);
+    *skip = 0;
+    if (job->launch->scalar[1] == 0) return y + at;
+    if (i >= panel * VL) *skip = i + 1 - panel * VL;
+    return y + (at - (ptrdiff_t)((i + 1) * (i + 2) / 2));
+}
+
 /* Lanes skip .. width of a vector in y; what comes before is not y's. */
 INLINE vreal N(dist_get)(const T *y, size_t skip, size_t width) {
     T lanes[VL] = {0};
@@ -58,12 +67,12 @@ INLINE void N(dist_panel)(dist_norm norm, const N(dist_job) *job, size_t b, size
     const pd_gemm *g = &job->launch->gemm;
     const T *x = (const T *)job->launch->buf[0] + b * g->m * g->k, *z = (const T *)job->launch->buf[1] + b * g->n * g->k;
     const int half = job->launch->scalar[1] != 0;
-    T *y = (T *)job->launch->buf[3] + b * (half ? g->m * (g->m - 1) / 2 : g->m * g->n) + panel * VL;
+    T *y = (T *)job->launch->buf[3] + b * (half ? g->m * (g->m - 1) / 2 : g->m * g->n);
     const size_t width = min_size(VL, g->n - panel * VL);
     if (half) last = min_size(last, panel * VL + width - 1); /* no j > i below */
     const vreal p = v_set(job->p), root = v_set(1 / job->p);
     _Alignas(64) T packed[DIST_DEPTH * VL];
-    memset(packed, 0, sizeof packed);
+    if (width < VL) memset(packed, 0, sizeof packed);
     for (size_t c = 0; c == 0 || c < g->k; c += DIST_DEPTH) {
         const size_t depth = min_size(DIST_DEPTH, g->k - c);
         for (size_t j = 0; j < width; j++)
@@ -71,27 +80,30 @@ INLINE void N(dist_panel)(dist_norm norm, const N(dist_job) *job, size_t b, size
         for (size_t i = first; i < last; i += DIST_ROWS) {
             const size_t rows = min_size(DIST_ROWS, last - i);
             const T *row[DIST_ROWS];
-            ptrdiff_t at[DIST_ROWS];
-            size_t skip[DIST_ROWS];
+            size_t skip;
             vreal sum[DIST_ROWS];
             V_UNROLL
             for (size_t r = 0; r < DIST_ROWS; r++) {
-                const size_t own = min_size(i + r, last - 1);
-                row[r] = x + own * g->k + c;
-                skip[r] = half && own >= panel * VL ? own + 1 - panel * VL : 0;
-                at[r] = (ptrdiff_t)(own * g->n) - (ptrdiff_t)(half ? (own + 1) * (own + 2) / 2 : 0);
+                row[r] = x + min_size(i + r, last - 1) * g->k + c;
                 sum[r] = v_set(0);
-                if (c && r < rows) sum[r] = N(dist_get)(y + at[r], skip[r], width);
+            }
+            for (size_t r = 0; c && r < rows; r++) {
+                const T *from = N(dist_place)(y, job, i + r, panel, &skip);
+                sum[r] = N(dist_get)(from, skip, width);
             }
             for (size_t d = 0; d < depth; d++) {
                 const vreal other = v_load(packed + d * VL);
                 V_UNROLL
                 for (size_t r = 0; r < DIST_ROWS; r++) sum[r] = N(dist_add)(norm, sum[r], v_set(row[r][d]) - other, p);
             }
-            for (size_t r = 0; r < rows; r++) {
+            V_UNROLL
+            for (size_t r = 0; r < DIST_ROWS; r++) {
                 vreal value = sum[r];
                 if (c + depth == g->k) value = norm == DIST_TWO ? v_sqrt(value) : norm == DIST_POWER ? N(dist_pow)(value, root) : value;
-                N(dist_put)(y + at[r], value, skip[r], width);
+                if (r < rows) {
+                    T *to = N(dist_place)(y, job, i + r, panel, &skip);
+                    N(dist_put)(to, value, skip, width);
+                }
             }
         }
     }
