@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from cases import Thunk, add, put, values
 
 
@@ -51,6 +53,19 @@ of("bmm 244x64x64", lambda lib, x, y: lib.bmm(x, y), (244, 64, 64), (244, 64, 64
 of("addbmm 16x64x64", lambda lib, c, x, y: lib.addbmm(c, x, y), (64, 64), (16, 64, 64), (16, 64, 64))
 of("cross 1M", lambda lib, x, y: lib.linalg.cross(x, y), (333_333, 3), (333_333, 3), torch=None)
 of("vecdot 1M", lambda lib, x, y: lib.linalg.vecdot(x, y), (1000, 1000), (1000, 1000))
+
+def integers(size: int) -> None:
+    numbers = np.random.default_rng(0).integers(0, 100, (size, size))
+
+    def build(library: Any) -> Thunk:
+        x = put(library, numbers)
+        return lambda: x @ x
+
+    add(f"product of int64 {size}", build, None)
+
+
+integers(64)
+integers(300)
 for p in (2.0, 1.0, float("inf"), 3.0):
     def distances(lib: Any, x: Any, y: Any, p: float = p) -> Any:
         return lib.cdist(x, y, p)
@@ -69,9 +84,10 @@ for size in (64, 300):
         return x @ x.mT + size * lib.eye(size)
 
     for name in ("inv", "det", "lu", "qr", "svd", "pinv", "matrix_exp"):
-        of(f"linalg.{name} {size}", lambda lib, x, name=name: getattr(lib.linalg, name)(well(lib, x)), (size, size), torch=None)
+        of(f"linalg.{name} {size}", lambda lib, x, name=name, well=well: getattr(lib.linalg, name)(well(lib, x)), (size, size), torch=None)
     for name in ("cholesky", "eigh"):
-        of(f"linalg.{name} {size}", lambda lib, x, name=name: getattr(lib.linalg, name)(positive(lib, x)), (size, size), torch=None)
+        of(f"linalg.{name} {size}", lambda lib, x, name=name, positive=positive: getattr(lib.linalg, name)(positive(lib, x)),
+           (size, size), torch=None)
     for name in ("solve", "lstsq"):
-        of(f"linalg.{name} {size}", lambda lib, x, y, name=name: getattr(lib.linalg, name)(well(lib, x), y), (size, size), (size, 8),
-           torch=None)
+        of(f"linalg.{name} {size}", lambda lib, x, y, name=name, well=well: getattr(lib.linalg, name)(well(lib, x), y),
+           (size, size), (size, 8), torch=None)

@@ -54,8 +54,9 @@ def array(x: Tensor) -> Array:
     return x.detach().numpy()
 
 
+@np.errstate(over="ignore")
 def tensor(x: Any, like: Tensor) -> Tensor:
-    """A NumPy result as a tensor of like's type."""
+    """A NumPy result as a tensor of like's type; what is too large for it is infinite."""
     return from_numpy(np.asarray(x, array(like).dtype))
 
 

@@ -2,8 +2,8 @@
 """Products of matrices and vectors, and the affine map of a linear layer."""
 import numpy as np
 
-from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_GELU, PD_MAX_DIMS, PD_NO_ACTIVATION, PD_RELU, PD_SIGMOID, PD_SILU, PD_TANH, pd_gemm, pd_launch
-from pydl._core.launch cimport contiguous, prepare, run
+from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_GELU, PD_I64, PD_MAX_DIMS, PD_NO_ACTIVATION, PD_RELU, PD_SIGMOID, PD_SILU, PD_TANH, pd_gemm, pd_launch
+from pydl._core.launch cimport cast, contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, changed, op, record, record2
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, empty_of, real_arg, shape_of, tensor_arg
@@ -61,21 +61,21 @@ cdef void set_batch(pd_gemm *g, int ndim, const ptrdiff_t *sizes, Tensor a, Tens
 
 cdef object largest(x):
     """The largest |x|, as a Python int"""
-    return max(int(x.max()), -int(x.min()))
-
-cdef object exact_product(x, y):
-    """x @ y of integers, modulo their type's range: in float64 where it holds every sum, as NumPy's loops for integers are slow."""
-    work = x.size * y.shape[y.ndim - 1]
-    if x.ndim < 2 or work < SLOW or not y.size or largest(x) * largest(y) * x.shape[x.ndim - 1] >= 1 << 53:
-        return np.matmul(x, y)
-    return np.matmul(x.astype(np.float64), y.astype(np.float64)).astype(np.int64).astype(x.dtype)
+    return max(int(x.max()), -int(x.min())) if x.size else 0
 
 cdef Tensor whole_product(Tensor a, Tensor b, bint tb, Tensor bias):
-    """a @ b (+ bias) of integers, which wrap around, by NumPy: they have no gradient, and are not worth a kernel."""
+    """a @ b (+ bias) of integers, which wrap around and have no gradient: in float64 where that holds every sum, else by NumPy's
+    loops, which are slow."""
+    cdef Tensor z
     if a.code == PD_BOOL:
         raise TypeError(f"matmul: not defined for bool (shapes {shape_of(a)} and {shape_of(b)}); convert the tensors with .to()")
     x, y = np.asarray(memoryview(a)), np.asarray(memoryview(b))
-    cdef Tensor z = from_numpy(np.asarray(exact_product(x, y.swapaxes(-1, -2) if tb else y), x.dtype))
+    terms = x.shape[x.ndim - 1]
+    work = 0 if x.ndim < 2 else x.size * y.shape[y.ndim - 2 if tb else y.ndim - 1]
+    if work >= SLOW and largest(x) * largest(y) * terms < 1 << 53:
+        z = cast(cast(product(cast(a, PD_F64), cast(b, PD_F64), False, tb), PD_I64), a.code)
+    else:
+        z = from_numpy(np.asarray(np.matmul(x, y.swapaxes(-1, -2) if tb else y), x.dtype))
     return z if bias is None else add(z, bias)
 
 cdef Tensor product(Tensor a, Tensor b, bint ta, bint tb, Tensor bias=None):
