@@ -23,7 +23,6 @@ from pydl.ops.index import *
 from pydl.ops.join import *
 from pydl.ops.likeness import *
 from pydl.ops.losses import *
-from pydl.ops.lu import *
 from pydl.ops.margins import *
 from pydl.ops.masks import *
 from pydl.ops.matmul import *
@@ -48,7 +47,7 @@ FAMILIES = tuple(
     for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
                  "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
                  "arrange", "grids", "pointwise", "special", "bessel", "likeness",
-                 "pairs", "margins", "dropouts", "einsum", "products", "distances", "matrices", "lu")
+                 "pairs", "margins", "dropouts", "einsum", "products", "distances", "matrices")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {

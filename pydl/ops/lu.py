@@ -203,7 +203,3 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
         return matmul(p, solve_triangular(mT(packed), half, upper=True, unitriangular=True))
     half = solve_triangular(packed, matmul(mT(p), b), upper=False, unitriangular=True)
     return solve_triangular(packed, half, upper=True)
-
-
-__all__ = ["lu_unpack"]
-METHODS: list[str] = []
