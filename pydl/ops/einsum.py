@@ -307,7 +307,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     p = _as_matrix(x, (*rows, *left), m, k)
     q = _as_matrix(y, (*right, *columns), k, n)
     z = matmul(p, q)
-    return z if len(shape) == 2 else reshape(z, shape)
+    return z if z.shape == shape else reshape(z, shape)
 
 
 def _as_matrix(x: Tensor, order: Labels, m: int, n: int) -> Tensor:
