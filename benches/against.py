@@ -17,7 +17,8 @@ import sys
 import time
 from typing import Any
 
-import cases_kernels  # noqa: F401  (its cases join CASES)
+import cases_kernels  # noqa: F401  (their cases join CASES)
+import cases_linalg  # noqa: F401
 from cases import CASES, Case, peer_build, threads_of
 from measure import Thunk, interleaved, loops_for, once, peak_loop, ratio
 

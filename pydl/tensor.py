@@ -27,7 +27,8 @@ IN_PLACE = (
     "bitwise_or bitwise_xor bitwise_not eq ne lt le gt ge cumsum cumprod clip true_divide atan2 absolute arccos arccosh arcsin "
     "arcsinh arctan arctan2 arctanh divide multiply negative subtract fix greater greater_equal less less_equal not_equal addcdiv lerp "
     "bitwise_left_shift bitwise_right_shift clamp_max clamp_min copysign deg2rad rad2deg float_power frac gcd lcm heaviside hypot "
-    "ldexp nan_to_num nextafter sgn xlogy digamma erfinv i0 lgamma logit mvlgamma sinc tril triu"
+    "ldexp nan_to_num nextafter sgn xlogy digamma erfinv i0 lgamma logit mvlgamma sinc tril triu "
+    "addbmm addmm addmv addr baddbmm"
 ).split()
 
 

@@ -67,7 +67,7 @@ def test_version_is_that_of_the_distribution() -> None:
 
 
 def test_files_and_metrics_are_loaded_when_they_are_named() -> None:
-    python("import sys, pydl; assert not {'pydl.io', 'pydl.metrics', 'pydl.training', 'pydl.optim.lr_scheduler'} & set(sys.modules);"
+    python("import sys, pydl; assert not {'pydl.io', 'pydl.metrics', 'pydl.training', 'pydl.optim.lr_scheduler', 'pydl.ops.solvers'} & set(sys.modules);"
            "assert {'io', 'metrics', 'training'} <= set(dir(pydl)); assert pydl.training.Trainer and pydl.io.save_file and pydl.metrics.accuracy and pydl.optim.lr_scheduler.StepLR;"
            "assert not hasattr(pydl, 'nothing')")
 

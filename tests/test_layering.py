@@ -15,13 +15,14 @@ CSRC = ROOT / "csrc"
 # Layer -> the layers it may import. What is not named here may not be imported; a new module needs a line.
 BELOW_OPS = {"_core", "autograd"}
 CORE = {*BELOW_OPS, "ops", "tensor", "random", "threads"}
-LIBRARY = {*CORE, "nn", "optim", "data", "io", "datasets", "metrics", "special", "testing", "training", "version", "profiler"}
+LIBRARY = {*CORE, "nn", "optim", "data", "io", "datasets", "linalg", "metrics", "special", "testing", "training", "version", "profiler"}
 LAYERS = {
     "_core": set(),
     "autograd": {"_core"},
     "ops": BELOW_OPS,
     "tensor": {*BELOW_OPS, "ops"},              # binds the ops to the class: operators and methods
     "random": {*BELOW_OPS, "ops"},
+    "linalg": {"ops"},
     "special": {"ops"},
     "threads": {"_core"},
     "testing": {*BELOW_OPS, "tensor", "ops"},

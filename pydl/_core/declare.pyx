@@ -5,6 +5,8 @@ from pydl._core.tape cimport Node, Op, backward_rule, record, register
 from pydl._core.tensor cimport Tensor, empty_like
 
 cdef extern from "pydl.h":
+    enum: PD_distance_bwd
+    enum: PD_distance_fwd
     enum: PD_triangle
 
 
@@ -66,4 +68,28 @@ def triangle(Tensor input not None, double diagonal, bint upper):
     launch.lines.n, launch.lines.inner = x.sizes[x.ndim - 2], x.sizes[x.ndim - 1]
     launch.lines.outer = x.numel // max(1, launch.lines.n * launch.lines.inner)
     run(&launch, PD_triangle, x.code)
+    return y
+
+
+def distance_kernel(double p, Tensor a not None, Tensor b not None, weights=None, distances=None, bint half=False):
+    """a (batch, m, k), b (batch, n, k) -> their distances in the p-norm, (batch, m, n); half (a is b): those above the diagonal,
+    (batch, m (m - 1) / 2); with weights (batch, m, n) and those
+    distances: the weighted sum of slopes, (batch, m, k). One type; no graph knows the result."""
+    cdef pd_launch launch
+    cdef Tensor x = contiguous(a), z = contiguous(b), w, r, y
+    cdef size_t batch = x.sizes[0], m = x.sizes[1], n = z.sizes[1], k = x.sizes[2]
+    cdef int kernel = PD_distance_fwd if weights is None else PD_distance_bwd
+    prepare(&launch, kernel, x.code)
+    launch.gemm.batch[0], launch.gemm.m, launch.gemm.n, launch.gemm.k = batch, m, n, k
+    launch.scalar[0], launch.scalar[1] = p, half
+    if weights is None:
+        if half:
+            y = empty_of(x.code, (batch, m * (m - 1) // 2 if m else 0))
+        else:
+            y = empty_of(x.code, (batch, m, n))
+        launch.buf[0], launch.buf[1], launch.buf[3] = x.data, z.data, y.data
+    else:
+        w, r, y = contiguous(weights), contiguous(distances), empty_of(x.code, (batch, m, k))
+        launch.buf[0], launch.buf[1], launch.buf[2], launch.buf[3], launch.buf[4] = w.data, x.data, z.data, r.data, y.data
+    run(&launch, kernel, x.code)
     return y

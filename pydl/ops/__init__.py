@@ -13,7 +13,9 @@ from pydl.ops.arrange import *
 from pydl.ops.bessel import *
 from pydl.ops.bounds import *
 from pydl.ops.compare import *
+from pydl.ops.distances import *
 from pydl.ops.dropouts import *
+from pydl.ops.einsum import *
 from pydl.ops.elementwise import *
 from pydl.ops.extremes import *
 from pydl.ops.fused import *
@@ -26,12 +28,14 @@ from pydl.ops.losses import *
 from pydl.ops.margins import *
 from pydl.ops.masks import *
 from pydl.ops.matmul import *
+from pydl.ops.matrices import *
 from pydl.ops.moments import *
 from pydl.ops.operands import *
 from pydl.ops.pair_losses import *
 from pydl.ops.pairs import *
 from pydl.ops.parts import *
 from pydl.ops.pointwise import *
+from pydl.ops.products import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
 from pydl.ops.scan import *

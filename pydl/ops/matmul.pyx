@@ -2,8 +2,8 @@
 """Products of matrices and vectors, and the affine map of a linear layer."""
 import numpy as np
 
-from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_GELU, PD_MAX_DIMS, PD_NO_ACTIVATION, PD_RELU, PD_SIGMOID, PD_SILU, PD_TANH, pd_gemm, pd_launch
-from pydl._core.launch cimport contiguous, prepare, run
+from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_GELU, PD_I64, PD_MAX_DIMS, PD_NO_ACTIVATION, PD_RELU, PD_SIGMOID, PD_SILU, PD_TANH, pd_gemm, pd_launch
+from pydl._core.launch cimport cast, contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, changed, op, record, record2
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, empty_of, real_arg, shape_of, tensor_arg
@@ -19,6 +19,7 @@ cdef extern from "pydl.h":
 
 cdef enum:
     PANEL = 128         # no packed panel has more columns
+    SLOW = 20_000       # products of integers that take NumPy some 10 us
 
 
 # ---- The launch
@@ -58,12 +59,23 @@ cdef void set_batch(pd_gemm *g, int ndim, const ptrdiff_t *sizes, Tensor a, Tens
         g.c_batch[d] = step
         step *= sizes[d]
 
+cdef object largest(x):
+    """The largest |x|, as a Python int"""
+    return max(int(x.max()), -int(x.min())) if x.size else 0
+
 cdef Tensor whole_product(Tensor a, Tensor b, bint tb, Tensor bias):
-    """a @ b (+ bias) of integers, which wrap around, by NumPy: they have no gradient, and are not worth a kernel."""
+    """a @ b (+ bias) of integers, which wrap around and have no gradient: in float64 where that holds every sum, else by NumPy's
+    loops, which are slow."""
+    cdef Tensor z
     if a.code == PD_BOOL:
         raise TypeError(f"matmul: not defined for bool (shapes {shape_of(a)} and {shape_of(b)}); convert the tensors with .to()")
     x, y = np.asarray(memoryview(a)), np.asarray(memoryview(b))
-    cdef Tensor z = from_numpy(np.asarray(np.matmul(x, y.swapaxes(-1, -2) if tb else y), x.dtype))
+    terms = x.shape[x.ndim - 1]
+    work = 0 if x.ndim < 2 else x.size * y.shape[y.ndim - 2 if tb else y.ndim - 1]
+    if work >= SLOW and largest(x) * largest(y) * terms < 1 << 53:
+        z = cast(cast(product(cast(a, PD_F64), cast(b, PD_F64), False, tb), PD_I64), a.code)
+    else:
+        z = from_numpy(np.asarray(np.matmul(x, y.swapaxes(-1, -2) if tb else y), x.dtype))
     return z if bias is None else add(z, bias)
 
 cdef Tensor product(Tensor a, Tensor b, bint ta, bint tb, Tensor bias=None):
@@ -239,9 +251,10 @@ def outer(input, vec2):
         raise ValueError(f"outer: expected two vectors, got shapes {shape_of(a)} and {shape_of(b)}")
     return mul(unsqueeze(a, 1), b)
 
-cdef object scaled_sum(Tensor input, object beta, object y, object alpha):
+def scaled_sum(str name, Tensor input, object beta, object y, object alpha):
+    """beta input + alpha y, for the op `name`."""
     if input.code > PD_F64 and (isinstance(alpha, float) or isinstance(beta, float)):
-        raise TypeError(f"addmm: beta and alpha must be integers for {dtype_of(input.code)}, got {beta} and {alpha}")
+        raise TypeError(f"{name}: beta and alpha must be integers for {dtype_of(input.code)}, got {beta} and {alpha}")
     if alpha != 1:
         y = mul(y, alpha)
     if beta == 0:       # as PyTorch: NaN and infinities of the input do not count then
@@ -258,7 +271,7 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     check_product("addmm", a, b)
     check_types("addmm", c, a)
     check_addend("addmm", c, a, b)
-    return scaled_sum(c, beta, recorded_product(a, b, False, False), alpha)
+    return scaled_sum("addmm", c, beta, recorded_product(a, b, False, False), alpha)
 
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """beta input + alpha (batch1 @ batch2): (b, m, k), (b, k, n) -> (b, m, n); input broadcasts to that, and is not
@@ -271,7 +284,7 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     check_product("baddbmm", a, b)
     check_types("baddbmm", c, a)
     check_addend("baddbmm", c, a, b)
-    return scaled_sum(c, beta, recorded_product(a, b, False, False), alpha)
+    return scaled_sum("baddbmm", c, beta, recorded_product(a, b, False, False), alpha)
 
 cdef int check_addend(str name, Tensor c, Tensor a, Tensor b) except -1:
     """c broadcasts to the product of a and b."""
