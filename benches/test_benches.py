@@ -9,6 +9,7 @@ import pytest
 import pydl
 
 sys.path.insert(0, str(Path(__file__).parent))
+import cases_activations  # noqa: F401  # adds its cases
 from cases import CASES, Case, threads_of
 
 

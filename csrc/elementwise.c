@@ -34,7 +34,7 @@ MAP1(cosh, v_cosh(x))
 #undef MAP_COST
 #define MAP_COST COST_HEAVY
 MAP1(log1p, v_log1p(x))
-MAP2(logaddexp, v_max(x, y) + v_log1p(v_exp(v_blend(x == y, v_set(0), v_neg(v_abs(x - y))))))
+MAP2(logaddexp, v_max(x, y) + v_log1p_exp(v_blend(x == y, v_set(0), v_neg(v_abs(x - y)))))
 MAP1(log2, v_log2(x))
 MAP1(log10, v_log10(x))
 MAP1(sin, v_sin(x))

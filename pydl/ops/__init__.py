@@ -15,6 +15,7 @@ from pydl.ops.compare import *
 from pydl.ops.dropouts import *
 from pydl.ops.elementwise import *
 from pydl.ops.extremes import *
+from pydl.ops.gates import *
 from pydl.ops.gather import *
 from pydl.ops.grids import *
 from pydl.ops.index import *
@@ -26,12 +27,14 @@ from pydl.ops.masks import *
 from pydl.ops.matmul import *
 from pydl.ops.moments import *
 from pydl.ops.operands import *
+from pydl.ops.overwriting import *
 from pydl.ops.pair_losses import *
 from pydl.ops.pairs import *
 from pydl.ops.parts import *
 from pydl.ops.pointwise import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
+from pydl.ops.relaxed import *
 from pydl.ops.scan import *
 from pydl.ops.shape import *
 from pydl.ops.softmax import *
@@ -43,7 +46,7 @@ FAMILIES = tuple(
     for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
                  "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
                  "arrange", "grids", "pointwise", "special", "bessel", "likeness",
-                 "pairs", "margins", "dropouts")
+                 "pairs", "margins", "dropouts", "gates", "relaxed", "overwriting")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {
@@ -51,5 +54,7 @@ INTERNAL = {
     "gaussian_nll_loss", "getitem", "huber_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",
     "take_rows", "triplet_margin_with_distance_loss", "unfold",
+    "elu_", "glu", "gumbel_softmax", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu_", "logsigmoid", "mish",
+    "overwrite", "relu6", "softmin", "softshrink", "softsign", "tanhshrink",
 }
 __all__ = tuple(name for family in FAMILIES for name in family.__all__ if name not in INTERNAL)
