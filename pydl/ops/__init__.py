@@ -15,7 +15,6 @@ from pydl.ops.compare import *
 from pydl.ops.dropouts import *
 from pydl.ops.elementwise import *
 from pydl.ops.extremes import *
-from pydl.ops.gates import *
 from pydl.ops.gather import *
 from pydl.ops.grids import *
 from pydl.ops.index import *
@@ -46,7 +45,7 @@ FAMILIES = tuple(
     for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
                  "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
                  "arrange", "grids", "pointwise", "special", "bessel", "likeness",
-                 "pairs", "margins", "dropouts", "gates", "relaxed", "overwriting")
+                 "pairs", "margins", "dropouts", "relaxed", "overwriting")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {

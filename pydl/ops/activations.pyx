@@ -5,18 +5,25 @@ Each has a fused backward kernel, <name>_bwd, which is an op with a derivative o
 """
 from libc.math cimport INFINITY
 
-from pydl._core.launch cimport filled, map1, map2
-from pydl._core.tape cimport Node, Op, record1, record2, register
-from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_U8
-from pydl._core.tensor cimport Tensor, real_arg, same_shape, shape_of, tensor_arg
+from pydl._core.arguments cimport wrap_dim
+from pydl._core.launch cimport filled, map1, map2, map3, map_into
+from pydl._core.tape cimport Node, Op, op, record, record1, record2, register
+from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_MAX_DIMS, PD_U8
+from pydl._core.tensor cimport Tensor, empty_like, real_arg, same_shape, shape_of, tensor_arg, view_of
 from pydl._core.dtypes cimport dtype_of
 from pydl.ops.operands cimport float_arg, is_number
+
+import math
 
 from pydl.ops.arithmetic import abs as absolute
 from pydl.ops.arithmetic import add, div, mul, sign, sub
 from pydl.ops.bounds import clamp, maximum
 from pydl.ops.compare import gt, logical_and, lt, where
 from pydl.ops.elementwise import exp, square
+from pydl.ops.join import cat
+from pydl.ops.parts import narrow
+from pydl.ops.random import uniform_
+from pydl.ops.shape import view
 
 cdef extern from "pydl.h":
     enum: PD_relu_fwd
@@ -37,6 +44,11 @@ cdef extern from "pydl.h":
     enum: PD_elu_bwd
     enum: PD_selu_fwd
     enum: PD_selu_bwd
+    enum: PD_prelu_fwd
+    enum: PD_prelu_bwd
+    enum: PD_prelu_slope_bwd
+    enum: PD_glu_fwd
+    enum: PD_glu_bwd
     enum: PD_sigmoid_fwd
     enum: PD_sigmoid_bwd
     enum: PD_tanh_fwd
@@ -368,6 +380,12 @@ def logsigmoid(input):
     """log(sigmoid(x)) = -softplus(-x), without overflow: about x far below 0, and 0 far above."""
     return apply(SOFTPLUS, real_arg("logsigmoid", input, "input"), -1, INFINITY)
 
+
+# ---- With a second operand
+
+include "gates.pxi"
+
 __all__ = ["relu", "threshold", "hardtanh", "relu6", "hardsigmoid", "hardswish", "hardshrink", "softshrink", "leaky_relu", "elu",
-           "celu", "selu", "sigmoid", "tanh", "tanhshrink", "softsign", "gelu", "silu", "mish", "softplus", "logsigmoid"]
-METHODS = ["relu", "hardshrink", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "softplus"]
+           "celu", "selu", "sigmoid", "tanh", "tanhshrink", "softsign", "gelu", "silu", "mish", "softplus", "logsigmoid", "prelu",
+           "rrelu", "glu"]
+METHODS = ["relu", "prelu", "hardshrink", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "softplus"]

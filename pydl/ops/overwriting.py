@@ -5,7 +5,7 @@ from typing import Any
 from pydl._core.checks import tensor_arg
 from pydl._core.inplace import in_place_form
 from pydl._core.tensor import Tensor
-from pydl.ops import activations, gates
+from pydl.ops import activations
 
 FORMS: dict[Callable[..., Tensor], Callable[..., Tensor]] = {}
 
@@ -51,7 +51,7 @@ def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 
 def rrelu_(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, generator: Any = None) -> Tensor:
     """rrelu(input, lower, upper, training), written over input."""
-    return overwrite(gates.rrelu, input, lower, upper, training, generator)
+    return overwrite(activations.rrelu, input, lower, upper, training, generator)
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:

@@ -1,4 +1,4 @@
-"""Rows of pydl/ops/gates.pyx."""
+"""Rows of pydl/ops/gates.pxi."""
 import numpy as np
 from scipy import special
 

@@ -1,30 +1,4 @@
-# cython: language_level=3
-"""Activations with a second operand: slopes below 0 (prelu, rrelu) and gates (glu)."""
-from pydl._core.arguments cimport wrap_dim
-from pydl._core.kernels cimport PD_MAX_DIMS
-from pydl._core.launch cimport filled, map2, map3, map_into
-from pydl._core.tape cimport Node, Op, op, record, record1, record2
-from pydl._core.tensor cimport Tensor, empty_like, real_arg, same_shape, shape_of, view_of
-from pydl.ops.activations cimport number
-from pydl._core.dtypes cimport dtype_of
-
-import math
-
-from pydl.ops.activations import leaky_relu, sigmoid
-from pydl.ops.arithmetic import add, mul, sub
-from pydl.ops.compare import gt, where
-from pydl.ops.join import cat
-from pydl.ops.parts import narrow
-from pydl.ops.random import uniform_
-from pydl.ops.shape import view
-
-cdef extern from "pydl.h":
-    enum: PD_prelu_fwd
-    enum: PD_prelu_bwd
-    enum: PD_prelu_slope_bwd
-    enum: PD_glu_fwd
-    enum: PD_glu_bwd
-
+"""Activations with a second operand: slopes below 0 (prelu, rrelu) and gates (glu). Part of activations.pyx."""
 
 # ---- Slopes
 
@@ -185,6 +159,3 @@ cdef object glu_bwd_backward(Node node, object g):
 
 cdef Op GLU = op(glu, glu_backward)
 cdef Op GLU_BWD = op(glu_bwd, glu_bwd_backward)
-
-__all__ = ["glu", "prelu", "rrelu"]
-METHODS = ["prelu"]
