@@ -16,12 +16,13 @@ INLINE vreal N(hard_gate)(vreal x) { return v_at_most(v_at_least(x + 3, v_set(0)
 MAP1_MOVE(hardsigmoid_fwd, N(hard_gate)(x))
 MAP2_MOVE(hardsigmoid_bwd, v_keep((x > -3) & (x < 3), y *(real)(1.0 / 6))) /* (x, dy) */
 MAP1_MOVE(hardswish_fwd, x *N(hard_gate)(x))
-MAP2_MOVE(hardswish_bwd, v_blend(x >= 3, y, v_keep(~(x <= -3), y *v_fma(x, v_set((real)(1.0 / 3)), v_set((real)0.5))))) /* (x, dy) */
+INLINE vreal N(hardswish_slope)(vreal x) { return v_fma(x, v_set((real)(1.0 / 3)), v_set((real)0.5)); } /* from -3 to 3 */
+MAP2_MOVE(hardswish_bwd, v_blend(x >= 3, y, v_keep(~(x <= -3), y *N(hardswish_slope)(x)))) /* (x, dy) */
 
 /* 0 from -s[0] to s[0]; beyond that x, or x less s[0] */
-MAP1_MOVE(hardshrink_fwd, v_keep(~((x >= -(real)s[0]) & (x <= (real)s[0])), x))
+MAP1_MOVE(hardshrink_fwd, v_keep(~(v_abs(x) <= (real)s[0]), x))
 MAP1_MOVE(softshrink_fwd, x - v_at_most(v_at_least(x, v_set(-(real)s[0])), v_set((real)s[0])))
-MAP2_MOVE(shrink_bwd, v_keep((x < -(real)s[0]) | (x > (real)s[0]), y)) /* (x, dy) */
+MAP2_MOVE(shrink_bwd, v_keep(v_abs(x) > (real)s[0], y)) /* (x, dy) */
 
 /* x above 0, y x below: y are the slopes (He, Zhang, Ren & Sun 2015) */
 MAP2_MOVE(prelu_fwd, v_blend(x > 0, x, x *y))
