@@ -141,6 +141,13 @@ static double relu(double x) { return x > 0 ? x : 0; }
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double gelu(double x) { return 0.5 * x * erfc(-x / sqrt(2)); }
 static double silu(double x) { return x * sigmoid(x); }
+static double mish(double x) { return x * tanh(log1p(exp(x))); }
+static double selu(double x) { return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x)); }
+static double softsign(double x) { return x / (1 + fabs(x)); }
+static double hardswish(double x) { return x * fmin(fmax(x + 3, 0), 6) / 6; }
+static double prelu(double x, double slope) { return x > 0 ? x : slope * x; }
+static double glu(double x, double y) { return x * sigmoid(y); }
+static double logaddexp(double x, double y) { return fmax(x, y) + log1p(exp(-fabs(x - y))); }
 
 int main(void) {
 #define MAP1(name, f, low, high, most) check_map(#name, PD_##name, 1, f, NULL, low, high, most)
@@ -183,6 +190,13 @@ int main(void) {
     MAP1(relu_fwd, relu, -5, 5, 0);
     MAP1(sigmoid_fwd, sigmoid, -20, 20, 3);
     MAP1(silu_fwd, silu, -20, 20, 4);
+    MAP1(mish_fwd, mish, -10, 20, 4);
+    MAP1(selu_fwd, selu, -10, 10, 3);
+    MAP1(softsign_fwd, softsign, -10, 10, 2);
+    MAP1(hardswish_fwd, hardswish, 0, 5, 3);
+    MAP2(prelu_fwd, prelu, -3, 3, 0.5);
+    MAP2(glu_fwd, glu, -10, 10, 4);
+    MAP2(logaddexp, logaddexp, 0, 10, 3);
     MAP1(gelu_fwd, gelu, -1, 4, 7); /* below -1 the error is stated relative to x: tests/test_ulp.py */
     check_gemm();
     printf("%s: %zu checks, %zu failures\n", TABLE.name, checks, failures);

@@ -17,12 +17,9 @@ import sys
 import time
 from typing import Any
 
-import cases_kernels  # noqa: F401  (their cases join CASES)
-import cases_linalg  # noqa: F401
-from cases import CASES, Case, peer_build, threads_of
+from cases import Case, every_case, peer_build, threads_of
 from measure import Thunk, interleaved, loops_for, once, peak_loop, ratio
 
-PROCESS_CASES = ("import", "memory")
 MEMORY = """
 import sys, numpy as np, importlib
 L = importlib.import_module(sys.argv[1])
@@ -165,7 +162,7 @@ def main() -> int:
     for threads in arguments.threads:
         for library in {"pydl", arguments.peer} - {"none"}:
             threads_of(library, threads)
-        for case in CASES:
+        for case in every_case():
             if wanted.search(case.name) and (row := measure(case, arguments.peer, threads, arguments.rounds)):
                 rows.append(row)
                 if not arguments.json:

@@ -4,8 +4,10 @@ A case is built from a library that speaks PyTorch's names (pydl or torch), or b
 """
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,13 @@ Case = case.Case
 values, put, functional, mlp = case.values, case.put, case.functional, case.mlp
 
 CASES: list[Any] = []
+
+
+def every_case() -> list[Any]:
+    """CASES, with what the files cases_*.py beside this one add to them."""
+    for path in sorted(Path(__file__).parent.glob("cases_*.py")):
+        importlib.import_module(path.stem)
+    return CASES
 
 
 def add(name: str, build: Callable[[Any], Thunk], torch: float | None = None, **options: Any) -> None:

@@ -9,8 +9,9 @@ import pytest
 import pydl
 
 sys.path.insert(0, str(Path(__file__).parent))
-import cases_linalg  # noqa: F401
-from cases import CASES, Case, threads_of
+from cases import Case, every_case, threads_of
+
+CASES = every_case()
 
 
 @pytest.mark.parametrize("threads", [1, 2])

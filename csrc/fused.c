@@ -16,6 +16,6 @@ INLINE vreal N(hypotenuse)(vreal x, vreal y) {
 MAP2(hypot, N(hypotenuse)(x, y))
 #undef MAP_COST
 #define MAP_COST COST_HEAVY
-MAP2(logaddexp, v_max(x, y) + v_log1p(v_exp(v_blend(x == y, v_set(0), v_neg(v_abs(x - y))))))
+MAP2(logaddexp, v_max(x, y) + v_log1p_exp(v_blend(x == y, v_set(0), v_neg(v_abs(x - y)))))
 #undef MAP_COST
 #define MAP_COST COST_MOVE

@@ -55,7 +55,7 @@ def parser(arguments: list[str]) -> argparse.ArgumentParser:
 def list_demos(options: argparse.Namespace) -> int:
     from pydl.demos import DEMOS
     for name, line in DEMOS.items():
-        print(f"{name:<10}{line}")
+        print(f"{name:<13}{line}")
     print("\npydl demo NAME runs one; pydl demo NAME --help shows its options")
     return 0
 

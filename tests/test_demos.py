@@ -10,6 +10,8 @@ import sys
 import numpy as np
 import pytest
 
+from pydl import nn
+from pydl.demos.activations import CURVES, OF_SEVERAL
 from pydl.demos.digits import half_pixel_shifts
 from pydl.demos.regress import PENALTIES, ridge
 from pydl.training.progress import Line
@@ -55,6 +57,34 @@ def test_digits_do_not_depend_on_the_threads(tmp_path):
     figures = [json.loads(demo(tmp_path, "digits", "--json", "--threads", threads, hide=["matplotlib"]).stdout)["figures"]
                for threads in "12"]
     assert figures[0]["test accuracy"] == figures[1]["test accuracy"]
+
+
+def test_activations(tmp_path):
+    done = demo(tmp_path, "activations", "--json", "--seed", "3", "--out", "made")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    errors = {name: figure for name, figure in result["figures"].items() if name.startswith("error of ")}
+    assert len(errors) == result["figures"]["functions checked"]["value"] == 28
+    assert all(figure["unit"] == "1e-12" and figure["value"] < 1000 for figure in errors.values())
+    assert result["figures"]["largest error"]["value"] == max(figure["value"] for figure in errors.values()) > 0
+    if importlib.util.find_spec("matplotlib"):
+        assert (tmp_path / "made/activations.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_activations_are_those_of_nn():
+    """Every activation of torch.nn is in the picture or among those of several numbers."""
+    shown = {curve.name.split()[0] for curve in CURVES} | set(OF_SEVERAL)
+    classes = {name.lower() for name in dir(nn) if getattr(nn, name).__class__ is type and getattr(nn, name).__module__ == "pydl.nn.activations"}
+    assert {name.replace("_", "") for name in shown} == classes - {"softmax2d"}
+
+
+def test_activations_without_matplotlib(tmp_path):
+    done = demo(tmp_path, "activations", hide=["matplotlib", "matplotlib.figure", "tqdm", "tqdm.auto"])
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert 'pip install "pydl-cpu[plots]"' in lines[0] and lines[-2] == "functions checked 28"
+    assert re.fullmatch(r"largest error \d+\.\d\d 1e-12", lines[-1]) and "checking 100 %" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_mnist_without_data(tmp_path):

@@ -23,6 +23,21 @@ ACTIVATIONS = {
     "SiLU()": lambda x: x / (1 + np.exp(-x)),
     "LeakyReLU(negative_slope=0.2)": lambda x: np.where(x > 0, x, 0.2 * x),
     "ELU(alpha=1.5)": lambda x: np.where(x > 0, x, 1.5 * np.expm1(x)),
+    "ReLU6()": lambda x: np.clip(x, 0, 6),
+    "Hardtanh(min_val=-0.5, max_val=2.0)": lambda x: np.clip(x, -0.5, 2),
+    "Threshold(threshold=0.1, value=20.0)": lambda x: np.where(x > 0.1, x, 20),
+    "Hardsigmoid()": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "Hardswish()": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "Hardshrink(0.4)": lambda x: np.where(np.abs(x) > 0.4, x, 0),
+    "Softshrink(0.4)": lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.4, 0),
+    "Tanhshrink()": lambda x: x - np.tanh(x),
+    "CELU(alpha=2.0)": lambda x: np.where(x > 0, x, 2 * np.expm1(x / 2)),
+    "SELU()": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)),
+    "LogSigmoid()": lambda x: -np.log1p(np.exp(-x)),
+    "Softsign()": lambda x: x / (1 + np.abs(x)),
+    "Mish()": lambda x: x * np.tanh(np.log1p(np.exp(x))),
+    "GLU(dim=1)": lambda x: x[:, :2] / (1 + np.exp(-x[:, 2:])),
+    "Softmin(dim=1)": lambda x: np.exp(-x) / np.exp(-x).sum(1, keepdims=True),
     "Softplus(beta=2.0, threshold=1.0)": lambda x: np.where(2 * x > 1, x, np.log1p(np.exp(2 * x)) / 2),
     "Softmax(dim=1)": lambda x: np.exp(x) / np.exp(x).sum(1, keepdims=True),
     "LogSoftmax(dim=0)": lambda x: x - np.log(np.exp(x).sum(0, keepdims=True)),
@@ -36,7 +51,10 @@ def test_activations(text):
     assert list(layer.parameters()) == [] and (repr(layer) == text or text == "GELU()")
 
 
-@pytest.mark.parametrize("layer", [nn.ReLU(inplace=True), nn.SiLU(inplace=True), nn.ELU(inplace=True), nn.LeakyReLU(inplace=True)])
+IN_PLACE = [nn.ReLU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.ReLU6, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.CELU, nn.SELU, nn.Mish]
+
+
+@pytest.mark.parametrize("layer", [kind(inplace=True) for kind in IN_PLACE], ids=[kind.__name__ for kind in IN_PLACE])
 def test_in_place_activations(layer):
     x = pydl.tensor(X)
     expected = type(layer)()(x).numpy()
@@ -47,6 +65,73 @@ def test_in_place_activations(layer):
     z = pydl.tensor(X, requires_grad=True)
     type(layer)()(z).sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), z.grad.numpy(), rtol=1e-6)
+
+
+def test_prelu():
+    layer = nn.PReLU()
+    assert repr(layer) == "PReLU(num_parameters=1)" and list(layer.state_dict()) == ["weight"] and layer.weight.tolist() == [0.25]
+    np.testing.assert_allclose(layer(pydl.tensor(X)).detach().numpy(), np.where(X > 0, X, X / 4))
+    layer = nn.PReLU(4, init=0.5, dtype=pydl.float64)
+    x = pydl.tensor(X.astype(np.float64), requires_grad=True)
+    layer(x).sum().backward()
+    assert layer.weight.shape == (4,) and layer.weight.dtype is pydl.float64
+    np.testing.assert_allclose(layer.weight.grad.numpy(), np.minimum(X, 0).astype(np.float64).sum(0))
+    np.testing.assert_allclose(x.grad.numpy(), np.where(X > 0, 1, 0.5))
+    assert pydl.testing.gradcheck(lambda *given: functional.prelu(*given), (x, layer.weight))
+    layer.weight.data.fill_(3)
+    layer.reset_parameters()
+    assert layer.weight.tolist() == [0.5] * 4
+    for shape in ((5, 3), (4,), ()):
+        with pytest.raises(ValueError, match=r"prelu: expected a weight for each channel.*weight \(4,\)"):
+            layer(pydl.zeros(shape, dtype=pydl.float64))
+    with pytest.raises(ValueError):
+        nn.PReLU(-1)
+
+
+def test_rrelu():
+    pydl.manual_seed(0)
+    layer, x = nn.RReLU(0.25, 0.75), pydl.full((100, 100), -1.0)
+    assert repr(layer) == "RReLU(lower=0.25, upper=0.75)"
+    x.requires_grad_()
+    y = layer(x)
+    y.sum().backward()
+    slopes = -y.detach().numpy()
+    assert 0.25 <= slopes.min() < 0.26 and 0.74 < slopes.max() <= 0.75 and abs(slopes.mean() - 0.5) < 0.01
+    np.testing.assert_array_equal(x.grad.numpy(), slopes)
+    assert layer(x).tolist() != y.tolist()
+    assert (layer.eval()(x) == -0.5).all()
+    x = pydl.full((5,), -1.0)
+    assert nn.RReLU(0.25, 0.75, inplace=True)(x) is x and (x > -0.76).all() and (x < -0.24).all()
+    pydl.manual_seed(0)
+    assert (-nn.RReLU(0.25, 0.75)(pydl.full((100, 100), -1.0))).tolist() == slopes.tolist()
+
+
+def test_softmax2d():
+    x = pydl.tensor(rng.standard_normal((2, 3, 4, 5)))
+    y = nn.Softmax2d()(x)
+    np.testing.assert_allclose(y.sum(1).numpy(), np.ones((2, 4, 5)))
+    assert y[1].tolist() == nn.Softmax2d()(x[1]).tolist() and repr(nn.Softmax2d()) == "Softmax2d()"
+    with pytest.raises(ValueError, match=r"Softmax2d: expected .*got shape \(2, 3\)"):
+        nn.Softmax2d()(pydl.zeros(2, 3))
+
+
+@pytest.mark.parametrize(("name", "function"), [("Softmax", "softmax"), ("Softmin", "softmin"), ("LogSoftmax", "log_softmax")])
+def test_a_dimension_that_is_guessed(name, function):
+    for shape, dim in (((), 0), ((4,), 0), ((3, 4), 1), ((2, 3, 4), 0), ((2, 3, 4, 5), 1)):
+        x = pydl.tensor(rng.standard_normal(shape))
+        wanted = getattr(functional, function)(x, dim).tolist()
+        for call in (getattr(functional, function), getattr(nn, name)()):
+            with pytest.warns(UserWarning, match=f"{function}: .*give it as dim") as caught:
+                assert call(x).tolist() == wanted
+            assert caught[0].filename == __file__
+    assert getattr(functional, function)(pydl.tensor([1, 2]), 0, dtype=pydl.float64).dtype is pydl.float64
+    assert repr(getattr(nn, name)(-1)) == f"{name}(dim=-1)"
+
+
+def test_hardtanh_refuses_bounds():
+    for low, high in ((1, 1), (2, 1), (float("nan"), 1)):
+        with pytest.raises(ValueError, match="Hardtanh: expected min_val < max_val"):
+            nn.Hardtanh(low, high)
 
 
 def test_linear():
@@ -191,9 +276,10 @@ def test_losses_refuse_unknown_reductions(name):
 # Parity with PyTorch
 
 PARITY = ["Linear", "Identity", "Flatten", "ReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "LeakyReLU", "ELU", "Softplus", "Softmax",
-          "LogSoftmax", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "Bilinear", "CosineSimilarity",
+          "ReLU6", "Hardtanh", "Threshold", "Hardsigmoid", "Hardswish", "Hardshrink", "Softshrink", "Tanhshrink", "PReLU", "RReLU", "CELU",
+          "SELU", "LogSigmoid", "Softsign", "Mish", "GLU", "Softmin", "Softmax2d", "LogSoftmax", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "Bilinear", "CosineSimilarity",
           "PairwiseDistance", *sorted(name for name in dir(nn) if name.endswith("Loss"))]
-OLD = {"size_average", "reduce"}        # deprecated in PyTorch, not taken over
+OLD = {"size_average", "reduce", "min_value", "max_value"}        # deprecated in PyTorch, not taken over
 
 
 @pytest.mark.parity

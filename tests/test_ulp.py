@@ -104,6 +104,17 @@ def test_where_the_result_is_normal(name: str) -> None:
         assert errors(name, samples(np.float64, -700, 1e300), np.longdouble, reference) <= stated64
 
 
+@pytest.mark.parametrize(("dtype", "wide", "stated"), [(np.float32, np.float64, 2.4), (np.float64, np.longdouble, 2.5)])
+def test_log_of_one_plus_exp(dtype: type, wide: type, stated: float) -> None:
+    if np.finfo(wide).nmant < 52 + 11 * (dtype is np.float64):
+        pytest.skip("long double is no wider than double here")
+    x = samples(dtype)
+    with np.errstate(all="ignore"):
+        v = x.astype(wide)
+        want = np.minimum(v, 0) - np.log1p(np.exp(-np.abs(v)))
+    assert largest_error(pydl.nn.functional.logsigmoid(pydl.from_numpy(x)).numpy(), want) <= stated
+
+
 def test_error_function_float32() -> None:
     x = samples(np.float32)
     assert errors("erf", x, np.float64, special.erf) <= 1.15

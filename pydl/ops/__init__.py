@@ -31,6 +31,7 @@ from pydl.ops.matmul import *
 from pydl.ops.matrices import *
 from pydl.ops.moments import *
 from pydl.ops.operands import *
+from pydl.ops.overwriting import *
 from pydl.ops.pair_losses import *
 from pydl.ops.pairs import *
 from pydl.ops.parts import *
@@ -38,6 +39,7 @@ from pydl.ops.pointwise import *
 from pydl.ops.products import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
+from pydl.ops.relaxed import *
 from pydl.ops.scan import *
 from pydl.ops.shape import *
 from pydl.ops.softmax import *
@@ -51,6 +53,8 @@ INTERNAL = {
     "gaussian_nll_loss", "getitem", "huber_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",
     "take_rows", "triplet_margin_with_distance_loss", "unfold",
+    "elu_", "glu", "gumbel_softmax", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu_", "logsigmoid", "mish",
+    "overwrite", "relu6", "softmin", "softshrink", "softsign", "tanhshrink",
 }
 if not TYPE_CHECKING:       # a type checker reads the imports above: it cannot compute this
     __all__ = tuple(name for family in FAMILIES for name in family.__all__ if name not in INTERNAL)

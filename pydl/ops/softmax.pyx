@@ -65,10 +65,10 @@ cdef Tensor gradient(Op which, int kernel, object dy, object y, object dim):
     return dx
 
 
-def softmax(input, dim, *, dtype=None):
+def softmax(input, dim, dtype=None):
     """y = exp(x - max) / sum(exp(x - max)) along `dim`.
 
-    x and y of the same shape, float32 or float64; a line of -inf, or one with inf or NaN, gives NaN.
+    x and y of the same shape, float32 or float64 (`dtype`: x is converted to it first); a line of -inf, or one with inf or NaN, gives NaN.
     Raises IndexError for a dim out of range.
 
     >>> pydl.softmax(pydl.tensor([[0.0, 0.0], [0.0, float("inf")]]), 1).tolist()
@@ -96,10 +96,10 @@ cdef object softmax_bwd_backward(Node node, object ddx):
 cdef Op SOFTMAX_BWD = op(softmax_bwd, softmax_bwd_backward)
 
 
-def log_softmax(input, dim, *, dtype=None):
+def log_softmax(input, dim, dtype=None):
     """y = x - max - log(sum(exp(x - max))) along `dim`.
 
-    x and y of the same shape, float32 or float64; a line of -inf, or one with inf or NaN, gives NaN.
+    x and y of the same shape, float32 or float64 (`dtype`: x is converted to it first); a line of -inf, or one with inf or NaN, gives NaN.
     Raises IndexError for a dim out of range.
     """
     return forward(LOG_SOFTMAX, PD_log_softmax_fwd, input, dim, dtype)
