@@ -2,7 +2,7 @@
 from pydl._core.kernels cimport pd_launch
 from pydl._core.launch cimport contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, backward_rule, record, register
-from pydl._core.tensor cimport Tensor, empty_like
+from pydl._core.tensor cimport Tensor, empty_like, empty_of
 
 cdef extern from "pydl.h":
     enum: PD_distance_bwd
