@@ -3,7 +3,7 @@
  * all contiguous.
  * rows_take: y[o, i] = x[o, index[i]].  rows_put: x[o, index[i]] = y[o, i], the last of equal indices wins.
  * rows_add: x[o, index[i]] += y[o, i], added in the order of i, so that the sum has the same bits for any thread count.
- * gather, scatter, scatter_add: along one dimension of strided operands, see index_axis.
+ * gather, scatter, scatter_add, scatter_reduce (scalar[2]: how): along one dimension of strided operands, see index_axis.
  * Threads: chunks are blocks of rows where every output is written once, else blocks of columns or of lines. */
 #ifndef PD_INDEX_ONCE
 #define PD_INDEX_ONCE
@@ -234,6 +234,18 @@ static size_t N(index_axis)(N(axis_plan) *p, const pd_launch *launch) {
     return p->lines * p->n == 0 ? 0 : ceil_div(p->lines, p->lines_per_chunk);
 }
 
+/* What scatter_reduce makes of two elements: how = 0 their product, 1 the larger, 2 the smaller; NaN is both. A call, as a copy
+ * of the walk for each would be long. */
+static __attribute__((noinline)) T N(combined)(T a, T b, int how) {
+#if PD_REAL
+    if (how == 0) return a * b;
+    if (b != b) return b;
+#else
+    if (how == 0) return (T)((uint64_t)a * (uint64_t)b);
+#endif
+    return (how == 1 ? b > a : b < a) ? b : a;
+}
+
 /* A run of lines is a plane of `lines` (neighbours along the last other dimension) x n; the nearer one goes innermost. */
 #define AXIS_KERNEL(name, statement)                                                                         \
     INLINE void N(name##_plane)(const N(axis_plan) *p, T *x, const int64_t *index, T *y, size_t lines) {     \
@@ -281,5 +293,6 @@ static size_t N(index_axis)(N(axis_plan) *p, const pd_launch *launch) {
 AXIS_KERNEL(gather, *value = *at)
 AXIS_KERNEL(scatter, *at = *value)
 AXIS_KERNEL(scatter_add, *at = ADD(*at, *value))
+AXIS_KERNEL(scatter_reduce, *at = N(combined)(*at, *value, (int)p->launch->scalar[2]))
 #undef AXIS_KERNEL
 #undef ADD

@@ -27,7 +27,8 @@ IN_PLACE = (
     "bitwise_or bitwise_xor bitwise_not eq ne lt le gt ge cumsum cumprod clip true_divide atan2 absolute arccos arccosh arcsin "
     "arcsinh arctan arctan2 arctanh divide multiply negative subtract fix greater greater_equal less less_equal not_equal addcdiv lerp "
     "bitwise_left_shift bitwise_right_shift clamp_max clamp_min copysign deg2rad rad2deg float_power frac gcd lcm heaviside hypot "
-    "ldexp nan_to_num nextafter sgn xlogy digamma erfinv i0 lgamma logit mvlgamma sinc tril triu"
+    "ldexp nan_to_num nextafter sgn xlogy digamma erfinv i0 lgamma logit mvlgamma sinc tril triu "
+    "index_copy index_fill index_put index_reduce masked_scatter put renorm scatter_reduce addmm baddbmm"
 ).split()
 
 
@@ -228,7 +229,7 @@ def bind() -> None:
         "retain_grad": autograd.retain_grad, "copy_": inplace.copy_, "fill_": inplace.fill_, "zero_": inplace.zero_,
         "new_tensor": new_tensor, "new_empty": new_empty, "new_zeros": new_zeros, "new_ones": new_ones, "new_full": new_full,
         "cpu": cpu, "get_device": get_device, "type": type_, "is_signed": is_signed, "nelement": ops.numel, "ndimension": Tensor.dim,
-        "detach_": inplace.detach_, "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce__": _reduce,
+        "detach_": inplace.detach_, "where": _where, "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce__": _reduce,
     }
     methods |= {"polygamma": _polygamma, "polygamma_": inplace.in_place_form(_polygamma, "polygamma_")}
     for name in ("T", "mT"):
@@ -250,6 +251,11 @@ def _constant(value: Any) -> property:
 def _polygamma(self: Tensor, n: int) -> Tensor:
     """The derivative of digamma, n times."""
     return ops.polygamma(n, self)
+
+
+def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """self where condition holds, other elsewhere."""
+    return ops.where(condition, self, other)
 
 
 def _transposed(self: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from pydl.ops.compare import *
 from pydl.ops.dropouts import *
 from pydl.ops.elementwise import *
 from pydl.ops.extremes import *
+from pydl.ops.fills import *
 from pydl.ops.gather import *
 from pydl.ops.grids import *
 from pydl.ops.index import *
@@ -29,24 +30,29 @@ from pydl.ops.operands import *
 from pydl.ops.pair_losses import *
 from pydl.ops.pairs import *
 from pydl.ops.parts import *
+from pydl.ops.places import *
 from pydl.ops.pointwise import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
+from pydl.ops.running import *
 from pydl.ops.scan import *
+from pydl.ops.search import *
 from pydl.ops.shape import *
 from pydl.ops.softmax import *
 from pydl.ops.sort import *
 from pydl.ops.special import *
+from pydl.ops.statistics import *
 
 FAMILIES = tuple(
     sys.modules[f"pydl.ops.{name}"]
     for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
                  "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
                  "arrange", "grids", "pointwise", "special", "bessel", "likeness",
-                 "pairs", "margins", "dropouts")
+                 "pairs", "margins", "dropouts", "places", "running", "search", "statistics", "fills")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {
+    "cauchy_", "exponential_", "fill_diagonal_", "geometric_", "log_normal_", "scatter_extreme",
     "binary_cross_entropy", "box", "box_put", "diagonal_put", "dropout1d", "dropout2d", "dropout3d", "dropout_bwd",
     "gaussian_nll_loss", "getitem", "huber_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",
