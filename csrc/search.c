@@ -1,6 +1,6 @@
 /* Places in ascending sequences, and how often values occur.
  * searchsorted   sequences (outer, n), values (outer, count) -> places: the first i with sequence[i] >= value, where scalar[0] > value
- *                (NaN is above everything). One sequence (outer 1) serves all. int64, or int32 where scalar[1].
+ *                (a NaN: n; those of a sequence come last). One sequence (outer 1) serves all. int64, or int32 where scalar[1].
  * histogram      x (n,) -> counts (bins + 1,) int64, the last of what falls outside. Integers: x itself is the bin. Floats: bins = scalar[0]
  *                of equal width from scalar[1] to scalar[2], the upper end belonging to the last; NaN falls outside.
  *                scratch: (bins + 1) x 8 bytes for each of HISTOGRAM_SEGMENTS where bins <= HISTOGRAM_BINS and n is large. */
@@ -9,19 +9,22 @@
 enum { SEARCH_SIDE = 8, SEARCH_GRAIN = 1 << 12, HISTOGRAM_BINS = 1 << 12, HISTOGRAM_SEGMENTS = 16, HISTOGRAM_LARGE = 1 << 17, HISTOGRAM_STAGE = 64 };
 #endif
 
+#if PD_REAL
+#define BELOW(at, value) ((right ? (at) <= (value) : (at) < (value)) | ((value) != (value)))
+#else
+#define BELOW(at, value) (right ? (at) <= (value) : (at) < (value))
+#endif
 /* SEARCH_SIDE values side by side: the steps depend on n alone, so that nothing waits for a comparison but its own next one. */
 INLINE void N(search_some)(const T *x, size_t n, const T *values, size_t *low, int right) {
     for (size_t s = 0; s < SEARCH_SIDE; s++) low[s] = 0;
     while (n > 1) {
         const size_t half = n / 2;
-        for (size_t s = 0; s < SEARCH_SIDE; s++) {
-            const T at = x[low[s] + half - 1];
-            low[s] += (right ? !(at > values[s]) : !(at >= values[s])) ? half : 0;
-        }
+        for (size_t s = 0; s < SEARCH_SIDE; s++) low[s] += BELOW(x[low[s] + half - 1], values[s]) ? half : 0;
         n -= half;
     }
-    for (size_t s = 0; n && s < SEARCH_SIDE; s++) low[s] += right ? !(x[low[s]] > values[s]) : !(x[low[s]] >= values[s]);
+    for (size_t s = 0; n && s < SEARCH_SIDE; s++) low[s] += BELOW(x[low[s]], values[s]);
 }
+#undef BELOW
 
 static void N(search_chunk)(void *context, size_t chunk) {
     const pd_launch *launch = context;

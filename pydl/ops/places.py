@@ -8,7 +8,7 @@ from pydl._core.checks import dim_arg, tensor_arg
 from pydl._core.create import arange, full, ones_like
 from pydl._core.declare import declare
 from pydl._core.dtypes import bool as bool_
-from pydl._core.dtypes import int32, int64
+from pydl._core.dtypes import int32, int64, uint8
 from pydl._core.tensor import Tensor
 from pydl.ops.arithmetic import add, div, mul
 from pydl.ops.arrange import broadcast_shapes
@@ -181,8 +181,15 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     n = x.numel()
     _range("put", i, n, -n)
     i = reshape(to(i, int64), -1)
-    write = index_add if accumulate else index_copy
+    write = _added if accumulate else index_copy
     return reshape(write(reshape(x, -1), 0, where(lt(i, 0), add(i, n), i), reshape(s, -1)), x.shape)
+
+
+def _added(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """index_add; of bool, whether one of them is True."""
+    if x.dtype is not bool_:
+        return index_add(x, dim, index, source)
+    return to(reduced_at("put", to(x, uint8), dim, index, to(source, uint8), HOW["amax"]), bool_)
 
 
 def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
@@ -206,7 +213,7 @@ def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, a
     except (IndexError, ValueError, TypeError) as error:
         text = str(error).partition(": ")[2]
         raise type(error)(f"index_put: {text} (input {x.shape}, values {v.shape})") from None
-    return reshape(index_add(reshape(x, -1), 0, reshape(places, -1), reshape(wide, -1)), x.shape)
+    return reshape(_added(reshape(x, -1), 0, reshape(places, -1), reshape(wide, -1)), x.shape)
 
 
 # ---- Masks

@@ -1,8 +1,9 @@
 """Differences and sums along a dimension, norms of differences and of slices."""
 from __future__ import annotations
 
+import math
+
 from pydl._core.checks import dim_arg, int_arg, tensor_arg
-from pydl._core.create import zeros
 from pydl._core.dtypes import bool as bool_
 from pydl._core.tensor import Tensor
 from pydl.ops.arithmetic import add, div, mul, sub
@@ -71,9 +72,15 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None
     return cumsum(*_areas("cumulative_trapezoid", y, x, dx, dim))
 
 
+def _no_bool(op: str, x: Tensor, name: str) -> Tensor:
+    if tensor_arg(op, x, name).dtype is bool_:
+        raise TypeError(f"{op}: {name} must not be bool; convert it with .to()")
+    return x
+
+
 def _areas(op: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> tuple[Tensor, int]:
     """The area between each two neighbours, and the dimension."""
-    values = real(op, y, "y")
+    values = real(op, _no_bool(op, y, "y"), "y")
     if values.ndim == 0:
         raise ValueError(f"{op}: expected a dimension or more, got shape {values.shape}")
     d = dim_arg(op, dim, values.ndim)
@@ -83,11 +90,11 @@ def _areas(op: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> 
         raise TypeError(f"{op}: dx must be a number, got {type(dx).__name__}")
     m = values.shape[d]
     if m == 0:
-        return zeros(values.shape, dtype=values.dtype), d
+        return values, d
     pairs = add(narrow(values, d, 1, m - 1), narrow(values, d, 0, m - 1))
     if x is None:
         return mul(pairs, (1 if dx is None else dx) / 2), d
-    steps = _steps(op, values, tensor_arg(op, x, "x"), d)
+    steps = _steps(op, values, _no_bool(op, x, "x"), d)
     try:
         areas = div(mul(pairs, steps), 2)
     except ValueError:
@@ -114,6 +121,8 @@ def _steps(op: str, values: Tensor, x: Tensor, d: int) -> Tensor:
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of input - other: shapes that broadcast -> (). Floats, types promote."""
     a, b = fitting("dist", input=input, other=other)
+    if a.numel() == 0 and (p < 0 or math.isinf(p)):
+        raise ValueError(f"dist: the {p}-norm of nothing is not defined, got shape {a.shape}")
     return norm(sub(a, b), p)
 
 
@@ -130,6 +139,8 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
         raise ValueError(f"renorm: expected two dimensions or more, got shape {x.shape}")
     if not p > 0 or not maxnorm >= 0:
         raise ValueError(f"renorm: expected p > 0 and maxnorm >= 0, got {p} and {maxnorm}")
+    if x.numel() == 0:
+        return clone(x)
     length = norm(x, p, tuple(k for k in range(x.ndim) if k != d), True)
     return mul(x, where(gt(length, maxnorm), div(maxnorm, add(length, 1e-7)), 1.0))
 

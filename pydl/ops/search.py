@@ -38,7 +38,7 @@ def searchsorted(
     """The place of each value in an ascending sequence: the first i with sequence[i] >= value; right or side="right": > value.
 
     sorted_sequence (n,) and any values, or (..., n) and (..., k) line by line -> the values' shape; int64, or int32 (out_int32).
-    NaN is above every number. sorter: int64 indices that would sort the sequence, of its shape. Types promote. Raises ValueError,
+    The place of a NaN is n. sorter: int64 indices that would sort the sequence, of its shape. Types promote. Raises ValueError,
     TypeError, IndexError.
     """
     sequence = tensor_arg("searchsorted", sorted_sequence, "sorted_sequence").detach()
@@ -279,7 +279,7 @@ def _given_edges(x: Tensor, bins: Tensor, range: Sequence[float] | None) -> Tens
 
 def _even_edges(x: Tensor, bins: int, range: Sequence[float] | None) -> Tensor:
     if range is None:
-        low, high = (float(end) for end in aminmax(contiguous(x))) if x.numel() else (0.0, 0.0)
+        low, high = (float(end) for end in aminmax(contiguous(x))) if x.numel() else (0.0, 1.0)
     else:
         low, high = (float(end) for end in range)
     if low == high:

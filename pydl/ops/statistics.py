@@ -269,6 +269,8 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
     fweights: how often each observation counts, integers (n,); aweights: how much, floats (n,); neither negative. The divisor is
     that of n - correction observations, as NumPy defines it. Integers become floats. Raises ValueError, TypeError.
     """
+    if tensor_arg("cov", input, "input").dtype is bool_:
+        raise TypeError("cov: not defined for bool; convert the tensor with .to()")
     x = real("cov", input)
     if x.ndim > 2:
         raise ValueError(f"cov: expected at most two dimensions, got shape {x.shape}")
@@ -313,6 +315,8 @@ def corrcoef(input: Tensor) -> Tensor:
 
     NaN beside a variable that does not vary. Integers become floats. Raises ValueError for more than two dimensions.
     """
+    if tensor_arg("corrcoef", input, "input").dtype is bool_:
+        raise TypeError("corrcoef: not defined for bool; convert the tensor with .to()")
     x = real("corrcoef", input)
     if x.ndim > 2:
         raise ValueError(f"corrcoef: expected at most two dimensions, got shape {x.shape}")

@@ -20,6 +20,12 @@ def add_rows(x, dim, i, s, alpha=1):
     return np.moveaxis(y, 0, dim)
 
 
+def placed_rows(x, dim, i, s):
+    y = np.moveaxis(np.array(np.atleast_1d(x)), dim, 0)
+    y[i.reshape(-1)] = np.moveaxis(np.atleast_1d(s), dim, 0)
+    return np.moveaxis(y, 0, dim).reshape(x.shape)
+
+
 def gathered(x, dim, i):
     return np.take_along_axis(x[tuple(slice(None) if d == dim % x.ndim else slice(n) for d, n in enumerate(i.shape))], i, dim) if x.ndim else x
 
@@ -47,6 +53,11 @@ ROWS = [
     Row("index_add", add_rows, fn=lambda x, d, i, s, **k: pydl.index_add(x, d, i, s, **k), ulp=2, by="abs",
         samples=[sample((5, 3), 0, index((4,), 5), (4, 3)), sample((5, 3), 1, index((7,), 3), (5, 7), alpha=2),
                  sample((2, 4, 3), 1, index((0,), 4), (2, 0, 3)), sample((3, 300), 0, index((90,), 3), (90, 300)), sample((4,), 0, index((9,), 4), (9,))],
+        refusals=[bad((5, 3), 0, index((4,), 5), (3, 3)), bad((), 0, index((3,), 1), (), shapes=False), bad((5, 3), 0, index((4,), 9, 5), (4, 3), error=IndexError),
+                  bad((5, 3), 0, index((4,), 5), In((4, 3), dtype="float64"), error=TypeError)]),
+    Row("index_copy", lambda x, d, i, s: placed_rows(x, d, i, s), ulp=0, ulp64=0, dtypes=EVERY,
+        samples=[sample((5, 3), 0, index((1,), 5), (1, 3)), sample((5, 3), 1, In((1,), 1, 2, dtype="int32"), (5, 1)),
+                 sample((2, 4, 3), 1, index((0,), 4), (2, 0, 3)), sample((), 0, index((1,), 1), ())],
         refusals=[bad((5, 3), 0, index((4,), 5), (3, 3)), bad((), 0, index((3,), 1), (), shapes=False), bad((5, 3), 0, index((4,), 9, 5), (4, 3), error=IndexError),
                   bad((5, 3), 0, index((4,), 5), In((4, 3), dtype="float64"), error=TypeError)]),
     Row("gather", gathered, ulp=0, ulp64=0, dtypes=EVERY,
