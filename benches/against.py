@@ -17,6 +17,7 @@ import sys
 import time
 from typing import Any
 
+import cases_reduce  # noqa: F401
 from cases import CASES, Case, peer_build, threads_of
 from measure import Thunk, interleaved, loops_for, once, peak_loop, ratio
 

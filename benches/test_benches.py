@@ -9,6 +9,7 @@ import pytest
 import pydl
 
 sys.path.insert(0, str(Path(__file__).parent))
+import cases_reduce  # noqa: F401
 from cases import CASES, Case, threads_of
 
 

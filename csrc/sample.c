@@ -74,11 +74,12 @@ static UNUSED double stirling_rest(double k) {
     return (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / square) / square) / n;
 }
 
-/* rate < 10: arrivals within `rate`; else transformed rejection, PTRS (Hoermann, Insurance: Mathematics and Economics 12, 1993). */
+/* rate < 10: how many uniform numbers have a product above e^-rate (Knuth, TAOCP 2, 3.4.1); else transformed rejection, PTRS (Hoermann, Insurance: Mathematics and Economics 12, 1993). */
 static UNUSED double poisson_count(double rate, word_pairs *words) {
     if (rate < 10) {
+        const double end = fixed_exp(-rate);
         double k = 0;
-        for (double t = -fixed_log(open_unit(words)); t <= rate; k++) t -= fixed_log(open_unit(words));
+        for (double product = open_unit(words); product > end; k++) product *= open_unit(words);
         return k;
     }
     const double root = sqrt(rate), b = 0.931 + 2.53 * root, a = -0.059 + 0.02483 * b, alpha = 1.1239 + 1.1328 / (b - 3.4);

@@ -6,7 +6,7 @@
  *                scratch: (bins + 1) x 8 bytes for each of HISTOGRAM_SEGMENTS where bins <= HISTOGRAM_BINS and n is large. */
 #ifndef PD_SEARCH_ONCE
 #define PD_SEARCH_ONCE
-enum { SEARCH_SIDE = 8, SEARCH_GRAIN = 1 << 12, HISTOGRAM_BINS = 1 << 12, HISTOGRAM_SEGMENTS = 16, HISTOGRAM_LARGE = 1 << 17, HISTOGRAM_STAGE = 64 };
+enum { SEARCH_SIDE = 8, SEARCH_COUNTED = 24, SEARCH_GRAIN = 1 << 12, HISTOGRAM_BINS = 1 << 12, HISTOGRAM_SEGMENTS = 16, HISTOGRAM_LARGE = 1 << 17, HISTOGRAM_STAGE = 64 };
 #endif
 
 #if PD_REAL
@@ -14,15 +14,28 @@ enum { SEARCH_SIDE = 8, SEARCH_GRAIN = 1 << 12, HISTOGRAM_BINS = 1 << 12, HISTOG
 #else
 #define BELOW(at, value) (right ? (at) <= (value) : (at) < (value))
 #endif
-/* SEARCH_SIDE values side by side: the steps depend on n alone, so that nothing waits for a comparison but its own next one. */
+/* SEARCH_SIDE values side by side. Short sequences are counted through, in vectors; in others the steps depend on n alone, so that
+ * nothing waits for a comparison but its own next one (the barrier keeps them scalar: vectors would gather, which is slower). */
 INLINE void N(search_some)(const T *x, size_t n, const T *values, size_t *low, int right) {
+    if (n <= SEARCH_COUNTED) {
+        bits_t count[SEARCH_SIDE] = {0};
+        for (size_t i = 0; i < n; i++)
+            for (size_t s = 0; s < SEARCH_SIDE; s++) count[s] += (bits_t)BELOW(x[i], values[s]);
+        for (size_t s = 0; s < SEARCH_SIDE; s++) low[s] = (size_t)count[s];
+        return;
+    }
     for (size_t s = 0; s < SEARCH_SIDE; s++) low[s] = 0;
     while (n > 1) {
         const size_t half = n / 2;
-        for (size_t s = 0; s < SEARCH_SIDE; s++) low[s] += BELOW(x[low[s] + half - 1], values[s]) ? half : 0;
+        for (size_t s = 0; s < SEARCH_SIDE; s++) {
+            size_t at = low[s], next = at + half;
+            next = BELOW(x[next - 1], values[s]) ? next : at;
+            __asm__("" : "+r"(next));
+            low[s] = next;
+        }
         n -= half;
     }
-    for (size_t s = 0; n && s < SEARCH_SIDE; s++) low[s] += BELOW(x[low[s]], values[s]);
+    for (size_t s = 0; s < SEARCH_SIDE; s++) low[s] += BELOW(x[low[s]], values[s]);
 }
 #undef BELOW
 

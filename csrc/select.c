@@ -21,13 +21,18 @@ enum { N(SELECT_TOP) = 0 };
 enum { N(SELECT_TOP) = BITS - SELECT_DIGIT }; /* the shift of the highest digit */
 #endif
 
-/* The key at place *k of n <= SELECT_SMALL; *k becomes its place among those equal to it. */
+/* The key at place *k of n <= SELECT_SMALL; *k becomes its place among those equal to it. What lies beyond a key that was
+ * tried is not tried any more. */
 static key_t N(select_small)(const key_t *keys, size_t n, size_t *k) {
+    key_t low = 0, high = ~(key_t)0;
     for (size_t i = 0;; i++) {
         const key_t one = keys[i];
+        if (one < low || one > high) continue;
         key_t less = 0, same = 0;
         for (size_t j = 0; j < n; j++) less += keys[j] < one, same += keys[j] == one;
-        if (i + 1 == n || (less <= *k && *k < less + same)) {
+        if (*k < less) high = one - 1;
+        else if (*k >= less + same) low = one + 1;
+        else {
             *k -= less;
             return one;
         }
@@ -170,6 +175,38 @@ static void N(kth)(const pd_launch *launch) {
         for (size_t line = 0; line < g->outer; line++) N(select_line)(launch, line, launch->buf[3]);
     else if (g->outer <= job.per_chunk) N(select_chunk)(&job, 0);
     else pd_parallel(ceil_div(g->outer, job.per_chunk), N(select_chunk), &job);
+}
+
+/* ---- The most frequent element of a line, the smallest of several, and the last place of it. buf: x (outer, n), values, index, order.
+ * order, and x ascending, where scalar[0] (runs are looked for); without, n <= SELECT_SMALL (all are compared). A NaN equals nothing. ---- */
+static void N(mode_chunk)(void *context, size_t chunk) {
+    const N(lines_job) *job = context;
+    const pd_launch *launch = job->launch;
+    const size_t n = launch->lines.n, last = min_size((chunk + 1) * job->per_chunk, launch->lines.outer);
+    const int sorted = launch->scalar[0] != 0;
+    for (size_t line = chunk * job->per_chunk; line < last; line++) {
+        const T *x = (const T *)launch->buf[0] + line * n;
+        size_t best = 0, most = 0, run = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (sorted) run = i && x[i] == x[i - 1] ? run + 1 : 1;
+            else {
+                key_t same = 0;
+                for (size_t j = 0; j < n; j++) same += x[j] == x[i];
+                run = max_size(1, (size_t)same);
+            }
+            const int better = run > most || (!sorted && run == most && (x[i] == x[best] || N(key_of)(x[i], 0) < N(key_of)(x[best], 0)));
+            if (better) best = i, most = run;
+        }
+        ((T *)launch->buf[1])[line] = x[best];
+        ((int64_t *)launch->buf[2])[line] = sorted ? ((const int64_t *)launch->buf[3])[line * n + best] : (int64_t)best;
+    }
+}
+
+static void N(mode)(const pd_launch *launch) {
+    const pd_lines *g = &launch->lines;
+    N(lines_job) job = {launch, max_size(1, SELECT_GRAIN / g->n)};
+    if (g->outer <= job.per_chunk) N(mode_chunk)(&job, 0);
+    else pd_parallel(ceil_div(g->outer, job.per_chunk), N(mode_chunk), &job);
 }
 #undef key_t
 #undef select_job

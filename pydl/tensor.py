@@ -18,6 +18,8 @@ from pydl._core.dtypes import int64 as int64
 from pydl._core.dtypes import promote_types as promote_types
 from pydl._core.numpy_bridge import from_numpy as from_numpy
 from pydl._core.tensor import Tensor
+from pydl.ops.gather import index_add_into, index_copy_into, scatter_add_into, scatter_into
+from pydl.ops.masks import masked_fill_into
 
 # Ops that also exist in place, `exp_` for exp.
 IN_PLACE = (
@@ -31,6 +33,11 @@ IN_PLACE = (
     "index_copy index_fill index_put index_reduce masked_scatter put renorm scatter_reduce addmm baddbmm"
 ).split()
 
+# What changes a few elements of many: done at once where nothing is recorded.
+DIRECT = {
+    "index_add": index_add_into, "index_copy": index_copy_into, "masked_fill": masked_fill_into, "scatter": scatter_into,
+    "scatter_add": scatter_add_into,
+}
 
 _PRINTED: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80}
 _PROFILES: dict[str, dict[str, Any]] = {
@@ -223,7 +230,7 @@ def bind() -> None:
     table.array, table.dlpack = numpy_bridge.array_protocol, dlpack.to_dlpack
     table.construct, table.clone = _construct, ops.clone
     methods: dict[str, object] = {name: getattr(ops, name) for name in ops.METHODS}
-    methods |= {f"{name}_": inplace.in_place_form(getattr(ops, name), f"{name}_") for name in IN_PLACE}
+    methods |= {f"{name}_": inplace.in_place_form(getattr(ops, name), f"{name}_", DIRECT.get(name)) for name in IN_PLACE}
     methods |= {
         "numpy": numpy_bridge.to_numpy, "tolist": tolist, "register_hook": autograd.register_hook,
         "retain_grad": autograd.retain_grad, "copy_": inplace.copy_, "fill_": inplace.fill_, "zero_": inplace.zero_,

@@ -64,13 +64,36 @@ cdef Tensor as_it_was(Tensor x):
     before.node, before.needs_grad, before.output_index = x.node, x.needs_grad, x.output_index
     return before
 
-def in_place_form(forward, str name):
-    """The method `name` (`exp_`) that overwrites its tensor with forward(tensor, ...)."""
+cdef bint recorded(Tensor x, tuple args, dict kwargs) except -1:
+    """Whether an op of these would be recorded."""
+    if not grad_enabled():
+        return False
+    if x.needs_grad or x.base is not None and x.base.needs_grad:
+        return True
+    for one in args + tuple(kwargs.values()):
+        if isinstance(one, Tensor) and tracked(<Tensor>one):
+            return True
+    return False
+
+cdef bint shares_memory(Tensor x, tuple args, dict kwargs) except -1:
+    for one in args + tuple(kwargs.values()):
+        if isinstance(one, Tensor) and (<Tensor>one).storage is x.storage:
+            return True
+    return False
+
+def in_place_form(forward, str name, direct=None):
+    """The method `name` (`exp_`) that overwrites its tensor with forward(tensor, ...).
+
+    direct(tensor, ...) does it at once, or returns False; it is asked where nothing is recorded and no argument shares memory.
+    """
     cdef int kernel = DIRECT.get(name, -1)
 
     def method(Tensor self not None, *args, **kwargs):
         writable_in_place(name, self)
         if kernel >= 0 and len(args) == 1 and not kwargs and try_direct(kernel, self, args[0]):
+            return self
+        if direct is not None and not recorded(self, args, kwargs) and not shares_memory(self, args, kwargs) and direct(self, *args, **kwargs):
+            changed(self)
             return self
         before = as_it_was(self)
         args = tuple([before if arg is self else arg for arg in args])

@@ -84,7 +84,7 @@ def randint_like(
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """How many events there are where `input` are expected, each element by itself. float32, float64; (...) -> (...), input's type.
 
-    Sums of exponential waits below 10, transformed rejection (Hoermann 1993) above. Raises ValueError for a rate that is negative,
+    Products of uniform numbers below 10, transformed rejection (Hoermann 1993) above. Raises ValueError for a rate that is negative,
     infinite or NaN, TypeError for integers.
     """
     x = tensor_arg("poisson", input, "input").detach()

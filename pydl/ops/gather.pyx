@@ -196,8 +196,8 @@ def index_add(input, dim, index, source, *, alpha=1):
         raise TypeError("index_add: not defined for bool; convert the tensor with .to()")
     return written(INDEX_ADD, PD_rows_add, input, dim, index, source)
 
-cdef Tensor written(Op which, int kernel, object input, object dim, object index, object source):
-    """A copy of input whose slices the kernel changes by those of source."""
+cdef Tensor written(Op which, int kernel, object input, object dim, object index, object source, bint into=False):
+    """A copy of input (into: input itself, contiguous, unrecorded) whose slices the kernel changes by those of source."""
     cdef str name = which.name
     cdef Tensor x = tensor_arg(name, input, "input"), s = tensor_arg(name, source, "source"), y, i
     cdef int d = wrap_dim(name, dim, x.ndim)
@@ -209,10 +209,10 @@ cdef Tensor written(Op which, int kernel, object input, object dim, object index
     wanted = wanted[:d] + (i.numel,) + wanted[d + 1:] if x.ndim else wanted
     if shape_of(s) != wanted:
         raise ValueError(f"{name}: source must have shape {wanted} for input {shape_of(x)} and index {shape_of(i)}, got {shape_of(s)}")
-    y = duplicate(x)
+    y = x if into else duplicate(x)
     rows_around(x, d, &outer, &inner)
     launch_rows(kernel, contiguous(s), i, y, outer, x.sizes[d] if x.ndim else 1, inner)
-    cdef Node node = record2(which, y, x, s)
+    cdef Node node = None if into else record2(which, y, x, s)
     if node is not None:
         node.keep(0, i)
         node.extra = d
@@ -296,16 +296,16 @@ cdef Tensor scatter_source(str op, Tensor x, Tensor i, object src):
     from pydl.ops.parts import box
     return box(s, [(0, 1, i.sizes[k]) for k in range(i.ndim)])
 
-cdef Tensor scattered(str name, Op which, int kernel, object input, object dim, object index, object src):
+cdef Tensor scattered(str name, Op which, int kernel, object input, object dim, object index, object src, bint into=False):
     cdef Tensor x = tensor_arg(name, input, "input"), i, s, y
     cdef int d = wrap_dim(name, dim, x.ndim)
     if kernel == PD_scatter_add and x.code == PD_BOOL:
         raise TypeError(f"{name}: not defined for bool; convert the tensor with .to()")
     i = axis_index(name, x, d, index)
     s = scatter_source(name, x, i, src)
-    y = duplicate(x)
+    y = x if into else duplicate(x)
     launch_axis(kernel, y, i, s, d)
-    cdef Node node = record2(which, y, x, s)
+    cdef Node node = None if into else record2(which, y, x, s)
     if node is not None:
         node.keep(0, i)
         node.extra = d
@@ -348,6 +348,42 @@ cdef object scatter_add_backward(Node node, object dy):
     return (dy, gather(dy, node.extra, node.kept(0)) if node.need(1) else None)
 
 cdef Op SCATTER_ADD = op(scatter_add, scatter_add_backward)
+
+def scatter_add_as(str name not None, input, dim, index, src):
+    """scatter_add, whose messages begin with another name."""
+    return scattered(name, SCATTER_ADD, PD_scatter_add, input, dim, index, src)
+
+def check_places(str name not None, input, dim, index, src):
+    """src cut to index's shape. Raises what scatter_add does, in another name."""
+    cdef Tensor x = tensor_arg(name, input, "input")
+    return scatter_source(name, x, axis_index(name, x, wrap_dim(name, dim, x.ndim), index), src)
+
+# In place, where nothing is recorded and memory is not shared (inplace.pyx sees to that).
+
+def index_add_into(Tensor input not None, dim, index, source, *, alpha=1):
+    """index_add_ of a contiguous input; False where it is left to index_add."""
+    if alpha != 1 or not input.contiguous or input.code == PD_BOOL:
+        return False
+    written(INDEX_ADD, PD_rows_add, input, dim, index, source, True)
+    return True
+
+def index_copy_into(Tensor input not None, dim, index, source):
+    """index_copy_ of a contiguous input; False where it is left to index_copy."""
+    if input.contiguous:
+        written(INDEX_COPY, PD_rows_put, input, dim, index, source, True)
+    return input.contiguous
+
+def scatter_into(Tensor input not None, dim, index, src=None, *, value=None, reduce=None):
+    """scatter_; False where it is left to scatter."""
+    if reduce not in (None, "add") or (src is None) == (value is None):
+        return False
+    scattered("scatter", SCATTER, PD_scatter if reduce is None else PD_scatter_add, input, dim, index, src if value is None else value, True)
+    return True
+
+def scatter_add_into(Tensor input not None, dim, index, src):
+    """scatter_add_."""
+    scattered("scatter_add", SCATTER_ADD, PD_scatter_add, input, dim, index, src, True)
+    return True
 
 def reduced_at(str name not None, input, dim, index, src, int how):
     """A copy of input, combined with src where index says by how = 0 product, 1 maximum, 2 minimum; no graph knows it."""

@@ -13,7 +13,7 @@ from pydl._core.tensor import Tensor
 from pydl.ops.arithmetic import add, div, mul
 from pydl.ops.arrange import broadcast_shapes
 from pydl.ops.compare import eq, lt, where
-from pydl.ops.gather import gather, index_add, index_copy, reduced_at, scatter, scatter_add
+from pydl.ops.gather import check_places, gather, index_add, index_copy, reduced_at, scatter, scatter_add, scatter_add_as
 from pydl.ops.index import setitem
 from pydl.ops.masks import nonzero
 from pydl.ops.operands import to
@@ -107,15 +107,13 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
 
 
 def _reduce(op: str, x: Tensor, d: int, i: Tensor, s: Tensor, reduce: str, include_self: bool) -> Tensor:
-    reduced_at(op, x.detach(), d, i, s.detach(), 1)     # raises in the op's own name
-    for k in range(s.ndim if i.numel() else 0):
-        if s.shape[k] != i.shape[k]:
-            s = narrow(s, k, 0, i.shape[k])
-    start = x if include_self else scatter(x, d, i, _identity(reduce, x))
+    if not include_self:
+        check_places(op, x, d, i, s)
+        x, given = scatter(x, d, i, _identity(reduce, x)), x
     if reduce in ("sum", "mean"):
-        total = scatter_add(start, d, i, s)
-        return total if reduce == "sum" else _mean(total, x, d, i, include_self)
-    return scatter_extreme(start, d, i, s, HOW[reduce])
+        total = scatter_add_as(op, x, d, i, s)
+        return total if reduce == "sum" else _mean(total, x if include_self else given, d, i, include_self)
+    return _extreme(op, x, d, i, s, HOW[reduce])
 
 
 HOW = {"prod": 0, "amax": 1, "amin": 2}     # as in csrc/index.c
@@ -139,8 +137,14 @@ def _mean(total: Tensor, x: Tensor, d: int, i: Tensor, include_self: bool) -> Te
 
 def scatter_extreme(input: Tensor, dim: int, index: Tensor, src: Tensor, how: int) -> Tensor:
     """scatter_reduce by product (how 0), maximum (1) or minimum (2), input included; arguments as that function checks them."""
-    y = reduced_at("scatter_reduce", input, dim, index, src, how)
-    return SCATTER_EXTREME.record(y, (input, src), (input, src, index, y), (dim, how))
+    return _extreme("scatter_reduce", input, dim, index, src, how)
+
+
+def _extreme(op: str, x: Tensor, dim: int, index: Tensor, src: Tensor, how: int) -> Tensor:
+    y = reduced_at(op, x, dim, index, src, how)
+    if x.requires_grad or src.requires_grad:
+        src = check_places(op, x, dim, index, src)
+    return SCATTER_EXTREME.record(y, (x, src), (x, src, index, y), (dim, how))
 
 
 def scatter_extreme_backward(dy: Any, need: Any, saved: Any, extra: Any) -> Any:

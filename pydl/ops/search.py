@@ -174,7 +174,7 @@ def _unique_slices(x: Tensor, d: int, want_inverse: bool, want_counts: bool, nei
 
 # ---- How often
 
-MOST_BINS = 1 << 40     # of a histogram: more is a mistake
+MOST_BINS = 1 << 30     # of a histogram: more is a mistake
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:

@@ -14,6 +14,7 @@ cdef extern from "pydl.h":
     enum: PD_sort
     enum: PD_topk
     enum: PD_kth
+    enum: PD_mode
 
 cdef enum:          # as in sort.c
     SORT_LARGE = 1 << 15
@@ -23,6 +24,7 @@ cdef enum:          # as in sort.c
     KTH = 0             # as in select.c
     MEDIAN = 1
     NANMEDIAN = 2
+    SELECT_SMALL = 160
     SELECT_LARGE = 1 << 16
     SELECT_COUNTERS = 16 * 2048 * 4
 
@@ -216,6 +218,27 @@ cdef Tensor filled_lines(str name, object input, object dim):
     if x.ndim and x.sizes[d] == 0:
         raise ValueError(f"{name}: expected at least one element along dim {dim} of shape {shape_of(x)}: there is nothing to choose from")
     return x
+
+def mode_of_last(Tensor input not None):
+    """(values, indices) of mode() along the last dimension, which is not empty, with size 1 there; no graph knows them."""
+    cdef pd_launch launch
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef int i, last = input.ndim - 1
+    cdef Tensor x = contiguous(input), order = None, y, index
+    for i in range(input.ndim):
+        sizes[i] = input.sizes[i] if i < last else 1
+    y, index = empty(x.code, x.ndim, sizes), empty(PD_I64, x.ndim, sizes)
+    prepare(&launch, PD_mode, x.code)
+    if x.sizes[last] > SELECT_SMALL:
+        x, order, _ = sorted_along("mode", x, last, False, True)
+        launch.buf[3] = order.data
+    launch.buf[0], launch.buf[1], launch.buf[2] = x.data, y.data, index.data
+    launch.lines.n = x.sizes[last]
+    launch.lines.outer, launch.lines.inner = x.numel // x.sizes[last], 1
+    launch.scalar[0] = order is not None
+    if x.numel:
+        run(&launch, PD_mode, x.code)
+    return y, index
 
 cdef Op MEDIAN_ALONG = op(median_along, selected_backward)
 cdef Op NANMEDIAN_ALONG = op(nanmedian_along, selected_backward)

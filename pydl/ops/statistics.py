@@ -24,8 +24,8 @@ from pydl.ops.pointwise import lerp, real
 from pydl.ops.reduce import any as any_
 from pydl.ops.reduce import mean, spread
 from pydl.ops.reduce import sum as total
-from pydl.ops.shape import expand, movedim, reshape, squeeze, t, unsqueeze
-from pydl.ops.sort import kthvalue, median_along, median_result, nanmedian_along, nanmedian_result, sort
+from pydl.ops.shape import expand, movedim, reshape, squeeze, t, transpose, unsqueeze
+from pydl.ops.sort import kthvalue, median_along, median_result, mode_of_last, nanmedian_along, nanmedian_result, sort
 
 Dims = int | Sequence[int] | None
 
@@ -151,19 +151,15 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, axis: int | Non
     x = tensor_arg("mode", input, "input")
     d, keepdim = dim_arg("mode", dim if axis is None else axis, x.ndim), keepdim if keepdims is None else keepdims
     line = reshape(x, 1) if x.ndim == 0 else x
-    n = line.shape[d]
-    if n == 0:
+    if line.shape[d] == 0:
         raise ValueError(f"mode: expected at least one element along dim {dim} of shape {x.shape}: there is nothing to choose from")
-    values, places = (np.moveaxis(part.numpy(), d, -1) for part in sort(line.detach(), d))
-    begins = np.ones(values.shape, bool)
-    np.not_equal(values[..., 1:], values[..., :-1], out=begins[..., 1:])
-    run = np.arange(n) - np.maximum.accumulate(np.where(begins, np.arange(n), 0), -1)
-    end = np.argmax(run, -1)[..., None]
-    index = from_numpy(np.ascontiguousarray(np.moveaxis(np.take_along_axis(places, end, -1), -1, d)))
-    found = gather(line, d, index)
-    if x.ndim == 0:
-        return ModeResult(reshape(found, ()), reshape(index, ()))
-    return ModeResult(found, index) if keepdim else ModeResult(squeeze(found, d), squeeze(index, d))
+    values, index = (part if d == line.ndim - 1 else transpose(part, d, -1)
+                     for part in mode_of_last(line.detach() if d == line.ndim - 1 else transpose(line.detach(), d, -1)))
+    if x.requires_grad:
+        values = gather(line, d, index)
+    if x.ndim == 0 or not keepdim:
+        values, index = squeeze(values, d), squeeze(index, d)
+    return ModeResult(values, index)
 
 
 # ---- Quantiles
