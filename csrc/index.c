@@ -234,9 +234,10 @@ static size_t N(index_axis)(N(axis_plan) *p, const pd_launch *launch) {
     return p->lines * p->n == 0 ? 0 : ceil_div(p->lines, p->lines_per_chunk);
 }
 
-/* What scatter_reduce makes of two elements: how = 0 their product, 1 the larger, 2 the smaller; NaN is both. A call, as a copy
- * of the walk for each would be long. */
-static __attribute__((noinline)) T N(combined)(T a, T b, int how) {
+/* What scatter_reduce makes of two elements: how = 0 their product, 1 the larger, 2 the smaller; NaN is both. The barrier keeps
+ * the compiler from a copy of the walk for each. */
+INLINE T N(combined)(T a, T b, int how) {
+    __asm__("" : "+r"(how));
 #if PD_REAL
     if (how == 0) return a * b;
     if (b != b) return b;
@@ -252,6 +253,8 @@ static __attribute__((noinline)) T N(combined)(T a, T b, int how) {
         const size_t l = p->ndim - 1;                                                                        \
         const ptrdiff_t xl = p->stride[0][l], il = p->stride[1][l], yl = p->stride[2][l];                    \
         const ptrdiff_t in = p->along[1], yn = p->along[2], step = p->step;                                  \
+        const int how = (int)p->launch->scalar[2];                                                           \
+        (void)how;                                                                                           \
         if (stride_size(in) < stride_size(il) || lines == 1) {                                               \
             for (ptrdiff_t i = 0; i < (ptrdiff_t)lines; i++)                                                 \
                 for (ptrdiff_t j = 0; j < (ptrdiff_t)p->n; j++) {                                            \
@@ -293,6 +296,6 @@ static __attribute__((noinline)) T N(combined)(T a, T b, int how) {
 AXIS_KERNEL(gather, *value = *at)
 AXIS_KERNEL(scatter, *at = *value)
 AXIS_KERNEL(scatter_add, *at = ADD(*at, *value))
-AXIS_KERNEL(scatter_reduce, *at = N(combined)(*at, *value, (int)p->launch->scalar[2]))
+AXIS_KERNEL(scatter_reduce, *at = N(combined)(*at, *value, how))
 #undef AXIS_KERNEL
 #undef ADD

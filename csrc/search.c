@@ -9,11 +9,7 @@
 enum { SEARCH_SIDE = 8, SEARCH_COUNTED = 24, SEARCH_GRAIN = 1 << 12, HISTOGRAM_BINS = 1 << 12, HISTOGRAM_SEGMENTS = 16, HISTOGRAM_LARGE = 1 << 17, HISTOGRAM_STAGE = 64 };
 #endif
 
-#if PD_REAL
-#define BELOW(at, value) ((right ? (at) <= (value) : (at) < (value)) | ((value) != (value)))
-#else
 #define BELOW(at, value) (right ? (at) <= (value) : (at) < (value))
-#endif
 /* SEARCH_SIDE values side by side. Short sequences are counted through, in vectors; in others the steps depend on n alone, so that
  * nothing waits for a comparison but its own next one (the barrier keeps them scalar: vectors would gather, which is slower). */
 INLINE void N(search_some)(const T *x, size_t n, const T *values, size_t *low, int right) {
@@ -28,10 +24,9 @@ INLINE void N(search_some)(const T *x, size_t n, const T *values, size_t *low, i
     while (n > 1) {
         const size_t half = n / 2;
         for (size_t s = 0; s < SEARCH_SIDE; s++) {
-            size_t at = low[s], next = at + half;
-            next = BELOW(x[next - 1], values[s]) ? next : at;
-            __asm__("" : "+r"(next));
-            low[s] = next;
+            size_t step = half & (0 - (size_t)BELOW(x[low[s] + half - 1], values[s])); /* no branch: it could not be foreseen */
+            __asm__("" : "+r"(step));
+            low[s] += step;
         }
         n -= half;
     }
@@ -46,14 +41,21 @@ static void N(search_chunk)(void *context, size_t chunk) {
     const size_t last = min_size(first + SEARCH_GRAIN, g->count);
     const T *x = (const T *)launch->buf[0] + (g->outer > 1 ? line * g->n : 0), *values = (const T *)launch->buf[1] + line * g->count;
     const int right = launch->scalar[0] != 0, narrow = launch->scalar[1] != 0;
+    size_t length = g->n; /* without NaN */
+#if PD_REAL
+    while (length && x[length - 1] != x[length - 1]) length--;
+#endif
     for (size_t i = first; i < last; i += SEARCH_SIDE) {
         const size_t n = min_size(SEARCH_SIDE, last - i), at = line * g->count + i;
         T some[SEARCH_SIDE] = {0};
         size_t places[SEARCH_SIDE];
         memcpy(some, values + i, n * sizeof(T));
-        if (right) N(search_some)(x, g->n, some, places, 1);
-        else N(search_some)(x, g->n, some, places, 0);
+        if (right) N(search_some)(x, length, some, places, 1);
+        else N(search_some)(x, length, some, places, 0);
         for (size_t s = 0; s < n; s++) {
+#if PD_REAL
+            if (some[s] != some[s]) places[s] = g->n;
+#endif
             if (narrow) ((int32_t *)launch->buf[2])[at + s] = (int32_t)places[s];
             else ((int64_t *)launch->buf[2])[at + s] = (int64_t)places[s];
         }

@@ -33,8 +33,10 @@ IN_PLACE = (
     "index_copy index_fill index_put index_reduce masked_scatter put renorm scatter_reduce addmm baddbmm"
 ).split()
 
+VIEWS_IN_PLACE = ("as_strided", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze")
+
 # What changes a few elements of many: done at once where nothing is recorded.
-DIRECT = {
+DIRECT: dict[str, Any] = {
     "index_add": index_add_into, "index_copy": index_copy_into, "masked_fill": masked_fill_into, "scatter": scatter_into,
     "scatter_add": scatter_add_into,
 }
@@ -231,6 +233,7 @@ def bind() -> None:
     table.construct, table.clone = _construct, ops.clone
     methods: dict[str, object] = {name: getattr(ops, name) for name in ops.METHODS}
     methods |= {f"{name}_": inplace.in_place_form(getattr(ops, name), f"{name}_", DIRECT.get(name)) for name in IN_PLACE}
+    methods |= {f"{name}_": inplace.view_form(getattr(ops, name), f"{name}_") for name in VIEWS_IN_PLACE}
     methods |= {
         "numpy": numpy_bridge.to_numpy, "tolist": tolist, "register_hook": autograd.register_hook,
         "retain_grad": autograd.retain_grad, "copy_": inplace.copy_, "fill_": inplace.fill_, "zero_": inplace.zero_,

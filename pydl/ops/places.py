@@ -32,7 +32,8 @@ def _number(op: str, x: Tensor, value: Any) -> Tensor:
         if value.ndim:
             raise ValueError(f"{op}: value must be a number or a 0-dimensional tensor, got shape {value.shape}")
         return to(value, x.dtype)
-    if not isinstance(value, (bool, int, float, np.generic)):
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, (bool, int, float)):
         raise TypeError(f"{op}: value must be a number or a 0-dimensional tensor, got {type(value).__name__}")
     return full((), value, dtype=x.dtype)
 
@@ -130,7 +131,7 @@ def _identity(reduce: str, x: Tensor) -> Any:
 
 def _mean(total: Tensor, x: Tensor, d: int, i: Tensor, include_self: bool) -> Tensor:
     counts = ones_like(x) if include_self else scatter(ones_like(x), d, i, 0)
-    counts = scatter_add(counts, d, i, 1)
+    counts = scatter_add_as("scatter_reduce", counts, d, i, 1)
     counts = where(eq(counts, 0), ones_like(counts), counts)
     return div(total, counts) if x.is_floating_point() else div(total, counts, rounding_mode="floor")
 
@@ -255,7 +256,7 @@ def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tens
     rows, columns = x.shape[:2]
     for start in range(0, rows, columns + 1) if wrap and x.ndim == 2 and columns else (0,):
         part = narrow(x, 0, start, rows - start)
-        as_strided(part, (min(part.shape),), (sum(part.strides),)).fill_(fill_value)
+        as_strided(part, (min(part.shape),), (sum(part.stride()),)).fill_(fill_value)
     return x
 
 

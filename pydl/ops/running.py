@@ -35,12 +35,7 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     if x.ndim == 0:
         raise ValueError(f"diff: expected a dimension or more, got shape {x.shape}")
     d = dim_arg("diff", dim, x.ndim)
-    ends = tuple(None if one is None else tensor_arg("diff", one, name) for one, name in ((prepend, "prepend"), (append, "append")))
-    for one in ends:
-        if one is not None and (one.ndim != x.ndim or any(one.shape[k] != x.shape[k] for k in range(x.ndim) if k != d)):
-            raise ValueError(f"diff: shapes {x.shape} and {one.shape} do not fit together along dim {dim}")
-    joined = [one for one in (ends[0], x, ends[1]) if one is not None]
-    y = cat(joined, d) if len(joined) > 1 else x
+    y = x if prepend is None and append is None else _extended(x, d, prepend, append)
     times = min(times, y.shape[d])
     if times == 0:
         return clone(y)
@@ -49,6 +44,14 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
         later, earlier = narrow(y, d, y.shape[d] - m, m), narrow(y, d, 0, m)
         y = logical_xor(later, earlier) if y.dtype is bool_ else sub(later, earlier)
     return y
+
+
+def _extended(x: Tensor, d: int, prepend: Tensor | None, append: Tensor | None) -> Tensor:
+    ends = [None if one is None else tensor_arg("diff", one, name) for one, name in ((prepend, "prepend"), (append, "append"))]
+    for one in ends:
+        if one is not None and (one.ndim != x.ndim or any(one.shape[k] != x.shape[k] for k in range(x.ndim) if k != d)):
+            raise ValueError(f"diff: shapes {x.shape} and {one.shape} do not fit together along dim {d}")
+    return cat([one for one in (ends[0], x, ends[1]) if one is not None], d)
 
 
 # ---- Areas
@@ -89,12 +92,12 @@ def _areas(op: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> 
     if dx is not None and (isinstance(dx, bool) or not isinstance(dx, (int, float))):
         raise TypeError(f"{op}: dx must be a number, got {type(dx).__name__}")
     m = values.shape[d]
+    steps = None if x is None else _steps(op, values, _no_bool(op, x, "x"), d)
     if m == 0:
         return values, d
     pairs = add(narrow(values, d, 1, m - 1), narrow(values, d, 0, m - 1))
-    if x is None:
+    if x is None or steps is None:
         return mul(pairs, (1 if dx is None else dx) / 2), d
-    steps = _steps(op, values, _no_bool(op, x, "x"), d)
     try:
         areas = div(mul(pairs, steps), 2)
     except ValueError:

@@ -1,5 +1,4 @@
 """What is known of many numbers: medians, quantiles, modes, means without NaN, moments in pairs, covariances."""
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +26,7 @@ from pydl.ops.reduce import sum as total
 from pydl.ops.shape import expand, movedim, reshape, squeeze, t, transpose, unsqueeze
 from pydl.ops.sort import kthvalue, median_along, median_result, mode_of_last, nanmedian_along, nanmedian_result, sort
 
-Dims = int | Sequence[int] | None
+Dims = int | tuple[int, ...] | list[int] | None
 
 
 def _float(op: str, input: Tensor) -> Tensor:
