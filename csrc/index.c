@@ -244,7 +244,8 @@ INLINE T N(combined)(T a, T b, int how) {
 #else
     if (how == 0) return (T)((uint64_t)a * (uint64_t)b);
 #endif
-    return (how == 1 ? b > a : b < a) ? b : a;
+    const T larger = b > a ? b : a, smaller = b < a ? b : a;
+    return how == 1 ? larger : smaller;
 }
 
 /* A run of lines is a plane of `lines` (neighbours along the last other dimension) x n; the nearer one goes innermost. */

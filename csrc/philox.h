@@ -103,11 +103,10 @@ INLINE double fixed_exp(double x) {
     if (x < -708) return 0;
     const double shifted = x * 1.44269504088896338700 + 0x1.8p52, k = shifted - 0x1.8p52;
     const double r = (x - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
-    double sum = 1.0 / 6227020800;
-    static const double inverse[] = {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
-                                     1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5,         1,          1};
-    for (size_t i = 0; i < sizeof inverse / sizeof *inverse; i++) sum = sum * r + inverse[i];
-    return sum * as_double((as_bits(shifted) + 1023) << 52);
+    const double z = r * r; /* even and odd powers side by side */
+    const double even = 1 + z * (1.0 / 2 + z * (1.0 / 24 + z * (1.0 / 720 + z * (1.0 / 40320 + z * (1.0 / 3628800 + z / 479001600)))));
+    const double odd = 1 + z * (1.0 / 6 + z * (1.0 / 120 + z * (1.0 / 5040 + z * (1.0 / 362880 + z * (1.0 / 39916800 + z / 6227020800)))));
+    return (even + r * odd) * as_double((as_bits(shifted) + 1023) << 52);
 }
 
 /* cos and sin of a full turn times u, u in [0, 1): fdlibm's k_cos.c and k_sin.c on the nearest quarter turn. */

@@ -83,13 +83,13 @@ static UNUSED double poisson_count(double rate, word_pairs *words) {
         return k;
     }
     const double root = sqrt(rate), b = 0.931 + 2.53 * root, a = -0.059 + 0.02483 * b, alpha = 1.1239 + 1.1328 / (b - 3.4);
-    const double sure = 0.9277 - 3.6224 / (b - 2), log_rate = fixed_log(rate);
+    const double sure = 0.9277 - 3.6224 / (b - 2);
     for (;;) {
         const double u = open_unit(words) - 0.5, v = open_unit(words), s = 0.5 - fabs(u), k = floor((2 * a / s + b) * u + rate + 0.43);
         if (s >= 0.07 && v <= sure) return k;
         if (k < 0 || (s < 0.013 && v > s)) continue;
         const double factorial = stirling_rest(k) + 0.91893853320467274178 + (k + 0.5) * fixed_log(k + 1) - (k + 1);
-        if (fixed_log(v * alpha / (a / (s * s) + b)) <= k * log_rate - rate - factorial) return k;
+        if (fixed_log(v * alpha / (a / (s * s) + b)) <= k * fixed_log(rate) - rate - factorial) return k;
     }
 }
 

@@ -84,35 +84,49 @@ static void N(scan_run)(const pd_launch *launch,
 SCAN(cumsum, 0, 0, a + b)
 SCAN(cumprod, 1, 0, a * b)
 
-/* buf: x, values, indices. */
-INLINE void N(cummax_walk)(const T *x, T *y, int64_t *index, size_t n, size_t w, ptrdiff_t next, ptrdiff_t apart, int least) {
-    T best[SCAN_WIDTH];
-    int64_t place[SCAN_WIDTH];
-    for (size_t c = 0; c < w; c++) best[c] = x[(ptrdiff_t)c * apart], place[c] = 0;
-    for (size_t k = 0; k < n; k++, x += next, y += next, index += next)
-        for (size_t c = 0; c < w; c++) {
-            const ptrdiff_t i = (ptrdiff_t)c * apart;
-            const T a = x[i];
+/* buf: x, values, indices. SCAN_WIDTH neighbouring columns at once; whatever else, and bytes, line by line. */
 #if PD_REAL
-            const int better = (least ? a <= best[c] : a >= best[c]) | (a != a);
+#define BETTER(x, best) ((least ? (x) <= (best) : (x) >= (best)) | ((x) != (x)))
 #else
-            const int better = least ? a <= best[c] : a >= best[c];
+#define BETTER(x, best) (least ? (x) <= (best) : (x) >= (best))
 #endif
-            best[c] = better ? a : best[c];
-            place[c] = better ? (int64_t)k : place[c];
-            y[i] = best[c], index[i] = place[c];
+static void N(cummax_line)(const T *x, T *y, int64_t *index, size_t n, ptrdiff_t next, int least) {
+    T best = x[0];
+    int64_t place = 0;
+    for (size_t k = 0; k < n; k++, x += next, y += next, index += next) {
+        if (BETTER(*x, best)) best = *x, place = (int64_t)k;
+        *y = best, *index = place;
+    }
+}
+#if BITS > 8
+static void N(cummax_columns)(const T *x, T *y, int64_t *index, size_t n, ptrdiff_t next, int least) {
+    T best[SCAN_WIDTH];
+    bits_t place[SCAN_WIDTH] = {0};
+    memcpy(best, x, sizeof best);
+    for (size_t k = 0; k < n; k++, x += next, y += next, index += next)
+        for (size_t c = 0; c < SCAN_WIDTH; c++) {
+            const int better = BETTER(x[c], best[c]);
+            best[c] = better ? x[c] : best[c];
+            place[c] = better ? (bits_t)k : place[c];
+            y[c] = best[c], index[c] = place[c];
         }
 }
+#endif
 static void N(cummax_lines)(const pd_launch *launch, size_t at, size_t w, ptrdiff_t next, ptrdiff_t apart) {
     const T *x = (const T *)launch->buf[0] + at;
     T *y = (T *)launch->buf[1] + at;
     int64_t *index = (int64_t *)launch->buf[2] + at;
     const size_t n = launch->lines.n;
     const int least = launch->scalar[1] != 0;
-    if (w == 1) N(cummax_walk)(x, y, index, n, 1, next, apart, least);
-    else if (w == SCAN_WIDTH && apart == 1) N(cummax_walk)(x, y, index, n, SCAN_WIDTH, next, 1, least);
-    else N(cummax_walk)(x, y, index, n, w, next, apart, least);
+#if BITS > 8
+    if (w == SCAN_WIDTH && apart == 1 && n <= INT32_MAX) {
+        N(cummax_columns)(x, y, index, n, next, least);
+        return;
+    }
+#endif
+    for (ptrdiff_t c = 0; c < (ptrdiff_t)w; c++) N(cummax_line)(x + c * apart, y + c * apart, index + c * apart, n, next, least);
 }
+#undef BETTER
 static void N(cummax)(const pd_launch *launch) { N(scan_run)(launch, N(cummax_lines)); }
 
 #if PD_REAL
@@ -133,7 +147,7 @@ static void N(recurrence)(const pd_launch *launch) { N(scan_run)(launch, N(recur
 
 /* The largest so far, m, and the sum s of e^(x - m) in double. An x below m adds e^(x - m); one above it makes s e^(m - x) + 1.
  * x (count <= SCAN_BLOCK, one element of each line), far: -|x - m|, y = m + log(s): errors within 3 ulp of max(|m|, |y|). */
-static void N(lse_step)(const T *x, T *y, size_t count, T *m, double *s) {
+static __attribute__((noinline)) void N(lse_step)(const T *x, T *y, size_t count, T *m, double *s) {
     T far[SCAN_BLOCK + VL];
     for (size_t c = 0; c < count; c++) far[c] = x[c] == m[c] ? 0 : x[c] > m[c] ? m[c] - x[c] : x[c] - m[c];
     for (size_t c = 0; c < count; c += VL) v_store(far + c, v_exp(v_load(far + c)));

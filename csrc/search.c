@@ -9,7 +9,7 @@
 enum { SEARCH_SIDE = 8, SEARCH_COUNTED = 24, SEARCH_GRAIN = 1 << 12, HISTOGRAM_BINS = 1 << 12, HISTOGRAM_SEGMENTS = 16, HISTOGRAM_LARGE = 1 << 17, HISTOGRAM_STAGE = 64 };
 #endif
 
-#define BELOW(at, value) (right ? (at) <= (value) : (at) < (value))
+#define BELOW(at, value) (((at) < (value)) | (right & ((at) == (value)))) /* right: 0 or 1 */
 /* SEARCH_SIDE values side by side. Short sequences are counted through, in vectors; in others the steps depend on n alone, so that
  * nothing waits for a comparison but its own next one (the barrier keeps them scalar: vectors would gather, which is slower). */
 INLINE void N(search_some)(const T *x, size_t n, const T *values, size_t *low, int right) {
@@ -50,8 +50,7 @@ static void N(search_chunk)(void *context, size_t chunk) {
         T some[SEARCH_SIDE] = {0};
         size_t places[SEARCH_SIDE];
         memcpy(some, values + i, n * sizeof(T));
-        if (right) N(search_some)(x, length, some, places, 1);
-        else N(search_some)(x, length, some, places, 0);
+        N(search_some)(x, length, some, places, right);
         for (size_t s = 0; s < n; s++) {
 #if PD_REAL
             if (some[s] != some[s]) places[s] = g->n;

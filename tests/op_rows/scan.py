@@ -1,6 +1,7 @@
 """Rows of pydl/ops/scan.pyx."""
 import numpy as np
 
+import pydl
 from rows import EVERY, INTEGERS, WIDTHS, Flat, In, Row, bad, sample
 
 WIDE = {**dict.fromkeys(INTEGERS, "int64"), "bool": "int64"}
@@ -69,8 +70,9 @@ ROWS = [
         samples=[sample(s, d) for s, d in FEW if 0 not in s]),
     Row("prod_after", flipped(before), ulp=1, ulp64=30, torch=False,
         samples=[sample(s, d) for s, d in FEW if 0 not in s]),
-    *(Row(name, extreme(larger), ulp=0, ulp64=0, kind="distinct", dtypes=EVERY, samples=[sample(s, d) for s, d in SHAPES], refusals=REFUSALS)
+    *(Row(name, extreme(larger), ulp=0, ulp64=0, kind="distinct", dtypes=EVERY, samples=[sample(s, d) for s, d in SHAPES if 0 not in s], refusals=REFUSALS)
       for name, larger in (("cummax", np.greater_equal), ("cummin", np.less_equal))),
+    Row("cummax:empty", extreme(np.greater_equal), fn=lambda x, dim: pydl.cummax(x, dim), ulp=0, samples=[sample((0, 3), 0), sample((3, 0), 1), sample((0, 3), 1), sample((2,), 0)]),
     Row("logcumsumexp", logcumsumexp, ulp=3, ulp64=40, by=scale, samples=[sample(s, d) for s, d in SHAPES],
         refusals=[*REFUSALS, bad(In((3,), dtype="int64"), 0, error=TypeError)]),
     Row("logcumsumexp:far", logcumsumexp, ulp=3, ulp64=40, by=scale, domain=(-300, 300), rtol=1e-4, torch=False,
