@@ -62,7 +62,24 @@ static UNUSED void select_first(keyed *items, size_t n, size_t k) {
 
 /* ---- How often: Poisson and binomial counts, element by element. A chunk of COUNT_CHUNK elements has a stream of its own, of
  * COUNT_GROUPS groups: rejection takes as many numbers as it needs, and threads do not matter. ---- */
-INLINE double open_unit(word_pairs *from) { return next_unit(from) + 0x1p-54; }
+typedef struct unit_stream {
+    uint64_t state[2];
+    size_t group, next;
+    double unit[PAIRS]; /* above 0, below 1 */
+} unit_stream;
+
+static UNUSED double open_unit(unit_stream *from) {
+    if (from->next == PAIRS) {
+        uint32_t w[WORDS];
+        philox_group(from->state, from->group++, w);
+        for (size_t i = 0; i < BLOCKS; i++) {
+            from->unit[i] = unit53(w[i], w[i + BLOCKS]) + 0x1p-54;
+            from->unit[i + BLOCKS] = unit53(w[i + 2 * BLOCKS], w[i + 3 * BLOCKS]) + 0x1p-54;
+        }
+        from->next = 0;
+    }
+    return from->unit[from->next++];
+}
 
 /* log(k!) - (k + 1/2) log(k + 1) + k + 1 - log(2 pi) / 2 (Stirling) */
 static UNUSED double stirling_rest(double k) {
@@ -75,17 +92,17 @@ static UNUSED double stirling_rest(double k) {
 }
 
 /* rate < 10: how many uniform numbers have a product above e^-rate (Knuth, TAOCP 2, 3.4.1); else transformed rejection, PTRS (Hoermann, Insurance: Mathematics and Economics 12, 1993). */
-static UNUSED double poisson_count(double rate, word_pairs *words) {
+static UNUSED double poisson_count(double rate, unit_stream *units) {
     if (rate < 10) {
         const double end = fixed_exp(-rate);
         double k = 0;
-        for (double product = open_unit(words); product > end; k++) product *= open_unit(words);
+        for (double product = open_unit(units); product > end; k++) product *= open_unit(units);
         return k;
     }
     const double root = sqrt(rate), b = 0.931 + 2.53 * root, a = -0.059 + 0.02483 * b, alpha = 1.1239 + 1.1328 / (b - 3.4);
     const double sure = 0.9277 - 3.6224 / (b - 2);
     for (;;) {
-        const double u = open_unit(words) - 0.5, v = open_unit(words), s = 0.5 - fabs(u), k = floor((2 * a / s + b) * u + rate + 0.43);
+        const double u = open_unit(units) - 0.5, v = open_unit(units), s = 0.5 - fabs(u), k = floor((2 * a / s + b) * u + rate + 0.43);
         if (s >= 0.07 && v <= sure) return k;
         if (k < 0 || (s < 0.013 && v > s)) continue;
         const double factorial = stirling_rest(k) + 0.91893853320467274178 + (k + 0.5) * fixed_log(k + 1) - (k + 1);
@@ -94,18 +111,18 @@ static UNUSED double poisson_count(double rate, word_pairs *words) {
 }
 
 /* p <= 1/2. n p < 10: gaps between successes; else transformed rejection, BTRS (Hoermann, J. Stat. Comput. Simul. 46, 1993). */
-static UNUSED double binomial_count(double n, double p, word_pairs *words) {
+static UNUSED double binomial_count(double n, double p, unit_stream *units) {
     if (!(p > 0)) return 0;
     if (n * p < 10) {
         const double fail = fixed_log(1 - p);
         double k = -1, at = 0;
-        for (; at <= n; k++) at += fmax(1, ceil(fixed_log(open_unit(words)) / fail));
+        for (; at <= n; k++) at += fmax(1, ceil(fixed_log(open_unit(units)) / fail));
         return k;
     }
     const double spread = sqrt(n * p * (1 - p)), b = 1.15 + 2.53 * spread, a = -0.0873 + 0.0248 * b + 0.01 * p, ratio = p / (1 - p);
     const double alpha = (2.83 + 5.1 / b) * spread, sure = 0.92 - 4.2 / b, m = floor((n + 1) * p), rest = n - m + 1;
     for (;;) {
-        const double u = open_unit(words) - 0.5, v = open_unit(words), s = 0.5 - fabs(u), k = floor((2 * a / s + b) * u + n * p + 0.5);
+        const double u = open_unit(units) - 0.5, v = open_unit(units), s = 0.5 - fabs(u), k = floor((2 * a / s + b) * u + n * p + 0.5);
         if (s >= 0.07 && v <= sure) return k;
         if (k < 0 || k > n) continue;
         const double bound = (m + 0.5) * fixed_log((m + 1) / (ratio * rest)) + (n + 1) * fixed_log(rest / (n - k + 1)) +
@@ -193,12 +210,12 @@ static void N(counts_chunk)(void *context, size_t chunk) {
     const fill_job *job = context;
     const real *rate = job->launch->buf[1], *p = job->launch->buf[3];
     real *y = job->launch->buf[2];
-    word_pairs words = {.state = {job->state[0], job->state[1]}, .group = chunk * COUNT_GROUPS, .pair = PAIRS};
+    unit_stream units = {.state = {job->state[0], job->state[1]}, .group = chunk * COUNT_GROUPS, .next = PAIRS};
     const size_t last = min_size((chunk + 1) * COUNT_CHUNK, job->launch->lines.n);
     for (size_t i = chunk * COUNT_CHUNK; i < last; i++) {
         const double n = (double)rate[i], q = p ? (double)p[i] : 0;
-        if (!p) y[i] = (real)poisson_count(n, &words);
-        else y[i] = (real)(q > 0.5 ? n - binomial_count(n, 1 - q, &words) : binomial_count(n, q, &words));
+        if (!p) y[i] = (real)poisson_count(n, &units);
+        else y[i] = (real)(q > 0.5 ? n - binomial_count(n, 1 - q, &units) : binomial_count(n, q, &units));
     }
 }
 
