@@ -147,3 +147,11 @@ def test_fork_rng():
     with pydl.random.fork_rng(enabled=False):
         pydl.rand(100)
     assert pydl.rand(4).tolist() != wanted
+
+
+def test_a_number_keeps_its_value_beside_small_integers():
+    small = pydl.tensor([1, 44, 200], dtype=pydl.uint8)
+    assert pydl.searchsorted(small, 300).item() == 3 and pydl.searchsorted(small, -1).item() == 0
+    assert pydl.isin(small, 300).tolist() == [False] * 3 and pydl.isin(small, 44).tolist() == [False, True, False]
+    with pytest.raises(ValueError, match="isin: .* does not fit"):
+        pydl.isin(small, 2**70)

@@ -36,7 +36,7 @@ def logspace(
     """`steps` values base^start ... base^end, both included, whose exponents are evenly spaced. Computed in float64."""
     check_placement("logspace", device, layout, pin_memory)
     count = int_arg("logspace", steps, "steps", 0)
-    power = linspace(start, end, count, dtype=float64)
+    power = linspace(_number("logspace", start, "start"), _number("logspace", end, "end"), count, dtype=float64)
     return to(pow(_number("logspace", base, "base"), power), dtype or get_default_dtype()).requires_grad_(requires_grad)
 
 
@@ -59,6 +59,8 @@ def empty_strided(
     Raises ValueError for negative sizes or strides, and where there are not as many of both.
     """
     check_placement("empty_strided", device, layout, pin_memory)
+    if not all(isinstance(given, (tuple, list)) for given in (size, stride)):
+        raise TypeError(f"empty_strided: size and stride must be tuples, got {type(size).__name__} and {type(stride).__name__}")
     sizes, strides = ([int_arg("empty_strided", one, name, 0) for one in given] for given, name in ((size, "a size"), (stride, "a stride")))
     if len(sizes) != len(strides):
         raise ValueError(f"empty_strided: expected as many strides as sizes, got {tuple(sizes)} and {tuple(strides)}")
@@ -78,7 +80,8 @@ def randint_like(
     check_format("randint_like", memory_format)
     x = tensor_arg("randint_like", input, "input")
     bounds = (0, low) if high is None else (low, high)
-    return randint(*bounds, tuple(x.shape), generator=generator, dtype=dtype or x.dtype, requires_grad=requires_grad)
+    least, end = (int_arg("randint_like", bound, name) for bound, name in zip(bounds, ("low", "high")))
+    return randint(least, end, tuple(x.shape), generator=generator, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:

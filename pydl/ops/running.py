@@ -121,9 +121,15 @@ def _steps(op: str, values: Tensor, x: Tensor, d: int) -> Tensor:
 
 # ---- Norms
 
+def _power(op: str, p: object) -> None:
+    if not isinstance(p, (int, float)):
+        raise TypeError(f"{op}: expected a number, got {type(p).__name__}")
+
+
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of input - other: shapes that broadcast -> (). Floats, types promote."""
     a, b = fitting("dist", input=input, other=other)
+    _power("dist", p)
     if a.numel() == 0 and (p < 0 or math.isinf(p)):
         raise ValueError(f"dist: the {p}-norm of nothing is not defined, got shape {a.shape}")
     return norm(sub(a, b), p)
@@ -140,6 +146,8 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     d = dim_arg("renorm", dim, x.ndim)
     if x.ndim < 2:
         raise ValueError(f"renorm: expected two dimensions or more, got shape {x.shape}")
+    _power("renorm", p)
+    _power("renorm", maxnorm)
     if not p > 0 or not maxnorm >= 0:
         raise ValueError(f"renorm: expected p > 0 and maxnorm >= 0, got {p} and {maxnorm}")
     if x.numel() == 0:

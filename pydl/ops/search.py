@@ -9,6 +9,7 @@ from pydl._core.create import empty, full, linspace, zeros
 from pydl._core.declare import occurrences
 from pydl._core.declare import search as places_in
 from pydl._core.dtypes import bool as bool_
+from pydl._core.dtypes import dtype as DType
 from pydl._core.dtypes import float32, float64, int64, uint8
 from pydl._core.numpy_bridge import from_numpy
 from pydl._core.tensor import Tensor
@@ -80,12 +81,28 @@ def _by_sorter(sequence: Tensor, sorter: Tensor) -> Tensor:
 def _search(op: str, sequence: Tensor, values: Tensor | Number, right: bool, narrow_type: bool) -> Tensor:
     if not isinstance(values, (Tensor, int, float)):
         raise TypeError(f"{op}: values must be a Tensor or a number, got {type(values).__name__}")
-    kind = common_type(op, sequence, values)
-    kind = uint8 if kind is bool_ else kind
-    wanted = values.detach() if isinstance(values, Tensor) else full((), values)
+    kind = _comparable(op, sequence, values)
+    wanted = _as_tensor(op, values, kind)
     if sequence.ndim > 1 and wanted.shape[:-1] != sequence.shape[:-1]:
         raise ValueError(f"{op}: expected values with a line for each sequence, got shapes {wanted.shape} and {sequence.shape}")
     return places_in(contiguous(to(sequence, kind)), contiguous(to(wanted, kind)), right, narrow_type)
+
+
+def _comparable(op: str, a: Tensor | Number, b: Tensor | Number) -> DType:
+    """The type in which the two are compared: no integer beside a tensor loses its value."""
+    kind = common_type(op, a, b)
+    if kind.is_floating_point or all(isinstance(x, Tensor) for x in (a, b)):
+        return uint8 if kind is bool_ else kind
+    return int64
+
+
+def _as_tensor(op: str, x: Tensor | Number, kind: DType) -> Tensor:
+    if isinstance(x, Tensor):
+        return to(x.detach(), kind)
+    try:
+        return full((), x, dtype=kind)
+    except OverflowError:
+        raise ValueError(f"{op}: {x} does not fit in {kind}") from None
 
 
 def isin(
@@ -94,9 +111,8 @@ def isin(
     """Whether each of elements is among test_elements (invert: is not), as bool of elements' shape; NaN is in nothing."""
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise TypeError(f"isin: expected a Tensor, got {type(elements).__name__} and {type(test_elements).__name__}")
-    kind = common_type("isin", elements, test_elements)
-    kind = uint8 if kind is bool_ else kind
-    x, among = (to(one.detach(), kind) if isinstance(one, Tensor) else full((), one, dtype=kind) for one in (elements, test_elements))
+    kind = _comparable("isin", elements, test_elements)
+    x, among = (_as_tensor("isin", one, kind) for one in (elements, test_elements))
     if among.numel() == 0:
         found = zeros(x.shape, dtype=bool_)
     else:
