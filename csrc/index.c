@@ -3,7 +3,7 @@
  * all contiguous.
  * rows_take: y[o, i] = x[o, index[i]].  rows_put: x[o, index[i]] = y[o, i], the last of equal indices wins.
  * rows_add: x[o, index[i]] += y[o, i], added in the order of i, so that the sum has the same bits for any thread count.
- * gather, scatter, scatter_add: along one dimension of strided operands, see index_axis.
+ * gather, scatter, scatter_add, scatter_reduce (scalar[2]: how): along one dimension of strided operands, see index_axis.
  * Threads: chunks are blocks of rows where every output is written once, else blocks of columns or of lines. */
 #ifndef PD_INDEX_ONCE
 #define PD_INDEX_ONCE
@@ -242,12 +242,28 @@ static size_t N(index_axis)(N(axis_plan) *p, const pd_launch *launch) {
     return p->lines * p->n == 0 ? 0 : ceil_div(p->lines, p->lines_per_chunk);
 }
 
+/* What scatter_reduce makes of two elements: how = 0 their product, 1 the larger, 2 the smaller; NaN is both. The barrier keeps
+ * the compiler from a copy of the walk for each. */
+INLINE T N(combined)(T a, T b, int how) {
+    __asm__("" : "+r"(how));
+#if PD_REAL
+    if (how == 0) return a * b;
+    if (b != b) return b;
+#else
+    if (how == 0) return (T)((uint64_t)a * (uint64_t)b);
+#endif
+    const T larger = b > a ? b : a, smaller = b < a ? b : a;
+    return how == 1 ? larger : smaller;
+}
+
 /* A run of lines is a plane of `lines` (neighbours along the last other dimension) x n; the nearer one goes innermost. */
 #define AXIS_KERNEL(name, statement)                                                                         \
     INLINE void N(name##_plane)(const N(axis_plan) *p, T *x, const int64_t *index, T *y, size_t lines) {     \
         const size_t l = p->ndim - 1;                                                                        \
         const ptrdiff_t xl = p->stride[0][l], il = p->stride[1][l], yl = p->stride[2][l];                    \
         const ptrdiff_t in = p->along[1], yn = p->along[2], step = p->step;                                  \
+        const int how = (int)p->launch->scalar[2];                                                           \
+        (void)how;                                                                                           \
         if (stride_size(in) < stride_size(il) || lines == 1) {                                               \
             for (ptrdiff_t i = 0; i < (ptrdiff_t)lines; i++)                                                 \
                 for (ptrdiff_t j = 0; j < (ptrdiff_t)p->n; j++) {                                            \
@@ -289,5 +305,6 @@ static size_t N(index_axis)(N(axis_plan) *p, const pd_launch *launch) {
 AXIS_KERNEL(gather, *value = *at)
 AXIS_KERNEL(scatter, *at = *value)
 AXIS_KERNEL(scatter_add, *at = ADD(*at, *value))
+AXIS_KERNEL(scatter_reduce, *at = N(combined)(*at, *value, how))
 #undef AXIS_KERNEL
 #undef ADD

@@ -97,6 +97,18 @@ INLINE double fixed_log(double x) {
     return k * 6.93147180369123816490e-01 - ((half - (s * (half + (odd + even)) + k * 1.90821492927058770002e-10)) - f);
 }
 
+/* e^x, below 2 ulp: 2^k e^r, |r| <= log(2) / 2, by Taylor's series. Infinite above 709.7, 0 below -708. */
+INLINE double fixed_exp(double x) {
+    if (!(x < 709.7)) return x != x ? x : INFINITY;
+    if (x < -708) return 0;
+    const double shifted = x * 1.44269504088896338700 + 0x1.8p52, k = shifted - 0x1.8p52;
+    const double r = (x - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
+    const double z = r * r; /* even and odd powers side by side */
+    const double even = 1 + z * (1.0 / 2 + z * (1.0 / 24 + z * (1.0 / 720 + z * (1.0 / 40320 + z * (1.0 / 3628800 + z / 479001600)))));
+    const double odd = 1 + z * (1.0 / 6 + z * (1.0 / 120 + z * (1.0 / 5040 + z * (1.0 / 362880 + z * (1.0 / 39916800 + z / 6227020800)))));
+    return (even + r * odd) * as_double((as_bits(shifted) + 1023) << 52);
+}
+
 /* cos and sin of a full turn times u, u in [0, 1): fdlibm's k_cos.c and k_sin.c on the nearest quarter turn. */
 INLINE void fixed_turn(double u, double *cosine, double *sine) {
     const double t = 4 * u, shifted = t + 0x1.8p52, x = (t - (shifted - 0x1.8p52)) * 1.57079632679489661923, z = x * x;

@@ -1,6 +1,6 @@
 /* Random fills and dropout. buf[0] is the generator's state (philox.h); geometry: lines.n elements, contiguous.
  * float32 draws 24 bits for uniform and 32 for the others, float64 draws 53. The numbers are the same for every
- * instruction set; only the bounds of trunc_normal come from libm's erfc. */
+ * instruction set; only the bounds of trunc_normal come from libm's erfc, and geometric's log(1 - p) from its log1p. */
 #include "philox.h"
 
 #ifndef PD_RANDOM_ONCE
@@ -196,6 +196,31 @@ static void N(trunc_normal)(const pd_launch *launch) {
     const double from = mirrored ? -high : low, to = mirrored ? -low : high;
     fill_job job = {launch, N(trunc_normal_part), N(REALS), {0}, 0.5 * erfc(-from * 0.70710678118654752440),
                     0.5 * erfc(-to * 0.70710678118654752440), mirrored ? -1 : 1, 0};
+    fill_run(&job);
+}
+
+/* y = a function of one uniform number u, 0 < u < 1, in double precision; scalar[2] says which:
+ *   0  exponential  -log(u) / scalar[0]             1  geometric  ceil(log(u) / log(1 - scalar[0])), at least 1
+ *   2  Cauchy       scalar[0] - scalar[1] cot(pi u)  3  log-normal  exp(scalar[0] + scalar[1] z), z = quantile(u) */
+static void N(transformed_part)(const fill_job *job, const uint32_t *w, size_t at, size_t n) {
+    real *y = (real *)job->launch->buf[1] + at;
+    const int which = (int)job->c;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t *pair = w + i / BLOCKS * 2 * BLOCKS + i % BLOCKS;
+        const double u = sizeof(real) == 4 ? unit32(w[i]) + 0x1p-33 : unit53(pair[0], pair[BLOCKS]) + 0x1p-54;
+        double value, c, s;
+        if (which == 0) value = -fixed_log(u) / job->a;
+        else if (which == 1) value = fmax(1, ceil(fixed_log(u) / job->a));
+        else if (which == 2) {
+            fixed_turn(u / 2, &c, &s);
+            value = job->a - job->b * (c / s);
+        } else value = fixed_exp(job->a + job->b * normal_quantile(u));
+        y[i] = (real)value;
+    }
+}
+static void N(transformed)(const pd_launch *launch) {
+    const double *s = launch->scalar;
+    fill_job job = {launch, N(transformed_part), N(REALS), {0}, s[2] == 1 ? log1p(-s[0]) : s[0], s[1], s[2], 0};
     fill_run(&job);
 }
 

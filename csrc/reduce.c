@@ -18,6 +18,7 @@ INLINE vreal N(norm1_step)(vreal a, vreal x, vreal m) { (void)m; return a + v_ab
 INLINE vreal N(norm2_step)(vreal a, vreal x, vreal m) { (void)m; return v_fma(x, x, a); }
 INLINE vreal N(norm_max_step)(vreal a, vreal x, vreal m) { (void)m; return v_max(a, v_abs(x)); }
 INLINE vreal N(norm_min_step)(vreal a, vreal x, vreal m) { (void)m; return v_min(a, v_abs(x)); }
+INLINE vreal N(nansum_step)(vreal a, vreal x, vreal m) { (void)m; return a + v_keep(x == x, x); }
 INLINE vreal N(spread_step)(vreal a, vreal x, vreal m) { return v_fma(x - m, x - m, a); }
 INLINE vreal N(sum_exp_step)(vreal a, vreal x, vreal m) { return a + v_exp(x - m); }
 
@@ -166,11 +167,13 @@ REDUCER(norm1, 0, plus, NULL)
 REDUCER(norm2, 0, plus, N(to_root))
 REDUCER(norm_max, 0, larger, NULL)
 REDUCER(norm_min, (T)INFINITY, smaller, NULL)
+REDUCER(nansum, 0, plus, NULL)
 REDUCER(spread, 0, plus, N(to_mean))
 REDUCER(sum_exp, 0, plus, NULL)
 static const reducer N(mean_reducer) = {0, N(sum_runs), N(sum_onto), N(sum_merge), N(to_mean)};
 
 static void N(mean)(const pd_launch *l) { N(reduce_run)(l, &N(mean_reducer), NULL, l->buf[1]); }
+static void N(nansum)(const pd_launch *l) { N(reduce_run)(l, &N(nansum_reducer), NULL, l->buf[1]); }
 static void N(norm1)(const pd_launch *l) { N(reduce_run)(l, &N(norm1_reducer), NULL, l->buf[1]); }
 static void N(norm2)(const pd_launch *l) { N(reduce_run)(l, &N(norm2_reducer), NULL, l->buf[1]); }
 static void N(norm_max)(const pd_launch *l) { N(reduce_run)(l, &N(norm_max_reducer), NULL, l->buf[1]); }
@@ -210,6 +213,45 @@ static void N(logsumexp)(const pd_launch *launch) {
     for (; k + VL <= kept; k += VL) v_store(y + k, v_load(largest + k) + v_log(v_load(y + k)));
     if (k < kept)
         v_store_part(y + k, v_load_part(largest + k, kept - k) + v_log(v_load_part(y + k, kept - k)), kept - k);
+}
+
+/* Both ends of lines.n > 0 contiguous elements, looked at once: x -> low (1,), high (1,). */
+enum { N(ENDS_CHUNKS) = 64 };
+typedef struct N(ends_job) {
+    const T *x;
+    size_t n, per_chunk;
+    T low[N(ENDS_CHUNKS)], high[N(ENDS_CHUNKS)];
+} N(ends_job);
+
+static void N(ends_chunk)(void *context, size_t chunk) {
+    N(ends_job) *job = context;
+    const size_t first = chunk * job->per_chunk, last = min_size(first + job->per_chunk, job->n);
+    T low = job->x[first], high = low;
+    for (size_t i = first; i < last; i += 4 * BLOCK) {
+        const size_t n = min_size(BLOCK, last - i);
+        const T *at[4];
+        T four[4], none[4] = {0};
+        for (size_t s = 0; s < 4; s++) at[s] = job->x + min_size(i + s * BLOCK, last - n); /* the last may be seen again */
+        N(amin_runs)(at, n, none, four);
+        for (size_t s = 0; s < 4; s++) low = N(smaller)(low, four[s]);
+        N(amax_runs)(at, n, none, four);
+        for (size_t s = 0; s < 4; s++) high = N(larger)(high, four[s]);
+    }
+    job->low[chunk] = low, job->high[chunk] = high;
+}
+
+static void N(aminmax)(const pd_launch *launch) {
+    N(ends_job) job = {.x = launch->buf[0], .n = launch->lines.n};
+    job.per_chunk = max_size(REDUCE_UNIT, ceil_div(job.n, N(ENDS_CHUNKS)));
+    const size_t chunks = ceil_div(job.n, job.per_chunk);
+    if (job.n >= REDUCE_ALONE) pd_parallel(chunks, N(ends_chunk), &job);
+    else
+        for (size_t chunk = 0; chunk < chunks; chunk++) N(ends_chunk)(&job, chunk);
+    for (size_t chunk = 1; chunk < chunks; chunk++) {
+        job.low[0] = N(smaller)(job.low[0], job.low[chunk]);
+        job.high[0] = N(larger)(job.high[0], job.high[chunk]);
+    }
+    *(T *)launch->buf[1] = job.low[0], *(T *)launch->buf[2] = job.high[0];
 }
 
 #else

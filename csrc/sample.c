@@ -1,4 +1,4 @@
-/* Permutations and draws from discrete distributions; buf[0] is the generator's state (philox.h). Serial: each draw
+/* Permutations and draws from discrete distributions; buf[0] is the generator's state (philox.h). Serial but for counts: each draw
  * depends on those before it. */
 #ifndef PD_SAMPLE_ONCE
 #define PD_SAMPLE_ONCE
@@ -59,6 +59,81 @@ static UNUSED void select_first(keyed *items, size_t n, size_t k) {
         sift_down(items, 0, end);
     }
 }
+
+/* ---- How often: Poisson and binomial counts, element by element. A chunk of COUNT_CHUNK elements has a stream of its own, of
+ * COUNT_GROUPS groups: rejection takes as many numbers as it needs, and threads do not matter. ---- */
+typedef struct unit_stream {
+    uint64_t state[2];
+    size_t group, next;
+    double unit[PAIRS]; /* above 0, below 1 */
+} unit_stream;
+
+static UNUSED double open_unit(unit_stream *from) {
+    if (from->next == PAIRS) {
+        uint32_t w[WORDS];
+        philox_group(from->state, from->group++, w);
+        for (size_t i = 0; i < BLOCKS; i++) {
+            from->unit[i] = unit53(w[i], w[i + BLOCKS]) + 0x1p-54;
+            from->unit[i + BLOCKS] = unit53(w[i + 2 * BLOCKS], w[i + 3 * BLOCKS]) + 0x1p-54;
+        }
+        from->next = 0;
+    }
+    return from->unit[from->next++];
+}
+
+/* log(k!) - (k + 1/2) log(k + 1) + k + 1 - log(2 pi) / 2 (Stirling) */
+static UNUSED double stirling_rest(double k) {
+    static const double first[] = {0.08106146679532726, 0.04134069595540929, 0.02767792568499834, 0.02079067210376509,
+                                   0.01664469118982119, 0.01387612882307075, 0.01189670994589177, 0.01041126526197209,
+                                   0.009255462182712733, 0.008330563433362871};
+    if (k < 10) return first[(size_t)k];
+    const double n = k + 1, square = n * n;
+    return (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / square) / square) / n;
+}
+
+/* rate < 10: how many uniform numbers have a product above e^-rate (Knuth, TAOCP 2, 3.4.1); else transformed rejection, PTRS (Hoermann, Insurance: Mathematics and Economics 12, 1993). */
+static UNUSED double poisson_count(double rate, unit_stream *units) {
+    if (rate < 10) {
+        const double end = fixed_exp(-rate);
+        double k = 0;
+        for (double product = open_unit(units); product > end; k++) product *= open_unit(units);
+        return k;
+    }
+    const double root = sqrt(rate), b = 0.931 + 2.53 * root, a = -0.059 + 0.02483 * b, alpha = 1.1239 + 1.1328 / (b - 3.4);
+    const double sure = 0.9277 - 3.6224 / (b - 2);
+    for (;;) {
+        const double u = open_unit(units) - 0.5, v = open_unit(units), s = 0.5 - fabs(u), k = floor((2 * a / s + b) * u + rate + 0.43);
+        if (s >= 0.07 && v <= sure) return k;
+        if (k < 0 || (s < 0.013 && v > s)) continue;
+        const double factorial = stirling_rest(k) + 0.91893853320467274178 + (k + 0.5) * fixed_log(k + 1) - (k + 1);
+        if (fixed_log(v * alpha / (a / (s * s) + b)) <= k * fixed_log(rate) - rate - factorial) return k;
+    }
+}
+
+/* p <= 1/2. n p < 10: gaps between successes; else transformed rejection, BTRS (Hoermann, J. Stat. Comput. Simul. 46, 1993). */
+static UNUSED double binomial_count(double n, double p, unit_stream *units) {
+    if (!(p > 0)) return 0;
+    if (n * p < 10) {
+        const double fail = fixed_log(1 - p);
+        double k = -1, at = 0;
+        for (; at <= n; k++) at += fmax(1, ceil(fixed_log(open_unit(units)) / fail));
+        return k;
+    }
+    const double spread = sqrt(n * p * (1 - p)), b = 1.15 + 2.53 * spread, a = -0.0873 + 0.0248 * b + 0.01 * p, ratio = p / (1 - p);
+    const double alpha = (2.83 + 5.1 / b) * spread, sure = 0.92 - 4.2 / b, m = floor((n + 1) * p), rest = n - m + 1;
+    for (;;) {
+        const double u = open_unit(units) - 0.5, v = open_unit(units), s = 0.5 - fabs(u), k = floor((2 * a / s + b) * u + n * p + 0.5);
+        if (s >= 0.07 && v <= sure) return k;
+        if (k < 0 || k > n) continue;
+        const double bound = (m + 0.5) * fixed_log((m + 1) / (ratio * rest)) + (n + 1) * fixed_log(rest / (n - k + 1)) +
+                             (k + 0.5) * fixed_log(ratio * (n - k + 1) / (k + 1)) + stirling_rest(m) + stirling_rest(n - m) -
+                             stirling_rest(k) - stirling_rest(n - k);
+        if (fixed_log(v * alpha / (a / (s * s) + b)) <= bound) return k;
+    }
+}
+
+enum { COUNT_CHUNK = 1 << 10, COUNT_GROUPS = 1 << 16 };
+
 
 #endif
 
@@ -145,6 +220,28 @@ static void N(multinomial)(const pd_launch *launch) {
         if (again) N(draw_again)(weights, y, lines, launch->workspace, &words);
         else N(draw_once)(weights, y, lines, launch->workspace, &words);
     }
+}
+
+static void N(counts_chunk)(void *context, size_t chunk) {
+    const fill_job *job = context;
+    const real *rate = job->launch->buf[1], *p = job->launch->buf[3];
+    real *y = job->launch->buf[2];
+    unit_stream units = {.state = {job->state[0], job->state[1]}, .group = chunk * COUNT_GROUPS, .next = PAIRS};
+    const size_t last = min_size((chunk + 1) * COUNT_CHUNK, job->launch->lines.n);
+    for (size_t i = chunk * COUNT_CHUNK; i < last; i++) {
+        const double n = (double)rate[i], q = p ? (double)p[i] : 0;
+        if (!p) y[i] = (real)poisson_count(n, &units);
+        else y[i] = (real)(q > 0.5 ? n - binomial_count(n, 1 - q, &units) : binomial_count(n, q, &units));
+    }
+}
+
+/* y = Poisson counts of the rates; with p, binomial counts of so many trials: buf state, rates, y, p or NULL. */
+static void N(counts)(const pd_launch *launch) {
+    fill_job job = {.launch = launch};
+    const size_t chunks = ceil_div(launch->lines.n, COUNT_CHUNK);
+    take_blocks(launch->buf[0], chunks * COUNT_GROUPS, job.state);
+    if (chunks == 1) N(counts_chunk)(&job, 0);
+    else if (chunks > 1) pd_parallel(chunks, N(counts_chunk), &job);
 }
 
 #endif

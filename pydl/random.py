@@ -1,10 +1,12 @@
 """The state of random numbers. Every random function takes `generator=`; without it the default generator is used."""
-from typing import SupportsIndex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, SupportsIndex
 
 from pydl._core.generator import Generator, default_generator
 from pydl._core.tensor import Tensor
 
-__all__ = ["Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
+__all__ = ["Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
 
 
 def manual_seed(seed: SupportsIndex) -> Generator:
@@ -39,3 +41,14 @@ def get_rng_state() -> Tensor:
 def set_rng_state(new_state: Tensor) -> None:
     """Goes on where get_rng_state was called."""
     default_generator.set_state(new_state)
+
+
+@contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
+    """A context after which the default generator goes on as if nothing had been drawn within. devices: for PyTorch's sake."""
+    state = get_rng_state() if enabled else None
+    try:
+        yield
+    finally:
+        if state is not None:
+            set_rng_state(state)

@@ -18,6 +18,8 @@ from pydl._core.dtypes import int64 as int64
 from pydl._core.dtypes import promote_types as promote_types
 from pydl._core.numpy_bridge import from_numpy as from_numpy
 from pydl._core.tensor import Tensor
+from pydl.ops.gather import index_add_into, index_copy_into, scatter_add_into, scatter_into
+from pydl.ops.masks import masked_fill_into
 
 # Ops that also exist in place, `exp_` for exp.
 IN_PLACE = (
@@ -28,9 +30,16 @@ IN_PLACE = (
     "arcsinh arctan arctan2 arctanh divide multiply negative subtract fix greater greater_equal less less_equal not_equal addcdiv lerp "
     "bitwise_left_shift bitwise_right_shift clamp_max clamp_min copysign deg2rad rad2deg float_power frac gcd lcm heaviside hypot "
     "ldexp nan_to_num nextafter sgn xlogy digamma erfinv i0 lgamma logit mvlgamma sinc tril triu "
-    "addbmm addmm addmv addr baddbmm"
+    "addbmm addmm addmv addr baddbmm index_copy index_fill index_put index_reduce masked_scatter put renorm scatter_reduce"
 ).split()
 
+VIEWS_IN_PLACE = ("as_strided", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze")
+
+# What changes a few elements of many: done at once where nothing is recorded.
+DIRECT: dict[str, Any] = {
+    "index_add": index_add_into, "index_copy": index_copy_into, "masked_fill": masked_fill_into, "scatter": scatter_into,
+    "scatter_add": scatter_add_into,
+}
 
 _PRINTED: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80}
 _PROFILES: dict[str, dict[str, Any]] = {
@@ -223,13 +232,14 @@ def bind() -> None:
     table.array, table.dlpack = numpy_bridge.array_protocol, dlpack.to_dlpack
     table.construct, table.clone = _construct, ops.clone
     methods: dict[str, object] = {name: getattr(ops, name) for name in ops.METHODS}
-    methods |= {f"{name}_": inplace.in_place_form(getattr(ops, name), f"{name}_") for name in IN_PLACE}
+    methods |= {f"{name}_": inplace.in_place_form(getattr(ops, name), f"{name}_", DIRECT.get(name)) for name in IN_PLACE}
+    methods |= {f"{name}_": inplace.view_form(getattr(ops, name), f"{name}_") for name in VIEWS_IN_PLACE}
     methods |= {
         "numpy": numpy_bridge.to_numpy, "tolist": tolist, "register_hook": autograd.register_hook,
         "retain_grad": autograd.retain_grad, "copy_": inplace.copy_, "fill_": inplace.fill_, "zero_": inplace.zero_,
         "new_tensor": new_tensor, "new_empty": new_empty, "new_zeros": new_zeros, "new_ones": new_ones, "new_full": new_full,
         "cpu": cpu, "get_device": get_device, "type": type_, "is_signed": is_signed, "nelement": ops.numel, "ndimension": Tensor.dim,
-        "detach_": inplace.detach_, "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce__": _reduce,
+        "detach_": inplace.detach_, "where": _where, "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce__": _reduce,
     }
     methods |= {"polygamma": _polygamma, "polygamma_": inplace.in_place_form(_polygamma, "polygamma_")}
     for name in ("T", "mT"):
@@ -251,6 +261,11 @@ def _constant(value: Any) -> property:
 def _polygamma(self: Tensor, n: int) -> Tensor:
     """The derivative of digamma, n times."""
     return ops.polygamma(n, self)
+
+
+def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """self where condition holds, other elsewhere."""
+    return ops.where(condition, self, other)
 
 
 def _transposed(self: Tensor) -> Tensor:

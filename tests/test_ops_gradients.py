@@ -133,7 +133,9 @@ def test_an_input_used_twice(row: Row) -> None:
         once = backward(first, vs, [xs[i] for i in diff], retain_graph=True)
         twice = backward([*first, *second], [*vs, *vs], [xs[i] for i in diff])
         for a, b in zip(once, twice):
-            assert same_bits(2 * numpy(a), numpy(b)), f"{row.name}({one}): two uses do not add up"
+            double, both = 2 * numpy(a), numpy(b)
+            room = 1e-13 * np.abs(double).max(initial=0) if row.composed else 0     # several paths add up in another order
+            assert same_bits(double, both) or np.abs(double - both).max() <= room, f"{row.name}({one}): two uses do not add up"
 
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())

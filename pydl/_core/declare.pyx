@@ -1,12 +1,14 @@
 """Ops whose forward and rule are Python: for what calls NumPy or other ops, and is not called a million times a second."""
-from pydl._core.kernels cimport pd_launch
+from pydl._core.kernels cimport PD_I32, PD_I64, pd_launch
 from pydl._core.launch cimport contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, backward_rule, record, register
-from pydl._core.tensor cimport Tensor, empty_like, empty_of
+from pydl._core.tensor cimport Tensor, empty, empty_like, empty_of, view_of
 
 cdef extern from "pydl.h":
     enum: PD_distance_bwd
     enum: PD_distance_fwd
+    enum: PD_histogram
+    enum: PD_searchsorted
     enum: PD_triangle
 
 
@@ -93,3 +95,38 @@ def distance_kernel(double p, Tensor a not None, Tensor b not None, weights=None
         launch.buf[0], launch.buf[1], launch.buf[2], launch.buf[3], launch.buf[4] = w.data, x.data, z.data, r.data, y.data
     run(&launch, kernel, x.code)
     return y
+
+
+def search(Tensor sequences not None, Tensor values not None, bint right, bint narrow):
+    """Places of values in ascending sequences: (n,), (...) -> (...), or (..., n), (..., k) -> (..., k); int64, or int32 where narrow.
+
+    Both contiguous, of one type, with fitting shapes.
+    """
+    cdef pd_launch launch
+    cdef Tensor y = empty(PD_I32 if narrow else PD_I64, values.ndim, values.sizes)
+    prepare(&launch, PD_searchsorted, sequences.code)
+    launch.buf[0], launch.buf[1], launch.buf[2] = sequences.data, values.data, y.data
+    launch.rows.n = sequences.sizes[sequences.ndim - 1]
+    launch.rows.outer = 1 if sequences.ndim == 1 else values.numel // max(1, values.sizes[values.ndim - 1])
+    launch.rows.count = values.numel // max(1, launch.rows.outer)
+    launch.scalar[0], launch.scalar[1] = right, narrow
+    if values.numel:
+        run(&launch, PD_searchsorted, sequences.code)
+    return y
+
+
+def occurrences(Tensor input not None, ptrdiff_t bins, double low=0, double high=0):
+    """How many elements of a contiguous input are 0 .. bins - 1 (integers, all in that range), or in each of as many equal parts of
+    low .. high (floats): (bins,) int64."""
+    cdef pd_launch launch
+    cdef ptrdiff_t size = bins + 1
+    cdef Tensor y = empty(PD_I64, 1, &size), scratch
+    size = 16 * (bins + 1) if bins < 4096 else 0        # as in search.c
+    scratch = empty(PD_I64, 1, &size)
+    prepare(&launch, PD_histogram, input.code)
+    launch.buf[0], launch.buf[1], launch.buf[2] = input.data, y.data, scratch.data
+    launch.lines.n = input.numel
+    launch.scalar[0], launch.scalar[1], launch.scalar[2] = bins, low, high
+    run(&launch, PD_histogram, input.code)
+    size = 1
+    return view_of(y, 1, &bins, &size, 0)

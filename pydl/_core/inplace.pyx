@@ -1,9 +1,9 @@
 """In-place forms of the ops, and plain overwriting: values, versions and the graph stay consistent."""
 from pydl._core.kernels cimport PD_F64
 from pydl._core.launch cimport cast, duplicate, map_into
-from pydl._core.tape cimport changed, grad_enabled, rebase, tracked, writable_in_place
+from pydl._core.tape cimport changed, grad_enabled, rebase, take_place, tracked, writable_in_place
 from pydl._core.dtypes cimport castable, dtype_of
-from pydl._core.tensor cimport Tensor, same_shape, scalar_of, shape_of, tensor_arg
+from pydl._core.tensor cimport Tensor, alias_of, become, same_shape, scalar_of, shape_of, tensor_arg
 
 cdef extern from "pydl.h":
     enum: PD_copy
@@ -64,21 +64,64 @@ cdef Tensor as_it_was(Tensor x):
     before.node, before.needs_grad, before.output_index = x.node, x.needs_grad, x.output_index
     return before
 
-def in_place_form(forward, str name):
-    """The method `name` (`exp_`) that overwrites its tensor with forward(tensor, ...)."""
+cdef bint recorded(Tensor x, tuple args, dict kwargs) except -1:
+    """Whether an op of these would be recorded."""
+    if not grad_enabled():
+        return False
+    if x.needs_grad or x.base is not None and x.base.needs_grad:
+        return True
+    for one in args + tuple(kwargs.values()):
+        if isinstance(one, Tensor) and tracked(<Tensor>one):
+            return True
+    return False
+
+cdef bint shares_memory(Tensor x, tuple args, dict kwargs) except -1:
+    for one in args + tuple(kwargs.values()):
+        if isinstance(one, Tensor) and (<Tensor>one).storage is x.storage:
+            return True
+    return False
+
+def in_place_form(forward, str name, direct=None):
+    """The method `name` (`exp_`) that overwrites its tensor with forward(tensor, ...).
+
+    direct(tensor, ...) does it at once, or returns False; it is asked where nothing is recorded and no argument shares memory.
+    """
     cdef int kernel = DIRECT.get(name, -1)
 
     def method(Tensor self not None, *args, **kwargs):
         writable_in_place(name, self)
         if kernel >= 0 and len(args) == 1 and not kwargs and try_direct(kernel, self, args[0]):
             return self
-        before = as_it_was(self)
+        graph = recorded(self, args, kwargs)
+        if direct is not None and not graph and not shares_memory(self, args, kwargs) and direct(self, *args, **kwargs):
+            changed(self)
+            return self
+        before = as_it_was(self) if graph else self
         args = tuple([before if arg is self else arg for arg in args])
         return assign(name, self, forward(before, *args, **kwargs))
 
     method.__name__ = name
     method.__qualname__ = f"Tensor.{name}"
     method.__doc__ = f"{forward.__name__} in place: overwrites the tensor with the result and returns it."
+    return method
+
+def view_form(forward, str name):
+    """The method `name` (`unsqueeze_`) after which its tensor is the view forward(tensor, ...) of what it was; its memory stays."""
+    def method(Tensor self not None, *args, **kwargs):
+        cdef Tensor before = alias_of(self), view
+        cdef bint graph = tracked(self)
+        if graph and grad_enabled() and self.node is None:
+            raise RuntimeError(f"{name}: a leaf tensor that requires grad cannot be changed in place; use {forward.__name__}()")
+        before.node, before.needs_grad, before.output_index = self.node, self.needs_grad, self.output_index
+        view = forward(before, *args, **kwargs)
+        become(self, view)
+        if graph:
+            take_place(self, view)
+        return self
+
+    method.__name__ = name
+    method.__qualname__ = f"Tensor.{name}"
+    method.__doc__ = f"{forward.__name__} in place: gives the tensor another shape, on the same memory, and returns it."
     return method
 
 def copy_(Tensor self not None, src, non_blocking=False):

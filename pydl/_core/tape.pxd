@@ -59,6 +59,7 @@ cdef Node record(Op op, object outputs, tuple inputs)           # outputs: a Ten
 cdef int changed(Tensor x) except -1                            # counts a change; refuses read-only memory
 cdef int writable_in_place(str op, Tensor x) except -1          # RuntimeError for a leaf that requires grad, under grad mode
 cdef int rebase(Tensor x, Tensor result) except -1              # x was overwritten with result's values: x takes its node
+cdef int take_place(Tensor x, Tensor other) except -1          # x stands where other stands in the graph
 cdef str what_changed(Tensor x, size_t version)
 cdef object edge_of(Tensor x)
 cdef int refresh_view(Tensor x) except -1

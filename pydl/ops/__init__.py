@@ -19,6 +19,7 @@ from pydl.ops.einsum import *
 from pydl.ops.elementwise import *
 from pydl.ops.extremes import *
 from pydl.ops.fused import *
+from pydl.ops.fills import *
 from pydl.ops.gather import *
 from pydl.ops.grids import *
 from pydl.ops.index import *
@@ -35,20 +36,25 @@ from pydl.ops.overwriting import *
 from pydl.ops.pair_losses import *
 from pydl.ops.pairs import *
 from pydl.ops.parts import *
+from pydl.ops.places import *
 from pydl.ops.pointwise import *
 from pydl.ops.products import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
 from pydl.ops.relaxed import *
+from pydl.ops.running import *
 from pydl.ops.scan import *
+from pydl.ops.search import *
 from pydl.ops.shape import *
 from pydl.ops.softmax import *
 from pydl.ops.sort import *
 from pydl.ops.special import *
+from pydl.ops.statistics import *
 
 FAMILIES = tuple(module for name, module in sorted(sys.modules.items()) if name.startswith("pydl.ops.") and hasattr(module, "METHODS"))
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {
+    "cauchy_", "exponential_", "fill_diagonal_", "geometric_", "log_normal_", "scatter_extreme",
     "binary_cross_entropy", "box", "box_put", "diagonal_put", "dropout1d", "dropout2d", "dropout3d", "dropout_bwd",
     "gaussian_nll_loss", "getitem", "huber_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",

@@ -83,8 +83,8 @@ op(ge, NULL)
 
 # ---- Choice
 
-def where(condition, input, other):
-    """input where condition holds, other elsewhere.
+def where(condition, input=None, other=None):
+    """input where condition holds, other elsewhere; where(condition) alone is nonzero(condition, as_tuple=True).
 
     condition: bool (or uint8: nonzero); the three broadcast. input and other: tensors or numbers, whose types promote as
     in add (two numbers: the default float type, int64 or bool). The derivative goes to the one that was chosen.
@@ -92,6 +92,9 @@ def where(condition, input, other):
     """
     cdef Tensor c = tensor_arg("where", condition, "condition"), a, b, y
     cdef Node node
+    if input is None and other is None:
+        from pydl.ops.masks import nonzero
+        return nonzero(c, as_tuple=True)
     if c.code != PD_BOOL and c.code != PD_U8:
         raise TypeError(f"where: condition must be bool, got {dtype_of(c.code)} (shape {shape_of(c)})")
     if not isinstance(input, Tensor) and not isinstance(other, Tensor):

@@ -4,6 +4,10 @@ from pydl._core.tensor import Tensor
 
 Dims = int | tuple[int, ...] | list[int] | None
 
+class aminmax_result(NamedTuple):
+    min: Tensor
+    max: Tensor
+
 class max_result(NamedTuple):
     values: Tensor
     indices: Tensor
@@ -28,6 +32,9 @@ def amin(
     axis: Dims = None,
     keepdims: bool | None = None,
 ) -> Tensor: ...
+def aminmax(
+    input: Tensor, *, dim: int | None = None, keepdim: bool = False, axis: int | None = None, keepdims: bool | None = None
+) -> aminmax_result: ...
 def argmax(
     input: Tensor,
     dim: int | None = None,
@@ -72,6 +79,7 @@ def min(
 __all__ = [
     "amax",
     "amin",
+    "aminmax",
     "argmax",
     "argmin",
     "max",

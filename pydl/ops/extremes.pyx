@@ -3,9 +3,9 @@ from collections import namedtuple
 
 from libc.stdint cimport int64_t
 
-from pydl._core.kernels cimport PD_I64, PD_MAX_DIMS, pd_launch
+from pydl._core.kernels cimport PD_F64, PD_I64, PD_MAX_DIMS, pd_launch
 from pydl._core.launch cimport cast, contiguous, prepare, run
-from pydl._core.tape cimport Node, Op, op, record, record1
+from pydl._core.tape cimport Node, Op, op, record, record1, recording
 from pydl._core.arguments cimport wrap_dim
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, shape_of, tensor_arg
@@ -20,6 +20,7 @@ from pydl.ops.reduce import spread, sum
 cdef extern from "pydl.h":
     enum: PD_amax
     enum: PD_amin
+    enum: PD_aminmax
     enum: PD_argmax
     enum: PD_argmin
     enum: PD_pick
@@ -69,6 +70,25 @@ def amin(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
 
 cdef Op AMAX = op(amax, extreme_backward)
 cdef Op AMIN = op(amin, extreme_backward)
+
+
+aminmax_result = namedtuple("aminmax", ("min", "max"))
+
+def aminmax(input, *, dim=None, keepdim=False, axis=None, keepdims=None):
+    """(amin(x, dim), amax(x, dim)) along one dimension or over all, looking once at the elements where it can."""
+    cdef Tensor x = tensor_arg("aminmax", input, "input"), low, high
+    cdef pd_launch launch
+    dim, keepdim = axis if dim is None else dim, keepdim if keepdims is None else keepdims
+    if isinstance(dim, (tuple, list)):
+        raise TypeError(f"aminmax: dim must be an int or None, got {dim}")
+    if dim is not None or keepdim or x.code > PD_F64 or x.numel == 0 or not x.contiguous or recording(x):
+        return aminmax_result(extreme("aminmax", PD_amin, AMIN, x, dim, keepdim), extreme("aminmax", PD_amax, AMAX, x, dim, keepdim))
+    low, high = empty(x.code, 0, NULL), empty(x.code, 0, NULL)
+    prepare(&launch, PD_aminmax, x.code)
+    launch.buf[0], launch.buf[1], launch.buf[2] = x.data, low.data, high.data
+    launch.lines.n = x.numel
+    run(&launch, PD_aminmax, x.code)
+    return aminmax_result(low, high)
 
 
 # ---- One dimension: values and indices
@@ -264,5 +284,5 @@ def argmin(input, dim=None, keepdim=False, *, axis=None, keepdims=None):
 op(argmax, NULL)
 op(argmin, NULL)
 
-__all__ = ["amax", "amin", "argmax", "argmin", "max", "min"]
-METHODS = ["amax", "amin", "argmax", "argmin", "max", "min"]
+__all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "min"]
+METHODS = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "min"]

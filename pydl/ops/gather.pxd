@@ -6,7 +6,7 @@ cdef bint check_range(str op, Tensor index, ptrdiff_t size, bint wrap) except -1
     # IndexError naming the op, the first bad value, its place and the size, before anything is written. wrap: negative
     # ones down to -size are allowed. Returns whether there are negative ones. index: from index_arg.
 cdef int launch_rows(int kernel, Tensor a, Tensor index, Tensor y, size_t outer, size_t n, size_t inner) except -1
-cdef int launch_axis(int kernel, Tensor x, Tensor index, Tensor y, int axis) except -1
+cdef int launch_axis(int kernel, Tensor x, Tensor index, Tensor y, int axis, double how=*) except -1
     # gather, scatter ...: the three have index's rank; x and y may be larger (only index's shape is walked)
 cdef object largest(Tensor index)                       # the largest index, at least 0
 cdef Tensor select_rows(Tensor x, int d, Tensor i)      # index_select of indices that were checked; differentiable

@@ -14,10 +14,12 @@ cdef extern from "pydl.h":
     enum: PD_index_range
     enum: PD_rows_take
     enum: PD_rows_add
+    enum: PD_rows_put
     enum: PD_rows_take_many
     enum: PD_gather
     enum: PD_scatter
     enum: PD_scatter_add
+    enum: PD_scatter_reduce
 
 
 # ---- What the other families use
@@ -68,7 +70,7 @@ cdef int launch_rows(int kernel, Tensor a, Tensor index, Tensor y, size_t outer,
     launch.rows.outer, launch.rows.n, launch.rows.inner, launch.rows.count = outer, n, inner, index.numel
     return run(&launch, kernel, a.code)
 
-cdef int launch_axis(int kernel, Tensor x, Tensor index, Tensor y, int axis) except -1:
+cdef int launch_axis(int kernel, Tensor x, Tensor index, Tensor y, int axis, double how=0) except -1:
     cdef pd_launch launch
     cdef int d
     if index.numel == 0:
@@ -83,6 +85,7 @@ cdef int launch_axis(int kernel, Tensor x, Tensor index, Tensor y, int axis) exc
         launch.map.stride[2][d] = y.strides[d]
     launch.scalar[0] = axis
     launch.scalar[1] = <double>x.strides[axis] if index.ndim else 0
+    launch.scalar[2] = how
     return run(&launch, kernel, x.code)
 
 # ---- Rows along a dimension
@@ -186,27 +189,30 @@ def index_add(input, dim, index, source, *, alpha=1):
     input (a, n, b), index (k,) int64 or int32, source (a, k, b) of input's dtype -> (a, n, b). The sum has the same bits
     for any number of threads. Raises IndexError, ValueError, TypeError.
     """
-    cdef Tensor x = tensor_arg("index_add", input, "input"), s, y, i
-    cdef int d = wrap_dim("index_add", dim, x.ndim), k
-    cdef size_t outer, inner
-    cdef ptrdiff_t n = x.sizes[d] if x.ndim else 1
     if alpha != 1:
         from pydl.ops.arithmetic import mul
         source = mul(source, alpha)
-    s = tensor_arg("index_add", source, "source")
-    i = row_index("index_add", x, d, index)
+    if tensor_arg("index_add", input, "input").code == PD_BOOL:
+        raise TypeError("index_add: not defined for bool; convert the tensor with .to()")
+    return written(INDEX_ADD, PD_rows_add, input, dim, index, source)
+
+cdef Tensor written(Op which, int kernel, object input, object dim, object index, object source, bint into=False):
+    """A copy of input (into: input itself, contiguous, unrecorded) whose slices the kernel changes by those of source."""
+    cdef str name = which.name
+    cdef Tensor x = tensor_arg(name, input, "input"), s = tensor_arg(name, source, "source"), y, i
+    cdef int d = wrap_dim(name, dim, x.ndim)
+    cdef size_t outer, inner
+    i = row_index(name, x, d, index)
     if s.code != x.code:
-        raise TypeError(f"index_add: {dtype_of(x.code)} and {dtype_of(s.code)} do not mix; use .to()")
+        raise TypeError(f"{name}: {dtype_of(x.code)} and {dtype_of(s.code)} do not mix; use .to()")
     cdef tuple wanted = shape_of(x)
     wanted = wanted[:d] + (i.numel,) + wanted[d + 1:] if x.ndim else wanted
     if shape_of(s) != wanted:
-        raise ValueError(f"index_add: source must have shape {wanted} for input {shape_of(x)} and index {shape_of(i)}, got {shape_of(s)}")
-    if x.code == PD_BOOL:
-        raise TypeError("index_add: not defined for bool; convert the tensor with .to()")
-    y = duplicate(x)
+        raise ValueError(f"{name}: source must have shape {wanted} for input {shape_of(x)} and index {shape_of(i)}, got {shape_of(s)}")
+    y = x if into else duplicate(x)
     rows_around(x, d, &outer, &inner)
-    launch_rows(PD_rows_add, contiguous(s), i, y, outer, n, inner)
-    cdef Node node = record2(INDEX_ADD, y, x, s)
+    launch_rows(kernel, contiguous(s), i, y, outer, x.sizes[d] if x.ndim else 1, inner)
+    cdef Node node = None if into else record2(which, y, x, s)
     if node is not None:
         node.keep(0, i)
         node.extra = d
@@ -217,6 +223,21 @@ cdef object index_add_backward(Node node, object dy):
     return (dy, index_select(dy, node.extra, node.kept(0)) if node.need(1) else None)
 
 cdef Op INDEX_ADD = op(index_add, index_add_backward)
+
+def index_copy(input, dim, index, source):
+    """A copy of input with source[k] in the place of its slice index[k] along dim; of equal places the last wins.
+
+    input (a, n, b), index (k,) int64 or int32, source (a, k, b) of input's dtype -> (a, n, b). Raises as index_add.
+    """
+    return written(INDEX_COPY, PD_rows_put, input, dim, index, source)
+
+cdef object index_copy_backward(Node node, object dy):
+    cdef Tensor index = node.kept(0)
+    cdef Tensor taken = index_select(dy, node.extra, index)
+    return (index_copy(dy, node.extra, index, filled(taken.code, shape_of(taken), 0)) if node.need(0) else None,
+            taken if node.need(1) else None)
+
+cdef Op INDEX_COPY = op(index_copy, index_copy_backward)
 
 
 # ---- Single elements along a dimension
@@ -279,16 +300,16 @@ cdef Tensor scatter_source(str op, Tensor x, Tensor i, object src):
     from pydl.ops.parts import box
     return box(s, [(0, 1, i.sizes[k]) for k in range(i.ndim)])
 
-cdef Tensor scattered(str name, Op which, int kernel, object input, object dim, object index, object src):
+cdef Tensor scattered(str name, Op which, int kernel, object input, object dim, object index, object src, bint into=False):
     cdef Tensor x = tensor_arg(name, input, "input"), i, s, y
     cdef int d = wrap_dim(name, dim, x.ndim)
     if kernel == PD_scatter_add and x.code == PD_BOOL:
         raise TypeError(f"{name}: not defined for bool; convert the tensor with .to()")
     i = axis_index(name, x, d, index)
     s = scatter_source(name, x, i, src)
-    y = duplicate(x)
+    y = x if into else duplicate(x)
     launch_axis(kernel, y, i, s, d)
-    cdef Node node = record2(which, y, x, s)
+    cdef Node node = None if into else record2(which, y, x, s)
     if node is not None:
         node.keep(0, i)
         node.extra = d
@@ -299,14 +320,18 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     """A copy of input with src put where index says: y[index[i, j], j] = src[i, j] for dim 0; of equal places the last wins.
 
     index: int64 or int32 of input's rank; src: a number, or a tensor of input's dtype at least as large as index.
-    reduce="add" adds instead. The gradient of src is that of the places it was put to. Raises IndexError, ValueError, TypeError.
+    reduce="add" adds and "multiply" multiplies instead. The gradient of src is that of the places it was put to. Raises IndexError, ValueError, TypeError.
     """
     if (src is None) == (value is None):
         raise TypeError("scatter: expected either src or value")
     if reduce == "add":
         return scatter_add(input, dim, index, src if value is None else value)
+    if reduce == "multiply":
+        from pydl.ops.places import scatter_reduce
+        x, i = tensor_arg("scatter", input, "input"), tensor_arg("scatter", index, "index")
+        return scatter_reduce(x, dim, i, scatter_source("scatter", x, i, src if value is None else value), "prod")
     if reduce is not None:
-        raise ValueError(f"scatter: reduce must be None or 'add', got {reduce!r}")
+        raise ValueError(f"scatter: reduce must be None, 'add' or 'multiply', got {reduce!r}")
     return scattered("scatter", SCATTER, PD_scatter, input, dim, index, src if value is None else value)
 
 cdef object scatter_backward(Node node, object dy):
@@ -327,6 +352,52 @@ cdef object scatter_add_backward(Node node, object dy):
     return (dy, gather(dy, node.extra, node.kept(0)) if node.need(1) else None)
 
 cdef Op SCATTER_ADD = op(scatter_add, scatter_add_backward)
+
+def scatter_add_as(str name not None, input, dim, index, src):
+    """scatter_add, whose messages begin with another name."""
+    return scattered(name, SCATTER_ADD, PD_scatter_add, input, dim, index, src)
+
+def check_places(str name not None, input, dim, index, src):
+    """src cut to index's shape. Raises what scatter_add does, in another name."""
+    cdef Tensor x = tensor_arg(name, input, "input")
+    return scatter_source(name, x, axis_index(name, x, wrap_dim(name, dim, x.ndim), index), src)
+
+# In place, where nothing is recorded and memory is not shared (inplace.pyx sees to that).
+
+def index_add_into(Tensor input not None, dim, index, source, *, alpha=1):
+    """index_add_ of a contiguous input; False where it is left to index_add."""
+    if alpha != 1 or not input.contiguous or input.code == PD_BOOL:
+        return False
+    written(INDEX_ADD, PD_rows_add, input, dim, index, source, True)
+    return True
+
+def index_copy_into(Tensor input not None, dim, index, source):
+    """index_copy_ of a contiguous input; False where it is left to index_copy."""
+    if input.contiguous:
+        written(INDEX_COPY, PD_rows_put, input, dim, index, source, True)
+    return input.contiguous
+
+def scatter_into(Tensor input not None, dim, index, src=None, *, value=None, reduce=None):
+    """scatter_; False where it is left to scatter."""
+    if reduce not in (None, "add") or (src is None) == (value is None):
+        return False
+    scattered("scatter", SCATTER, PD_scatter if reduce is None else PD_scatter_add, input, dim, index, src if value is None else value, True)
+    return True
+
+def scatter_add_into(Tensor input not None, dim, index, src):
+    """scatter_add_."""
+    scattered("scatter_add", SCATTER_ADD, PD_scatter_add, input, dim, index, src, True)
+    return True
+
+def reduced_at(str name not None, input, dim, index, src, int how):
+    """A copy of input, combined with src where index says by how = 0 product, 1 maximum, 2 minimum; no graph knows it."""
+    cdef Tensor x = tensor_arg(name, input, "input"), i, y
+    cdef int d = wrap_dim(name, dim, x.ndim)
+    if x.code == PD_BOOL:
+        raise TypeError(f"{name}: not defined for bool; convert the tensor with .to()")
+    i, y = axis_index(name, x, d, index), duplicate(x)
+    launch_axis(PD_scatter_reduce, y, i, scatter_source(name, x, i, src), d, how)
+    return y
 
 def take_along_dim(input, indices, dim=None):
     """gather with input and indices stretched to each other beside dim; dim None: over the flattened input."""
@@ -354,6 +425,6 @@ def take(input, index):
     return reshape(getitem(reshape(input, -1), (reshape(i, -1),)), shape_of(i))
 
 __all__ = [
-    "gather", "scatter", "scatter_add", "index_select", "index_add", "take_rows", "take", "take_along_dim",
+    "gather", "scatter", "scatter_add", "index_select", "index_add", "index_copy", "take_rows", "take", "take_along_dim",
 ]
 METHODS = [name for name in __all__ if name != "take_rows"]

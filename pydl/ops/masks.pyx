@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t
 
 from pydl._core.kernels cimport PD_BOOL, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
-from pydl._core.launch cimport cast, contiguous, fill, prepare, run
+from pydl._core.launch cimport cast, contiguous, fill, map_into, prepare, run
 from pydl._core.tape cimport Op, op
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg, view_of
@@ -15,6 +15,7 @@ cdef extern from "pydl.h":
     enum: PD_mask_count
     enum: PD_mask_positions
     enum: PD_scatter
+    enum: PD_where
 
 cdef enum:
     INDEX_BLOCK = 1 << 16   # as in index.c
@@ -72,6 +73,14 @@ def masked_fill(input, mask, value):
             raise ValueError(f"masked_fill: value must be a number or a 0-dimensional tensor, got shape {shape_of(v)}")
         v = v.to(dtype_of(x.code))
     return where(m, v, x)
+
+def masked_fill_into(Tensor input not None, mask, value):
+    """masked_fill_ with a number, where nothing is recorded; False where it is left to masked_fill."""
+    cdef Tensor m = mask_arg("masked_fill", mask)
+    if isinstance(value, Tensor) or common_shape("masked_fill", input, m) != shape_of(input):
+        return False
+    map_into(PD_where, input.code, (m, converted("masked_fill", value, input), input), input)
+    return True
 
 def nonzero(input, *, as_tuple=False):
     """The indices of the elements that are not zero: (count, ndim) int64, in row-major order.

@@ -23,6 +23,15 @@ def std(
     axis: Dims = None,
     keepdims: bool | None = None,
 ) -> Tensor: ...
+def nansum(
+    input: Tensor,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: Dims = None,
+    keepdims: bool | None = None,
+) -> Tensor: ...
 def norm(
     input: Tensor,
     p: float | str = 2,
@@ -44,6 +53,7 @@ def logsumexp(
 
 __all__ = [
     "logsumexp",
+    "nansum",
     "norm",
     "std",
     "var",

@@ -3,7 +3,7 @@ import math
 
 from libc.math cimport isinf, isnan
 
-from pydl._core.kernels cimport PD_MAX_DIMS
+from pydl._core.kernels cimport PD_F64, PD_MAX_DIMS
 from pydl._core.launch cimport cast
 from pydl._core.tape cimport Node, Op, op, record1
 from pydl._core.tensor cimport Tensor, real_arg, shape_of
@@ -11,12 +11,13 @@ from pydl.ops.operands cimport float_arg
 from pydl.ops.reduce cimport count_of, dims_from, dims_tuple, real_or_cast, reduced, refuse_empty
 
 from pydl.ops.arithmetic import abs as absolute, div, mul, pow, sign, sub
-from pydl.ops.compare import eq, ne, where
+from pydl.ops.compare import eq, isnan as is_nan, ne, where
 from pydl.ops.elementwise import exp
 from pydl.ops.reduce import mean, spread, sum
 
 cdef extern from "pydl.h":
     enum: PD_sum
+    enum: PD_nansum
     enum: PD_norm1
     enum: PD_norm2
     enum: PD_norm_max
@@ -88,6 +89,31 @@ cdef object safe_ratio(Tensor dy, Tensor y):
     """dy / y, but 0 where y is 0"""
     zero = eq(y, 0)
     return where(zero, 0.0, div(dy, where(zero, 1.0, y)))
+
+
+# ---- Sums without NaN
+
+def nansum(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
+    """y = sum of x over `dim`, NaN counting as 0; shapes, types and errors as in sum()."""
+    cdef bint dims[PD_MAX_DIMS]
+    cdef Tensor x = real_or_cast("nansum", input, dtype), y
+    cdef Node node
+    dim, keepdim = axis if dim is None else dim, keepdim if keepdims is None else keepdims
+    dims_from("nansum", dim, x.ndim, dims)
+    if x.code > PD_F64:
+        return sum(x, dim, keepdim)
+    y = reduced(PD_nansum, x, x.code, dims, keepdim)
+    node = record1(NANSUM, y, x)
+    if node is not None:
+        node.keep(0, x)
+        node.extra = dims_tuple(x, dims)
+    return y
+
+cdef object nansum_backward(Node node, object dy):
+    cdef Tensor x = node.kept(0)
+    return where(is_nan(x), 0.0, spread(dy, shape_of(x), node.extra))
+
+cdef Op NANSUM = op(nansum, nansum_backward)
 
 
 # ---- Norms and log-sum-exp
@@ -182,5 +208,5 @@ cdef object logsumexp_backward(Node node, object dy):
 cdef Op LOGSUMEXP = op(logsumexp, logsumexp_backward)
 
 
-__all__ = ["logsumexp", "norm", "std", "var"]
-METHODS = ["logsumexp", "norm", "std", "var"]
+__all__ = ["logsumexp", "nansum", "norm", "std", "var"]
+METHODS = ["logsumexp", "nansum", "norm", "std", "var"]

@@ -26,6 +26,8 @@ cdef extern from "pydl.h":
     enum: PD_integers
     enum: PD_permutation
     enum: PD_multinomial
+    enum: PD_transformed
+    enum: PD_counts
     enum: PD_dropout_fwd
     enum: PD_dropout_bwd
 
@@ -286,6 +288,21 @@ def trunc_normal_(input, mean=0.0, std=1.0, a=-2.0, b=2.0, *, generator=None):
     if not 0 < s < math.inf or not low < high or not math.isfinite(m):
         raise ValueError(f"trunc_normal_: expected std > 0 and a < b, got mean {m}, std {s}, a {low}, b {high}")
     return fill_by("trunc_normal_", PD_trunc_normal, input, generator, m, s, low, high)
+
+def fill_transformed(str name not None, input, int which, double a, double b, generator):
+    """Fills the tensor with a function of uniform numbers: which = 0 exponential, 1 geometric, 2 Cauchy, 3 log-normal (csrc/random.c)."""
+    return fill_by(name, PD_transformed, input, generator, a, b, which)
+
+def draw_counts(Tensor rates not None, Tensor p, generator):
+    """Poisson counts of the rates; with p, of rates' shape and type, binomial counts of so many trials. Both checked, contiguous."""
+    cdef Tensor y = empty_like(rates)
+    cdef pd_launch launch
+    prepare(&launch, PD_counts, rates.code)
+    launch.buf[0], launch.buf[1], launch.buf[2] = state_of(generator), rates.data, y.data
+    launch.buf[3] = NULL if p is None else p.data
+    launch.lines.n = rates.numel
+    run(&launch, PD_counts, rates.code)
+    return y
 
 def bernoulli_(input, p=0.5, *, generator=None):
     """Fills the tensor with 1 with probability p, else 0. Any type; p a number or a tensor of input's shape."""

@@ -1,23 +1,37 @@
-"""Running sums and products along a dimension: cumsum, cumprod, and what their derivatives are made of.
+"""What runs along a dimension: cumsum, cumprod, cummax, cummin, logcumsumexp, and what their derivatives are made of.
 
 Every derivative of a product is made of three ops, each other's derivatives: products of what comes before, products of
 what comes after, and a linear recurrence. No division: elements that are zero need no special case.
 """
+from collections import namedtuple
+
+from libc.math cimport INFINITY
+
 from pydl._core.kernels cimport PD_F64, PD_I64, pd_launch
-from pydl._core.launch cimport contiguous, prepare, run
-from pydl._core.tape cimport Node, Op, op, record1, record2
+from pydl._core.launch cimport contiguous, filled, prepare, run
+from pydl._core.tape cimport Node, Op, op, record, record1, record2
 from pydl._core.arguments cimport wrap_dim
 from pydl._core.dtypes cimport code_of, dtype_of
-from pydl._core.tensor cimport Tensor, empty, same_shape, shape_of, tensor_arg
+from pydl._core.tensor cimport Tensor, empty, real_arg, same_shape, shape_of, tensor_arg
 from pydl.ops.lines cimport lines_of
 
-from pydl.ops.arithmetic import add, mul
+from pydl.ops.arithmetic import add, mul, sub
+from pydl.ops.compare import eq, where
+from pydl.ops.elementwise import exp
+from pydl.ops.gather import scatter_add
+from pydl.ops.join import cat
+from pydl.ops.parts import narrow
 
 cdef extern from "pydl.h":
     enum: PD_cumsum
     enum: PD_cumprod
+    enum: PD_cummax
+    enum: PD_logcumsumexp
     enum: PD_prod_before
     enum: PD_recurrence
+
+
+cdef double NEVER = -INFINITY      # the logarithm of nothing
 
 
 cdef Tensor scanned(Op which, int kernel, Tensor x, object dimension, bint backwards, bint keep):
@@ -137,5 +151,80 @@ cdef object recurrence_backward(Node node, object dy):
 
 cdef Op RECURRENCE = op(recurrence, recurrence_backward)
 
-__all__ = ["cumprod", "cumsum"]
-METHODS = ["cumprod", "cumsum"]
+
+# ---- Extremes
+
+cummax_result = namedtuple("cummax", ("values", "indices"))
+cummin_result = namedtuple("cummin", ("values", "indices"))
+
+cdef tuple running_extreme(Op which, Tensor x, object dimension, bint least):
+    cdef pd_launch launch
+    cdef int dim = wrap_dim(which.name, dimension, x.ndim)
+    cdef Tensor y = empty(x.code, x.ndim, x.sizes), index = empty(PD_I64, x.ndim, x.sizes), given = contiguous(x)
+    cdef Node node
+    prepare(&launch, PD_cummax, x.code)
+    lines_of(&launch, given, dim)
+    launch.buf[0], launch.buf[1], launch.buf[2] = given.data, y.data, index.data
+    launch.scalar[0], launch.scalar[1] = 0, least
+    if x.numel:
+        run(&launch, PD_cummax, x.code)
+    node = record(which, (y, index), (x,))
+    if node is not None:
+        node.keep_output(0, index)
+        node.extra = (dim, x.code, shape_of(x))
+    return y, index
+
+def cummax(input, dim=None, *, axis=None):
+    """(values, indices): the largest of x_0 ... x_k along `dim`, and where it is: the last of equal ones.
+
+    All dtypes; x, values and indices (int64) of the same shape. From a NaN on all values are NaN, at the last NaN. The gradient
+    goes to the indices. Raises IndexError for a dim out of range.
+    """
+    return cummax_result(*running_extreme(CUMMAX, tensor_arg("cummax", input, "input"), axis if dim is None else dim, False))
+
+def cummin(input, dim=None, *, axis=None):
+    """(values, indices): the smallest of x_0 ... x_k along `dim`, and where it is: the last of equal ones; else as cummax()."""
+    return cummin_result(*running_extreme(CUMMIN, tensor_arg("cummin", input, "input"), axis if dim is None else dim, True))
+
+cdef object running_extreme_backward(Node node, object grads):
+    dim, code, shape = <tuple>node.extra
+    if grads[0] is None:
+        return None
+    return scatter_add(filled(code, shape, 0), dim, (<Tensor>node.kept(0)).detach(), grads[0])
+
+cdef Op CUMMAX = op(cummax, running_extreme_backward)
+cdef Op CUMMIN = op(cummin, running_extreme_backward)
+
+
+# ---- Sums of exponentials
+
+def logcumsumexp(input, dim=None, *, axis=None):
+    """y_k = log(e^x_0 + ... + e^x_k) along `dim`, without overflow; float32 adds in float64. float32, float64.
+
+    x and y of the same shape; -inf as long as all x are. Raises IndexError for a dim out of range, TypeError for integers.
+    """
+    cdef Tensor x = real_arg("logcumsumexp", input, "input"), y
+    cdef Node node
+    y = scanned(LOGCUMSUMEXP, PD_logcumsumexp, x, axis if dim is None else dim, False, True)
+    node = y.node
+    if node is not None:
+        node.keep_output(1, y)
+    return y
+
+cdef object logcumsumexp_backward(Node node, object dy):
+    """dx_j = e^(x_j - y_j) r_j, where r_j = dy_j + e^(y_j - y_(j+1)) r_(j+1): no exponent is above 0."""
+    cdef Tensor x = node.kept(0), y = node.kept(1)
+    cdef int dim = node.extra
+    cdef ptrdiff_t n = x.sizes[dim] if x.ndim else 1
+    share = where(eq(y, NEVER), 0.0, exp(sub(x, where(eq(y, NEVER), 0.0, y))))
+    if n < 2:
+        return mul(dy, share)
+    before = narrow(y, dim, 0, n - 1)
+    passed = where(eq(before, NEVER), 0.0, exp(sub(where(eq(before, NEVER), 0.0, before), narrow(y, dim, 1, n - 1))))
+    passed = cat((filled(x.code, shape_of(<Tensor>narrow(y, dim, 0, 1)), 0), passed), dim)
+    return mul(add(dy, recurrence(mul(passed, dy), passed, dim, True)), share)
+
+cdef Op LOGCUMSUMEXP = op(logcumsumexp, logcumsumexp_backward)
+
+__all__ = ["cummax", "cummin", "cumprod", "cumsum", "logcumsumexp"]
+METHODS = __all__

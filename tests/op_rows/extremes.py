@@ -44,6 +44,11 @@ WHOLE = [sample(s) for s in ((), (1,), (5, 17), (2, 3, 4), LARGE)]
 ROWS = [
     reduction("amax", np.max, ulp=0, kind="distinct", empty=False, dtypes=EVERY),
     reduction("amin", np.min, ulp=0, kind="distinct", empty=False, dtypes=EVERY),
+    Row("aminmax", lambda x, dim=None, keepdim=False: (np.min(x, axis=dim, keepdims=keepdim), np.max(x, axis=dim, keepdims=keepdim)), ulp=0,
+        kind="distinct", composed=True, dtypes=EVERY,
+        samples=[*WHOLE, *(sample((n,)) for n in (511, 512, 513, 2049, 70_000)), sample((5, 17), dim=1), sample((2, 3, 4), dim=-2, keepdim=True)],
+        refusals=[bad((0,)), bad((3, 0), dim=1), bad((2, 3), dim=2, error=IndexError), bad((2, 3), dim=(0, 1), error=TypeError),
+                  bad(Flat("x"), error=TypeError)]),
     Row("max_along", chosen(np.max, np.argmax), ulp=0, kind="distinct",
         samples=ALONG, refusals=[], torch=False, covers=["place", "pick"]),
     Row("min_along", chosen(np.min, np.argmin), ulp=0, kind="distinct",

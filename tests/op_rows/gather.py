@@ -20,6 +20,12 @@ def add_rows(x, dim, i, s, alpha=1):
     return np.moveaxis(y, 0, dim)
 
 
+def placed_rows(x, dim, i, s):
+    y = np.moveaxis(np.array(np.atleast_1d(x)), dim, 0)
+    y[i.reshape(-1)] = np.moveaxis(np.atleast_1d(s), dim, 0)
+    return np.moveaxis(y, 0, dim).reshape(x.shape)
+
+
 def gathered(x, dim, i):
     return np.take_along_axis(x[tuple(slice(None) if d == dim % x.ndim else slice(n) for d, n in enumerate(i.shape))], i, dim) if x.ndim else x
 
@@ -49,6 +55,13 @@ ROWS = [
                  sample((2, 4, 3), 1, index((0,), 4), (2, 0, 3)), sample((3, 300), 0, index((90,), 3), (90, 300)), sample((4,), 0, index((9,), 4), (9,))],
         refusals=[bad((5, 3), 0, index((4,), 5), (3, 3)), bad((), 0, index((3,), 1), (), shapes=False), bad((5, 3), 0, index((4,), 9, 5), (4, 3), error=IndexError),
                   bad((5, 3), 0, index((4,), 5), In((4, 3), dtype="float64"), error=TypeError)]),
+    Row("index_copy", lambda x, d, i, s: placed_rows(x, d, i, s), ulp=0, ulp64=0, dtypes=EVERY,
+        samples=[sample((5, 3), 0, index((1,), 5), (1, 3)), sample((5, 3), 1, index((1,), 2), (5, 1)),
+                 sample((2, 4, 3), 1, index((0,), 4), (2, 0, 3)), sample((), 0, index((1,), 1), ())],
+        refusals=[bad((5, 3), 0, index((4,), 5), (3, 3)), bad((), 0, index((3,), 1), (), shapes=False), bad((5, 3), 0, index((4,), 9, 5), (4, 3), error=IndexError),
+                  bad((5, 3), 0, index((4,), 5), In((4, 3), dtype="float64"), error=TypeError)]),
+    Row("index_copy:int32", lambda x, d, i, s: placed_rows(x, d, i, s), fn=lambda *args: pydl.index_copy(*args), ulp=0, ulp64=0, torch=False,
+        samples=[sample((5, 3), 1, In((1,), 0, 3, dtype="int32"), (5, 1))]),
     Row("gather", gathered, ulp=0, ulp64=0, dtypes=EVERY,
         samples=[sample((5, 7), 1, index((5, 2), 7)), sample((5, 7), 0, index((3, 4), 5)), sample((2, 3, 4), -2, index((2, 6, 3), 3)),
                  sample((9,), 0, In((4,), 0, 9, dtype="int32")), sample((70, 600), 0, index((70, 600), 70)), sample((5, 2), 0, index((0, 2), 5))],

@@ -2,7 +2,8 @@
 import numpy as np
 from scipy import special
 
-from rows import In, Row, bad, reduction, sample
+import pydl
+from rows import EVERY, INTEGERS, In, Row, bad, reduction, sample
 
 
 def deviation(x, axis=None, keepdims=False, correction=1):
@@ -48,4 +49,8 @@ ROWS = [
                   bad((3, 0), np.inf, dim=1), bad((3, 0), -1, dim=1), bad((2, 3), 2, dim=2, error=IndexError),
                   bad(In((3,), 0, 5, dtype="int64"), 2, error=TypeError)]),
     reduction("logsumexp", logsumexp, ulp=4, by=near),
+    reduction("nansum", np.nansum, ulp=32, by="abs", dtypes=EVERY, out={**dict.fromkeys(INTEGERS, "int64"), "bool": "int64"},
+              special=False, torch=False),
+    Row("nansum:nan", lambda x, dim: np.nansum(np.where(x > 1, np.nan, x), dim), fn=lambda x, dim: pydl.nansum(pydl.where(x > 1, np.nan, x), dim),
+        ulp=32, by="abs", away=(1,), samples=[sample((3, 5), 0), sample((70, 9), 1), sample((50,), 0)]),
 ]
