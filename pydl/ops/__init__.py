@@ -11,9 +11,11 @@ from pydl.ops.arithmetic import *
 from pydl.ops.arrange import *
 from pydl.ops.bessel import *
 from pydl.ops.bounds import *
+from pydl.ops.clip import *
 from pydl.ops.compare import *
 from pydl.ops.dropouts import *
 from pydl.ops.elementwise import *
+from pydl.ops.embedding import *
 from pydl.ops.extremes import *
 from pydl.ops.gather import *
 from pydl.ops.grids import *
@@ -25,6 +27,7 @@ from pydl.ops.margins import *
 from pydl.ops.masks import *
 from pydl.ops.matmul import *
 from pydl.ops.moments import *
+from pydl.ops.norm import *
 from pydl.ops.operands import *
 from pydl.ops.pair_losses import *
 from pydl.ops.pairs import *
@@ -43,10 +46,11 @@ FAMILIES = tuple(
     for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
                  "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
                  "arrange", "grids", "pointwise", "special", "bessel", "likeness",
-                 "pairs", "margins", "dropouts")
+                 "pairs", "margins", "dropouts", "norm", "embedding", "clip")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {
+    "bag_dot", "bag_grad", "bag_sum", "batch_norm", "embedding", "embedding_bag", "norm_of_all", "scale_all",
     "binary_cross_entropy", "box", "box_put", "diagonal_put", "dropout1d", "dropout2d", "dropout3d", "dropout_bwd",
     "gaussian_nll_loss", "getitem", "huber_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",
