@@ -345,3 +345,5 @@ def threads_of(library: str, count: int) -> None:
         threadpool_limits(count, user_api="blas")
     elif library == "jax":
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+

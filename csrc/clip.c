@@ -1,6 +1,10 @@
 /* All gradients of a model at once: buf[0] is an array of step.count pointers, step.sizes their lengths; see optim.c. */
 enum { N(CLIP_RUN) = 64 };
 
+INLINE vreal N(clip_step)(vreal a, vreal x, const int p) {
+    return p == 2 ? v_fma(x, x, a) : p == 1 ? a + v_abs(x) : v_max(a, v_abs(x));
+}
+
 /* sum x^2 (p = 2), sum |x| (p = 1) or max |x| (p = 0 stands for infinity) of n elements */
 INLINE double N(clip_part_of)(const T *x, size_t n, const int p) {
     double total = 0;
@@ -8,14 +12,11 @@ INLINE double N(clip_part_of)(const T *x, size_t n, const int p) {
         const size_t end = min_size(n, i + N(CLIP_RUN) * VL);
         vreal a[4];
         for (size_t j = 0; j < 4; j++) a[j] = v_set(0);
-        for (; i < end; i += 4 * VL) {
+        for (; i + 4 * VL <= end; i += 4 * VL) {
             V_UNROLL
-            for (size_t j = 0; j < 4; j++) {
-                if (i + j * VL >= end) break;
-                const vreal v = N(load_left)(x + i + j * VL, end - i - j * VL);
-                a[j] = p == 2 ? v_fma(v, v, a[j]) : p == 1 ? a[j] + v_abs(v) : v_max(a[j], v_abs(v));
-            }
+            for (size_t j = 0; j < 4; j++) a[j] = N(clip_step)(a[j], v_load(x + i + j * VL), p);
         }
+        for (; i < end; i += VL) a[0] = N(clip_step)(a[0], N(load_left)(x + i, end - i), p);
         i = end;
         if (p) total += N(merge_lanes)(N(plus_v), a[0] + a[1] + (a[2] + a[3]));
         else {

@@ -117,25 +117,29 @@ static void N(bag_max_chunk)(void *context, size_t chunk) {
     const T *table = job->launch->buf[0];
     const size_t last = min_size((chunk + 1) * job->per_chunk, g->outer);
     for (size_t b = chunk * job->per_chunk; b < last; b++) {
-        int64_t *best = (int64_t *)job->launch->buf[3] + b * g->inner;
+        int64_t *restrict best = (int64_t *)job->launch->buf[3] + b * g->inner;
+        T *restrict most = (T *)job->launch->buf[4] + b * g->inner;
         const size_t end = bag_start(job, b + 1);
         int empty = 1;
         memset(best, 0, g->inner * sizeof(int64_t));
+        memset(most, 0, g->inner * sizeof(T));
         for (size_t i = bag_start(job, b); i < end; i++) {
             const int64_t row = job->index[i];
-            const T *x = table + (size_t)row * g->inner;
+            const T *restrict x = table + (size_t)row * g->inner;
+            if (i + INDEX_AHEAD < g->count) __builtin_prefetch(table + (size_t)job->index[i + INDEX_AHEAD] * g->inner);
             if (row == job->padding) continue;
             for (size_t j = 0; j < g->inner; j++) {
-                const T most = table[(size_t)best[j] * g->inner + j];
-                if (empty || x[j] > most || (x[j] != x[j] && most == most)) best[j] = row;
+                const int more = empty | (x[j] > most[j]) | ((x[j] != x[j]) & (most[j] == most[j]));
+                most[j] = more ? x[j] : most[j];
+                best[j] = more ? row : best[j];
             }
             empty = 0;
         }
     }
 }
 
-/* buf: W, index, offsets, best (B, D) int64: the row of W with the largest element of a bag, the first of equals, or of NaN; 0 for
- * an empty bag. */
+/* buf: W, index, offsets, best (B, D) int64: the row of W with the largest element of a bag, the first of equals, or of NaN, and that
+ * element (B, D); 0 and 0 for an empty bag. */
 static void N(bag_argmax)(const pd_launch *launch) {
     embed_job job = embed_begin(launch);
     embed_bags(&job, N(bag_max_chunk));

@@ -77,9 +77,9 @@ from pydl import data, nn, optim, testing
 from pydl.version import __version__
 
 if TYPE_CHECKING:
-    from pydl import io, metrics, special
+    from pydl import func, io, metrics, special
 
-_LAZY = ("io", "metrics", "special")     # not every program needs them: loaded when they are first named
+_LAZY = ("func", "io", "metrics", "special")     # not every program needs them: loaded when they are first named
 
 
 def __getattr__(name: str) -> object:

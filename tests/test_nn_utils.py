@@ -198,7 +198,7 @@ def test_vectors_refuse_and_change_nothing():
 @pytest.mark.parity
 def test_signatures_are_pytorchs():
     torch = pytest.importorskip("torch")
-    for name in utils.__all__:
+    for name in (name for name in utils.__all__ if not inspect.ismodule(getattr(utils, name))):
         ours, theirs = (inspect.signature(getattr(package.nn.utils, name)).parameters for package in (pydl, torch))
         assert [(p.name, p.default) for p in ours.values()] == [(p.name, p.default) for p in theirs.values()], name
 

@@ -1,10 +1,14 @@
 """Layers, losses and the Module they are made of. Names, arguments and state_dict keys are PyTorch's."""
 
+import importlib
+from typing import TYPE_CHECKING
+
 from pydl.nn import functional, init, utils
 from pydl.nn.activations import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from pydl.nn.containers import ModuleDict, ModuleList, Sequential
 from pydl.nn.distances import CosineSimilarity, PairwiseDistance
 from pydl.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from pydl.nn.embedding import Embedding, EmbeddingBag
 from pydl.nn.lazy import LazyLinear
 from pydl.nn.linear import Bilinear, Flatten, Identity, Linear, Unflatten
 from pydl.nn.losses import (
@@ -30,6 +34,7 @@ from pydl.nn.losses import (
     TripletMarginWithDistanceLoss,
 )
 from pydl.nn.module import Module
+from pydl.nn.normalization import BatchNorm1d, GroupNorm, LayerNorm, LazyBatchNorm1d, RMSNorm
 from pydl.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from pydl.nn.parameter_containers import ParameterDict, ParameterList
 
@@ -37,6 +42,7 @@ __all__ = [
     "AlphaDropout",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
     "Bilinear",
     "Buffer",
     "CosineEmbeddingLoss",
@@ -47,15 +53,20 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "ELU",
+    "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "GELU",
     "GaussianNLLLoss",
+    "GroupNorm",
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LayerNorm",
+    "LazyBatchNorm1d",
     "LazyLinear",
     "LeakyReLU",
     "Linear",
@@ -74,6 +85,7 @@ __all__ = [
     "ParameterDict",
     "ParameterList",
     "PoissonNLLLoss",
+    "RMSNorm",
     "ReLU",
     "Sequential",
     "SiLU",
@@ -92,3 +104,13 @@ __all__ = [
     "init",
     "utils",
 ]
+
+if TYPE_CHECKING:
+    from pydl.nn import modules
+
+
+def __getattr__(name: str) -> object:
+    """Loads PyTorch's second place for the layers when it is first named."""
+    if name == "modules":
+        return importlib.import_module("pydl.nn.modules")
+    raise AttributeError(f"module 'pydl.nn' has no attribute {name!r}")

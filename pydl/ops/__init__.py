@@ -27,7 +27,7 @@ from pydl.ops.margins import *
 from pydl.ops.masks import *
 from pydl.ops.matmul import *
 from pydl.ops.moments import *
-from pydl.ops.norm import *
+from pydl.ops.normalization import *
 from pydl.ops.operands import *
 from pydl.ops.pair_losses import *
 from pydl.ops.pairs import *
@@ -46,7 +46,7 @@ FAMILIES = tuple(
     for name in ("arithmetic", "bounds", "compare", "elementwise", "activations", "matmul", "reduce", "moments", "extremes", "scan",
                  "softmax", "losses", "pair_losses", "shape", "parts", "join", "operands", "gather", "masks", "index", "sort", "random",
                  "arrange", "grids", "pointwise", "special", "bessel", "likeness",
-                 "pairs", "margins", "dropouts", "norm", "embedding", "clip")
+                 "pairs", "margins", "dropouts", "normalization", "embedding", "clip")
 )
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {

@@ -139,7 +139,8 @@ cdef int bag_launch(int kernel, Tensor first, Tensor index, Tensor offsets, Tens
 cdef object with_items(Node node, Tensor a, Tensor b, Tensor index, Tensor offsets, tuple extra):
     if node is not None:
         node.shapes = None
-        node.keep(0, a)
+        if a is not None:
+            node.keep(0, a)
         if b is not None:
             node.keep(1, b)
         node.keep(2, index)
@@ -155,14 +156,15 @@ cdef Tensor sum_bags(Tensor w, Tensor index, Tensor offsets, Tensor factor, int6
     sizes[0], sizes[1] = bags_in(index, offsets), w.sizes[1]
     cdef Tensor y = empty(w.code, 2, sizes)
     bag_launch(PD_bag_sum, contiguous(w), index, offsets, dense(factor), y, w.sizes[0], w.sizes[1], padding)
-    with_items(record(BAG_SUM, y, (w, factor)), w, factor, index, offsets, (padding, by_frequency))
+    with_items(record(BAG_SUM, y, (w, factor)), w if factor is not None and recording(factor) else None, factor, index, offsets,
+               (padding, by_frequency, w.sizes[0]))
     return y
 
 cdef object bag_sum_backward(Node node, object dy):
     cdef Tensor w = node.kept(0), factor = node.kept(1), index = node.kept(2), offsets = node.kept(3)
-    padding, by_frequency = <tuple>node.extra
+    padding, by_frequency, rows = <tuple>node.extra
     scale = factor if by_frequency is None else by_frequency if factor is None else mul(factor, by_frequency)
-    return (grad_bags(dy, index, offsets, scale, w.sizes[0], padding) if node.need(0) else None,
+    return (grad_bags(dy, index, offsets, scale, rows, padding) if node.need(0) else None,
             dot_bags(dy, w, index, offsets, padding) if node.need(1) else None)
 
 cdef Tensor grad_bags(Tensor dy, Tensor index, Tensor offsets, Tensor factor, ptrdiff_t rows, int64_t padding):
@@ -303,12 +305,14 @@ cdef Tensor counts_of(Tensor index, Tensor offsets, int64_t padding, int code, i
     return y
 
 cdef object largest_of(Tensor w, Tensor index, Tensor offsets, int64_t padding):
-    """What lies where the kernel found the largest elements of every bag; 0 for an empty bag."""
+    """The largest elements of every bag, gathered from where the kernel found them; 0 for an empty bag."""
     cdef ptrdiff_t sizes[2]
-    cdef Tensor best
+    cdef Tensor best, y
     sizes[0], sizes[1] = offsets.numel - 1, w.sizes[1]
-    best = empty(PD_I64, 2, sizes)
-    bag_launch(PD_bag_argmax, contiguous(w), index, offsets, best, best, w.sizes[0], w.sizes[1], padding)
+    best, y = empty(PD_I64, 2, sizes), empty(w.code, 2, sizes)
+    bag_launch(PD_bag_argmax, contiguous(w), index, offsets, best, y, w.sizes[0], w.sizes[1], padding)
+    if not recording(w):
+        return y
     return where(ne(counts_of(index, offsets, padding, w.code, 0), 0), gather(w, 0, best), 0.0)
 
 cdef Tensor per_sample_arg(str name, object given, Tensor input, Tensor w, object mode):
