@@ -4,6 +4,7 @@ A case is built from a library that speaks PyTorch's names (pydl or torch), or b
 """
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -322,8 +323,6 @@ for batch, default, with_fused in ((1, 4.0, 2.0), (64, 1.6, 1.3), (512, 1.2, 1.1
 def peer_build(case: Case, peer: str) -> Thunk | None:
     """The case in the peer library, or None where it has no such thing."""
     if peer in ("torch", "pydl"):
-        import importlib
-
         return case.build(importlib.import_module(peer))
     own = case.numpy if peer == "numpy" else case.jax
     return own() if own else None
@@ -347,3 +346,5 @@ def threads_of(library: str, count: int) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
+for family in ("cases_norm",):      # each adds its cases to the list
+    importlib.import_module(family)

@@ -12,14 +12,14 @@
 #define NORM_ONCE
 enum {
     NORM_RUN = 64,         /* vectors, or rows of columns, that are added in T */
-    NORM_SAMPLE = 64,      /* least elements that s is the mean of */
+    NORM_SAMPLE = 16,      /* s is the mean of a multiple of so many elements */
     NORM_UNIT = 1 << 13,   /* elements of a chunk */
     NORM_ALONE = 1 << 15,  /* fewer elements are not worth a second thread */
     NORM_PARTS = 32,       /* most partial sums of dw and db */
     NORM_ROWS = 16,        /* least rows of one of them */
 };
 
-static UNUSED size_t norm_sampled(size_t n) { return max_size(min_size(n, NORM_SAMPLE), n / 8); }
+static UNUSED size_t norm_sampled(size_t n) { return min_size(n, ceil_div(n, 8 * NORM_SAMPLE) * NORM_SAMPLE); }
 
 static UNUSED void norm_parallel(size_t chunks, size_t elements, pd_task task, void *job) {
     if (chunks > 1 && elements >= NORM_ALONE) pd_parallel(chunks, task, job);
@@ -60,11 +60,11 @@ INLINE void N(run_sums)(const T *x, const T *dy, size_t n, T s, const int own, d
     }
 }
 
-static void N(run_moments)(const T *x, size_t n, T s, double *to) { N(run_sums)(x, x, n, s, 1, to); }
+INLINE void N(run_moments)(const T *x, size_t n, T s, double *to) { N(run_sums)(x, x, n, s, 1, to); }
 
 /* The statistics of n elements from their sums around s; what = {mean, var} */
 static N(norm_stat) N(norm_stat_of)(const double *sums, double s, double n, double eps, int centred, double *what) {
-    const double e = centred ? sums[0] / n : 0, spread = sums[1] / n - e * e;
+    const double each = 1 / n, e = centred ? sums[0] * each : 0, spread = sums[1] * each - e * e;
     what[0] = s + e;
     what[1] = spread < 0 ? 0 : spread;
     const double r = 1 / sqrt(what[1] + eps);
@@ -153,15 +153,10 @@ INLINE void N(layer_sums_at)(const N(layer_job) *job, N(layer_rows) *rows, size_
 }
 
 /* dx = g r + xhat q + t */
-INLINE void N(layer_dx_at)(const N(layer_job) *job, const N(layer_rows) *rows, T *dx, size_t i, size_t left, const size_t count,
-                           const vreal *q, const vreal *t) {
-    const vreal w = N(load_left)(job->w + i * job->w_step, left);
-    V_UNROLL
-    for (size_t k = 0; k < count; k++) {
-        const vreal g = N(load_left)(rows->dy + k * job->n + i, left) * w;
-        const vreal xhat = v_fma(N(load_left)(rows->x + k * job->n + i, left) - rows->m[k], rows->r[k], rows->shift[k]);
-        N(store_left)(dx + k * job->n + i, v_fma(g, rows->r[k], v_fma(xhat, q[k], t[k])), left);
-    }
+INLINE void N(layer_dx_at)(const N(layer_job) *job, const T *x, const T *dy, T *dx, size_t i, size_t left, const vreal *stat, vreal q, vreal t) {
+    const vreal g = N(load_left)(dy + i, left) * N(load_left)(job->w + i * job->w_step, left);
+    const vreal xhat = v_fma(N(load_left)(x + i, left) - stat[0], stat[1], stat[2]);
+    N(store_left)(dx + i, v_fma(g, stat[1], v_fma(xhat, q, t)), left);
 }
 
 INLINE void N(layer_norm_bwd_rows)(const N(layer_job) *job, size_t row, const size_t count, T *dw, T *db) {
@@ -169,7 +164,6 @@ INLINE void N(layer_norm_bwd_rows)(const N(layer_job) *job, size_t row, const si
     const int centred = job->launch->scalar[1] != 0;
     N(layer_rows) rows = {.x = job->x + row * n, .dy = job->dy + row * n};
     double sums[4][2] = {{0}};
-    vreal q[4], t[4];
     for (size_t k = 0; k < count; k++) {
         const N(norm_stat) stat = job->stats[row + k];
         rows.m[k] = v_set(stat.m), rows.r[k] = v_set(stat.r), rows.shift[k] = v_set(stat.shift);
@@ -188,13 +182,14 @@ INLINE void N(layer_norm_bwd_rows)(const N(layer_job) *job, size_t row, const si
     if (!job->dx) return;
     for (size_t k = 0; k < count; k++) {
         const double r = (double)rows.r[k][0] / (double)n;
-        q[k] = v_set((T)(-r * sums[k][1]));
-        t[k] = v_set(centred ? (T)(-r * sums[k][0]) : 0);
+        const vreal q = v_set((T)(-r * sums[k][1])), t = v_set(centred ? (T)(-r * sums[k][0]) : 0);
+        const vreal stat[3] = {rows.m[k], rows.r[k], rows.shift[k]};
+        const T *x = rows.x + k * n, *dy = rows.dy + k * n;
+        T *dx = job->dx + (row + k) * n;
+        size_t i = 0;
+        for (; i + VL <= n; i += VL) N(layer_dx_at)(job, x, dy, dx, i, VL, stat, q, t);
+        if (i < n) N(layer_dx_at)(job, x, dy, dx, i, n - i, stat, q, t);
     }
-    T *dx = job->dx + row * n;
-    size_t i = 0;
-    for (; i + VL <= n; i += VL) N(layer_dx_at)(job, &rows, dx, i, VL, count, q, t);
-    if (i < n) N(layer_dx_at)(job, &rows, dx, i, n - i, count, q, t);
 }
 
 static void N(add_onto)(T *to, const T *from, size_t n) {
