@@ -6,7 +6,7 @@
  * Additions follow the items: the same bits for any number of threads. */
 #ifndef EMBED_ONCE
 #define EMBED_ONCE
-enum { EMBED_UNIT = 1 << 14, EMBED_PARTS = 16 };
+enum { EMBED_UNIT = 1 << 14, EMBED_PARTS = 16, EMBED_SPAN = 1 << 30 };
 
 typedef struct embed_job {
     const pd_launch *launch;
@@ -111,30 +111,40 @@ static void N(bag_grad)(const pd_launch *launch) {
     else pd_parallel(chunks, N(bag_grad_chunk), &job);
 }
 
+/* At most VL columns of one bag; lanes count items from `from` on, which a lane's integer holds for EMBED_SPAN of them. */
+static void N(bag_max_columns)(const embed_job *job, const T *table, size_t start, size_t end, size_t left, T *y, int64_t *row) {
+    const size_t step = job->launch->rows.inner, width = min_size(left, VL);
+    vreal most = v_set(0);
+    vint filled = {0};
+    for (size_t k = 0; k < width; k++) row[k] = 0;
+    for (size_t from = start; from < end; from += EMBED_SPAN) {
+        const size_t last = min_size(end, from + EMBED_SPAN);
+        vint best = ~(vint){0};
+        for (size_t i = from; i < last; i++) {
+            if (job->index[i] == job->padding) continue;
+            const vreal x = N(load_left)(table + (size_t)job->index[i] * step, left);
+            const vint more = ~filled | (x > most) | ((x != x) & (most == most)), item = (vint){0} + (bits_t)(i - from);
+            most = v_blend(more, x, most);
+            best = (more & item) | (~more & best);
+            filled = ~(vint){0};
+        }
+        for (size_t k = 0; k < width; k++)
+            if (best[k] >= 0) row[k] = job->index[from + (size_t)best[k]];
+    }
+    N(store_left)(y, most, left);
+}
+
 static void N(bag_max_chunk)(void *context, size_t chunk) {
     const embed_job *job = context;
     const pd_rows *g = &job->launch->rows;
     const T *table = job->launch->buf[0];
     const size_t last = min_size((chunk + 1) * job->per_chunk, g->outer);
     for (size_t b = chunk * job->per_chunk; b < last; b++) {
-        int64_t *restrict best = (int64_t *)job->launch->buf[3] + b * g->inner;
-        T *restrict most = (T *)job->launch->buf[4] + b * g->inner;
-        const size_t end = bag_start(job, b + 1);
-        int empty = 1;
-        memset(best, 0, g->inner * sizeof(int64_t));
-        memset(most, 0, g->inner * sizeof(T));
-        for (size_t i = bag_start(job, b); i < end; i++) {
-            const int64_t row = job->index[i];
-            const T *restrict x = table + (size_t)row * g->inner;
-            if (i + INDEX_AHEAD < g->count) __builtin_prefetch(table + (size_t)job->index[i + INDEX_AHEAD] * g->inner);
-            if (row == job->padding) continue;
-            for (size_t j = 0; j < g->inner; j++) {
-                const int more = empty | (x[j] > most[j]) | ((x[j] != x[j]) & (most[j] == most[j]));
-                most[j] = more ? x[j] : most[j];
-                best[j] = more ? row : best[j];
-            }
-            empty = 0;
-        }
+        const size_t start = bag_start(job, b), end = bag_start(job, b + 1), ahead = min_size(end + (end - start), g->count);
+        for (size_t i = end; i < ahead; i++) __builtin_prefetch(table + (size_t)job->index[i] * g->inner);
+        for (size_t c = 0; c < g->inner; c += VL)
+            N(bag_max_columns)(job, table + c, start, end, g->inner - c, (T *)job->launch->buf[4] + b * g->inner + c,
+                               (int64_t *)job->launch->buf[3] + b * g->inner + c);
     }
 }
 

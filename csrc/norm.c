@@ -152,8 +152,10 @@ INLINE void N(layer_sums_at)(const N(layer_job) *job, N(layer_rows) *rows, size_
     N(store_left)(db + i, to_b, left);
 }
 
-/* dx = g r + xhat q + t */
+/* dx = g r + xhat q + t. Fetches the rows that come next: a row is often shorter than what the hardware needs to see it coming. */
 INLINE void N(layer_dx_at)(const N(layer_job) *job, const T *x, const T *dy, T *dx, size_t i, size_t left, const vreal *stat, vreal q, vreal t) {
+    __builtin_prefetch(x + 4 * job->n + i);
+    __builtin_prefetch(dy + 4 * job->n + i);
     const vreal g = N(load_left)(dy + i, left) * N(load_left)(job->w + i * job->w_step, left);
     const vreal xhat = v_fma(N(load_left)(x + i, left) - stat[0], stat[1], stat[2]);
     N(store_left)(dx + i, v_fma(g, stat[1], v_fma(xhat, q, t)), left);
