@@ -40,8 +40,8 @@ OPTIMISE = ["-O1" if SANITIZE else "-O2"]
 SMALL = OPTIMISE if SANITIZE else ["-Os"]      # a quarter less code, and less speed: for all Cython modules but these
 HOT = {
     "arguments", "backward", "launch", "native", "step", "tape", "tensor",
-    "activations", "arithmetic", "elementwise", "fused", "index", "index_parse", "losses", "matmul", "norm", "operands", "pair_losses",
-    "parts", "reduce", "shape", "softmax",
+    "activations", "arithmetic", "elementwise", "fused", "index", "index_parse", "losses", "matmul", "normalization", "operands",
+    "pair_losses", "parts", "reduce", "shape", "softmax",
 }
 KERNEL = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wextra"]
 

@@ -219,8 +219,6 @@ for batch, default, with_fused in ((1, 4.0, 2.0), (64, 1.6, 1.3), (512, 1.2, 1.1
 def peer_build(one: Any, peer: str) -> Thunk | None:
     """The case in the peer library, or None where it has no such thing."""
     if peer in ("torch", "pydl"):
-        import importlib
-
         return one.build(importlib.import_module(peer))
     own = one.numpy if peer == "numpy" else one.jax
     return own() if own else None

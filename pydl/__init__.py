@@ -77,11 +77,11 @@ from pydl import data, nn, optim, testing
 from pydl.version import __version__
 
 if TYPE_CHECKING:
-    from pydl import io, linalg, metrics, profiler, special, training
+    from pydl import func, io, linalg, metrics, profiler, special, training
     from pydl.nn.summary import summary
     from pydl.profiler import profile
 
-_LAZY = ("io", "linalg", "metrics", "profiler", "special", "training")     # not every program needs them: loaded when first named
+_LAZY = ("func", "io", "linalg", "metrics", "profiler", "special", "training")   # not every program needs them: loaded when first named
 _LAZY_FUNCTIONS = {"profile": "pydl.profiler", "summary": "pydl.nn.summary"}
 
 

@@ -9,8 +9,10 @@ from pydl._core import backward, dlpack, dtypes, function, inplace, numpy_bridge
 from pydl._core import tensor as core
 from pydl._core.create import arange as arange
 from pydl._core.create import empty as empty
-from pydl._core.create import full, ones, zeros
+from pydl._core.create import full
+from pydl._core.create import ones as ones
 from pydl._core.create import tensor as tensor
+from pydl._core.create import zeros as zeros
 from pydl._core.dtypes import dtype as dtype
 from pydl._core.dtypes import float32 as float32
 from pydl._core.dtypes import float64 as float64

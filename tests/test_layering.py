@@ -15,7 +15,7 @@ CSRC = ROOT / "csrc"
 # Layer -> the layers it may import. What is not named here may not be imported; a new module needs a line.
 BELOW_OPS = {"_core", "autograd"}
 CORE = {*BELOW_OPS, "ops", "tensor", "random", "threads"}
-LIBRARY = {*CORE, "nn", "optim", "data", "io", "datasets", "linalg", "metrics", "special", "testing", "training", "version", "profiler"}
+LIBRARY = {*CORE, "nn", "func", "optim", "data", "io", "datasets", "linalg", "metrics", "special", "testing", "training", "version", "profiler"}
 LAYERS = {
     "_core": set(),
     "autograd": {"_core"},
@@ -29,6 +29,7 @@ LAYERS = {
     "costs": {"_core"},
     "profiler": {"_core", "costs"},
     "nn": {"ops", "tensor", "random", "autograd", "profiler"},
+    "func": {"nn"},
     "optim": {*BELOW_OPS, "tensor"},
     "data": {*BELOW_OPS, "tensor", "ops", "random"},
     "io": {"_core", "tensor", "random", "version"},

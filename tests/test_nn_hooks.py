@@ -173,3 +173,26 @@ def test_hooks_are_called_as_pytorchs():
         assert str(mine)[:15] == str(other)[:15]
         for a, b in zip(mine[1 if mine[0] == "gradients" else 2:], other[1 if mine[0] == "gradients" else 2:], strict=True):
             assert a == b if a is None else all(p == q if p is None or q is None else np.allclose(p, q, atol=1e-4) for p, q in zip(a, b, strict=True))
+
+
+def test_hooks_of_all_modules():
+    from pydl.nn.modules import module as everywhere
+
+    net, calls = nn.Sequential(nn.Linear(2, 2), Scale()), []
+    net[1].register_forward_hook(lambda m, i, o: calls.append("own"))
+    handles = [everywhere.register_module_forward_pre_hook(lambda m, i: calls.append(f"pre {type(m).__name__}")),
+               everywhere.register_module_forward_hook(lambda m, i, o: calls.append(f"post {type(m).__name__}")),
+               everywhere.register_module_full_backward_pre_hook(lambda m, g: calls.append(f"before {type(m).__name__}")),
+               everywhere.register_module_full_backward_hook(lambda m, dx, dy: calls.append(f"back {type(m).__name__}"))]
+    net(pydl.ones(1, 2, requires_grad=True)).sum().backward()
+    assert calls == ["pre Sequential", "pre Linear", "post Linear", "pre Scale", "post Scale", "own", "post Sequential", "before Sequential",
+                     "before Scale", "back Scale", "before Linear", "back Linear", "back Sequential"]
+    for handle in handles:
+        handle.remove()
+    assert nn.Module._hooks is None
+    calls.clear()
+    net(pydl.ones(1, 2))
+    assert calls == ["own"]
+    with everywhere.register_module_forward_hook(lambda m, i, named, o: o * named.get("by", 1), with_kwargs=True):
+        assert Scale()(pydl.ones(1), by=3).tolist() == [9]
+    assert Scale()(pydl.ones(1), by=3).tolist() == [3]

@@ -10,6 +10,7 @@ import pydl
 from pydl import nn
 from pydl.nn import utils
 
+rng = np.random.default_rng(0)
 SHAPES = [(3, 4), (5,), (), (2, 1, 3)]
 
 
@@ -198,7 +199,7 @@ def test_vectors_refuse_and_change_nothing():
 @pytest.mark.parity
 def test_signatures_are_pytorchs():
     torch = pytest.importorskip("torch")
-    for name in utils.__all__:
+    for name in (name for name in utils.__all__ if not inspect.ismodule(getattr(utils, name))):
         ours, theirs = (inspect.signature(getattr(package.nn.utils, name)).parameters for package in (pydl, torch))
         assert [(p.name, p.default) for p in ours.values()] == [(p.name, p.default) for p in theirs.values()], name
 
@@ -221,3 +222,54 @@ def test_clipping_is_pytorchs(norm_type, max_norm, bad):
         said.append((total, flat(gradients(ps)), package.nn.utils.get_total_norm([p.grad for p in ps[:-1]], norm_type).item()))
     for ours, theirs in zip(*said, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=3e-6, atol=1e-12)
+
+
+def test_clipping_of_every_layout():
+    values = [rng.standard_normal(shape) for shape in ((7,), (4, 5), (0, 3), (), (40_000,), (16_384,), (3, 50))]
+    for dtypes in (("float32",), ("float64",), ("float32", "float64")):
+        arrays = [v.astype(dtypes[i % len(dtypes)]) for i, v in enumerate(values)]
+        leaves = [pydl.tensor(a, requires_grad=True) for a in arrays]
+        for leaf, a in zip(leaves, arrays):
+            leaf.grad = pydl.tensor(np.ascontiguousarray(a.T)).t() if a.ndim == 2 else pydl.tensor(a)
+        norm = utils.clip_grad_norm_(leaves, 0.5)
+        wanted = np.sqrt(sum(np.sum(a.astype(np.float64) ** 2) for a in arrays))
+        np.testing.assert_allclose(norm.item(), wanted, rtol=1e-6)
+        assert norm.dtype is (pydl.float64 if "float64" in dtypes else pydl.float32)
+        for leaf, a in zip(leaves, arrays):
+            np.testing.assert_allclose(leaf.grad.numpy(), a * (0.5 / (wanted + 1e-6)), rtol=1e-5)
+
+
+def test_clipping_of_gradients_that_share_memory():
+    memory = pydl.tensor(np.arange(1.0, 41.0))
+    leaves = [pydl.zeros(20, dtype=pydl.float64, requires_grad=True) for _ in range(3)]
+    for leaf, start in zip(leaves, (0, 20, 10)):
+        leaf.grad = memory[start:start + 20]
+    before = memory.numpy().copy()
+    factor = 1 / (np.sqrt(np.sum(before ** 2) + np.sum(before[10:30] ** 2)) + 1e-6)
+    utils.clip_grad_norm_(leaves, 1.0)
+    before[:10] *= factor
+    before[10:30] *= factor ** 2
+    before[30:] *= factor
+    np.testing.assert_allclose(memory.numpy(), before, rtol=1e-12)
+
+
+def test_clipping_refuses_read_only_gradients_before_anything_is_changed():
+    array = np.ones(3, np.float32)
+    array.flags.writeable = False
+    leaves = [pydl.zeros(3, requires_grad=True) for _ in range(2)]
+    leaves[0].grad, leaves[1].grad = pydl.ones(3), pydl.from_dlpack(array)
+    with pytest.raises(ValueError, match="read-only"):
+        utils.clip_grad_norm_(leaves, 0.1)
+    assert leaves[0].grad.tolist() == [1, 1, 1]
+
+
+def test_norms_are_the_same_bits_for_any_number_of_threads():
+    before, found = pydl.get_num_threads(), set()
+    tensors = [pydl.tensor(rng.standard_normal(n).astype(np.float32)) for n in (5, 100_000, 17, 300_001)]
+    try:
+        for threads in (1, 2, 4):
+            pydl.set_num_threads(threads)
+            found.add(tuple(utils.get_total_norm(tensors, p).item() for p in (1.0, 2.0, math.inf)))
+    finally:
+        pydl.set_num_threads(before)
+    assert len(found) == 1

@@ -1,5 +1,8 @@
 """Layers, losses and the Module they are made of. Names, arguments and state_dict keys are PyTorch's."""
 
+import importlib
+from typing import TYPE_CHECKING
+
 from pydl.nn import functional, init, utils
 from pydl.nn.activations import (
     CELU,
@@ -34,6 +37,7 @@ from pydl.nn.activations import (
 from pydl.nn.containers import ModuleDict, ModuleList, Sequential
 from pydl.nn.distances import CosineSimilarity, PairwiseDistance
 from pydl.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from pydl.nn.embedding import Embedding, EmbeddingBag
 from pydl.nn.lazy import LazyLinear
 from pydl.nn.linear import Bilinear, Flatten, Identity, Linear, Unflatten
 from pydl.nn.losses import (
@@ -59,6 +63,7 @@ from pydl.nn.losses import (
     TripletMarginWithDistanceLoss,
 )
 from pydl.nn.module import Module
+from pydl.nn.normalization import BatchNorm1d, GroupNorm, LayerNorm, LazyBatchNorm1d, RMSNorm
 from pydl.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from pydl.nn.parameter_containers import ParameterDict, ParameterList
 
@@ -66,6 +71,7 @@ __all__ = [
     "AlphaDropout",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
     "Bilinear",
     "Buffer",
     "CELU",
@@ -77,11 +83,14 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "ELU",
+    "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "GELU",
     "GLU",
     "GaussianNLLLoss",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -91,6 +100,8 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LayerNorm",
+    "LazyBatchNorm1d",
     "LazyLinear",
     "LeakyReLU",
     "Linear",
@@ -112,6 +123,7 @@ __all__ = [
     "ParameterDict",
     "ParameterList",
     "PoissonNLLLoss",
+    "RMSNorm",
     "RReLU",
     "ReLU",
     "ReLU6",
@@ -139,3 +151,13 @@ __all__ = [
     "init",
     "utils",
 ]
+
+if TYPE_CHECKING:
+    from pydl.nn import modules
+
+
+def __getattr__(name: str) -> object:
+    """Loads PyTorch's second place for the layers when it is first named."""
+    if name == "modules":
+        return importlib.import_module("pydl.nn.modules")
+    raise AttributeError(f"module 'pydl.nn' has no attribute {name!r}")

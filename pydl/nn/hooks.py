@@ -51,28 +51,72 @@ class HookLists:
         return list(self.lists[kind].values())
 
 
+EVERYWHERE = HookLists()    # the hooks of all modules
+
+
+def on_every_module(kind: str, function: Callable, with_kwargs: bool = False, always_call: bool = False) -> RemovableHandle:
+    """Adds a hook that every module calls, before its own."""
+    from pydl.nn.module import Module
+
+    handle = EVERYWHERE.add(kind, function, False, with_kwargs, always_call)
+    remove = handle.remove
+    if Module._hooks is None:
+        Module._hooks = HookLists()     # what a module without hooks of its own finds: no longer None
+
+    def removed() -> None:
+        remove()
+        if not any(EVERYWHERE.lists.values()):
+            Module._hooks = None
+
+    return RemovableHandle(lambda _: removed())
+
+
+def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
+    """hook(module, inputs) before the forward of every module there is; see Module.register_forward_pre_hook."""
+    return on_every_module("forward_pre", hook)
+
+
+def register_module_forward_hook(hook: Callable, *, with_kwargs: bool = False, always_call: bool = False) -> RemovableHandle:
+    """hook(module, inputs, output) after the forward of every module there is; see Module.register_forward_hook."""
+    return on_every_module("forward", hook, with_kwargs, always_call)
+
+
+def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
+    """hook(module, grad_output) before the backward of every module; see Module.register_full_backward_pre_hook."""
+    return on_every_module("backward_pre", hook)
+
+
+def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
+    """hook(module, grad_input, grad_output) after the backward of every module; see Module.register_full_backward_hook."""
+    return on_every_module("backward", hook)
+
+
 def hooks_of(module: Module, kind: str) -> list[Callable]:
-    """The functions of one kind."""
-    return [hook.function for hook in module._hooks.of(kind)] if module._hooks is not None else []
+    """The functions of one kind: those of all modules, then its own."""
+    return [hook.function for hook in listed(module, kind)]
+
+
+def listed(module: Module, kind: str) -> list[Hook]:
+    own = module._hooks
+    return [] if own is None else EVERYWHERE.of(kind) + own.of(kind)
 
 
 def run_with_hooks(module: Module, inputs: tuple, named: dict[str, Any]) -> Any:
     """Module.__call__ where there are hooks."""
-    lists = module._hook_lists()
     output, done = None, set()
     try:
-        for hook in lists.of("forward_pre"):
+        for hook in listed(module, "forward_pre"):
             inputs, named = call_pre(hook, module, inputs, named)
-        watch = Watch(module) if is_grad_enabled() and (lists.lists["backward"] or lists.lists["backward_pre"]) else None
+        watch = Watch(module) if is_grad_enabled() and (listed(module, "backward") or listed(module, "backward_pre")) else None
         if watch:
             inputs = watch.inputs(inputs)
         output = module.forward(*inputs, **named)
-        for hook in lists.of("forward"):
+        for hook in listed(module, "forward"):
             done.add(hook)
             output = call_post(hook, module, inputs, named, output)
         return watch.outputs(output) if watch else output
     except Exception:
-        for hook in lists.of("forward"):
+        for hook in listed(module, "forward"):
             if hook.always_call and hook not in done:
                 output = call_although(hook, module, inputs, named, output)
         raise

@@ -12,11 +12,13 @@ from pydl.ops.arithmetic import *
 from pydl.ops.arrange import *
 from pydl.ops.bessel import *
 from pydl.ops.bounds import *
+from pydl.ops.clip import *
 from pydl.ops.compare import *
 from pydl.ops.distances import *
 from pydl.ops.dropouts import *
 from pydl.ops.einsum import *
 from pydl.ops.elementwise import *
+from pydl.ops.embedding import *
 from pydl.ops.extremes import *
 from pydl.ops.fused import *
 from pydl.ops.fills import *
@@ -31,6 +33,7 @@ from pydl.ops.masks import *
 from pydl.ops.matmul import *
 from pydl.ops.matrices import *
 from pydl.ops.moments import *
+from pydl.ops.normalization import *
 from pydl.ops.operands import *
 from pydl.ops.overwriting import *
 from pydl.ops.pair_losses import *
@@ -55,6 +58,7 @@ FAMILIES = tuple(module for name, module in sorted(sys.modules.items()) if name.
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {
     "cauchy_", "exponential_", "fill_diagonal_", "geometric_", "log_normal_", "scatter_extreme",
+    "bag_dot", "bag_grad", "bag_sum", "batch_norm", "embedding", "embedding_bag", "norm_of_all", "scale_all",
     "binary_cross_entropy", "box", "box_put", "diagonal_put", "dropout1d", "dropout2d", "dropout3d", "dropout_bwd",
     "gaussian_nll_loss", "getitem", "huber_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",

@@ -12,18 +12,18 @@ from pydl.nn.utils.gradients import (
 )
 
 if TYPE_CHECKING:
-    from pydl.nn.utils import parametrizations, parametrize
+    from pydl.nn.utils import parametrizations, parametrize, stateless
     from pydl.nn.utils.old_weight_norm import remove_weight_norm, weight_norm
 
 __all__ = [
     "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm", "parameters_to_vector", "parametrizations",
-    "parametrize", "remove_weight_norm", "vector_to_parameters", "weight_norm",
+    "parametrize", "remove_weight_norm", "stateless", "vector_to_parameters", "weight_norm",
 ]
 
 
 def __getattr__(name: str) -> object:
     """Loads what is not always used when it is first named."""
-    if name in ("parametrizations", "parametrize"):
+    if name in ("parametrizations", "parametrize", "stateless"):
         return importlib.import_module(f"pydl.nn.utils.{name}")
     if name in ("remove_weight_norm", "weight_norm"):
         return getattr(importlib.import_module("pydl.nn.utils.old_weight_norm"), name)

@@ -131,11 +131,13 @@ def total_norm(caller: str, tensors: list[Tensor], norm_type: float, error_if_no
     if math.isnan(power):
         raise ValueError(f"{caller}: norm_type: expected a number or inf, got {norm_type}")
     dtype = float64 if any(x.dtype == float64 for x in tensors) else float32
-    norms = [ops.norm(x, power).to(dtype) for x in tensors if x.numel()]
-    if not norms:
-        return tensor(0.0, dtype=dtype)
-    together = ops.stack(norms)
-    norm = ops.sum(together) if power == 0 else ops.norm(together, power)
+    if power in (1, 2, math.inf):
+        norm = ops.norm_of_all(tensors, power)
+    elif norms := [ops.norm(x, power).to(dtype) for x in tensors if x.numel()]:
+        together = ops.stack(norms)
+        norm = ops.sum(together) if power == 0 else ops.norm(together, power)
+    else:
+        norm = tensor(0.0, dtype=dtype)
     if error_if_nonfinite and not ops.isfinite(norm).item():
         raise RuntimeError(f"{caller}: the norm of order {power} is {norm.item()}; error_if_nonfinite=False goes on with it")
     return norm
@@ -145,5 +147,4 @@ def scale(gradients: list[Tensor], bound: float, norm: Tensor) -> None:
     """Where the norm is within the bound, the gradients are not even read."""
     factor = ops.div(bound, norm + 1e-6).item() if math.isfinite(bound) else 1.0
     if not factor >= 1:         # less, or NaN
-        for gradient in gradients:
-            gradient.mul_(factor)
+        ops.scale_all(gradients, factor)

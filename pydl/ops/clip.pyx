@@ -1,0 +1,109 @@
+"""The norm of many tensors as if they were one, and their common scaling, in one launch each. Kernels: csrc/clip.c.
+
+Neither is recorded: they are for gradients, once these are there.
+"""
+from libc.math cimport isinf, sqrt
+from libc.stdlib cimport free, malloc
+
+from pydl._core.kernels cimport PD_F32, PD_F64, pd_launch
+from pydl._core.launch cimport contiguous, map_into, prepare, run
+from pydl._core.tape cimport changed
+from pydl._core.tensor cimport Tensor, real_arg, scalar_of, shape_of
+
+cdef extern from "pydl.h":
+    enum: PD_mul
+    enum: PD_clip_norm
+    enum: PD_clip_scale
+
+cdef enum:
+    PLACE_BYTES = 24    # a step_place of optim.c
+
+
+cdef int launch_all(int kernel, int code, list tensors, double s0, double *out) except -1:
+    """One launch over contiguous tensors of one type."""
+    cdef size_t count = len(tensors), i = 0
+    cdef pd_launch launch
+    cdef char *memory
+    if count == 0:
+        return 0
+    prepare(&launch, kernel, code)
+    memory = <char *>malloc(count * (sizeof(void *) + sizeof(size_t) + PLACE_BYTES))
+    if memory == NULL:
+        raise MemoryError("clip: could not allocate the launch")
+    try:
+        launch.buf[0], launch.buf[1], launch.buf[2] = memory + count * PLACE_BYTES, memory, out
+        launch.step.count, launch.step.sizes = count, <size_t *>(memory + count * (PLACE_BYTES + sizeof(void *)))
+        for item in tensors:
+            (<void **>launch.buf[0])[i] = (<Tensor>item).data
+            (<size_t *>launch.step.sizes)[i] = (<Tensor>item).numel
+            i += 1
+        launch.scalar[0] = s0
+        run(&launch, kernel, code)
+    finally:
+        free(memory)
+    return 0
+
+cdef list of_type(str name, object tensors, int code):
+    cdef list found = []
+    for item in tensors:
+        if real_arg(name, item, "every one of tensors").code == code:
+            found.append(item)
+    return found
+
+def norm_of_all(tensors, p=2.0):
+    """(sum |x|^p)^(1/p) over all elements of all tensors, or for p = inf the largest |x| -> (), float64 if one of them is.
+
+    p: 1, 2 or inf. float32 and float64; sums are in double, in a fixed order. Of nothing: 0. Raises ValueError for another p, TypeError
+    for other types.
+    """
+    cdef double power = p, total = 0, part
+    cdef list doubles = of_type("norm_of_all", tensors, PD_F64)
+    if power not in (1.0, 2.0) and not (isinf(power) and power > 0):
+        raise ValueError(f"norm_of_all: p must be 1, 2 or inf, got {p}")
+    for code in (PD_F32, PD_F64):
+        part = 0
+        dense = [contiguous(<Tensor>x) for x in (doubles if code == PD_F64 else of_type("norm_of_all", tensors, code))]
+        launch_all(PD_clip_norm, code, dense, 0 if isinf(power) else power, &part)
+        if isinf(power):
+            total = part if part > total or part != part else total
+        else:
+            total += part
+    return scalar_of(PD_F64 if doubles else PD_F32, sqrt(total) if power == 2 else total)
+
+cdef bint share_memory(list tensors) except -1:
+    """Whether two of them may look at the same elements; they are contiguous."""
+    cdef Tensor x
+    cdef size_t end = 0
+    if len({id((<Tensor>x).storage) for x in tensors}) == len(tensors):
+        return False
+    for start, nbytes in sorted([(<size_t>(<Tensor>x).data, (<Tensor>x).numel * (<Tensor>x).itemsize) for x in tensors]):
+        if start < end and nbytes:
+            return True
+        end = max(end, start + nbytes)
+    return False
+
+def scale_all(tensors, factor):
+    """x *= factor for every tensor, in place, outside of every graph. float32 and float64.
+
+    Raises ValueError for a tensor that looks at read-only memory (then nothing is changed), TypeError for other types.
+    """
+    cdef double by = factor
+    cdef Tensor x
+    cdef list given = [of_type("scale_all", tensors, PD_F32), of_type("scale_all", tensors, PD_F64)], dense
+    for item in given[0] + given[1]:
+        x = <Tensor>item
+        if not x.storage.writable:
+            raise ValueError(f"scale_all: a tensor of shape {shape_of(x)} looks at read-only memory; use clone()")
+    for code, some in ((PD_F32, given[0]), (PD_F64, given[1])):
+        dense = [x for x in some if x.contiguous]
+        if share_memory(dense):
+            dense = []
+        launch_all(PD_clip_scale, code, dense, by, NULL)
+        for item in some:
+            x = <Tensor>item
+            if not (dense and x.contiguous):
+                map_into(PD_mul, x.code, (x, scalar_of(code, by)), x)
+            changed(x)
+
+__all__ = ["norm_of_all", "scale_all"]
+METHODS = []
