@@ -14,12 +14,13 @@ from pydl.ops.arithmetic import div, mul, sub
 from pydl.ops.bounds import clamp
 from pydl.ops.compare import eq, isnan, logical_not, logical_or, ne, where
 from pydl.ops.elementwise import sqrt
+from pydl.ops.fused import lerp
 from pydl.ops.gather import gather, index_select
 from pydl.ops.matmul import matmul
 from pydl.ops.moments import nansum, std, var
 from pydl.ops.operands import to
 from pydl.ops.parts import diagonal, narrow
-from pydl.ops.pointwise import lerp, real
+from pydl.ops.pointwise import real
 from pydl.ops.reduce import any as any_
 from pydl.ops.reduce import mean, spread
 from pydl.ops.reduce import sum as total
