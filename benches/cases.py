@@ -229,7 +229,7 @@ for kind in ("smooth_l1_loss", "huber_loss", "binary_cross_entropy", "kl_div"):
 # --- optimizers --------------------------------------------------------------------------------------------------------
 
 def optimizer(kind: str, count: int, size: int, fused: bool, torch: float, only_one_thread: bool = False,
-              **options: Any) -> None:
+              label: tuple[str, ...] = (), **options: Any) -> None:
     def build(library: Any) -> Thunk:
         params = [put(library, values(size, seed=i)).requires_grad_(True) for i in range(count)]
         for i, p in enumerate(params):
@@ -239,7 +239,7 @@ def optimizer(kind: str, count: int, size: int, fused: bool, torch: float, only_
         return lambda: step() and None
 
     total = f"{count * size / 1e6:g}M" if count * size >= 1e6 else f"{count * size}"
-    name = f"{kind} {total} in {count} tensors" + (" (fused peer)" if fused else "")
+    name = f"{kind} {total} in {count} tensors" + (" (fused peer)" if fused else "") + (f" ({', '.join(label)})" if label else "")
     bars = {"one_thread": {"torch": torch}} if only_one_thread else {"bars": {"torch": torch}}
     add(name, build, **bars)
 
@@ -250,6 +250,12 @@ optimizer("Adam", 64, 256, False, 10)
 optimizer("Adam", 64, 256, True, 4)
 optimizer("SGD", 50, 100_000, False, 1.2, momentum=0.9)
 optimizer("SGD", 50, 100_000, True, 1.0, momentum=0.9)
+optimizer("Adagrad", 50, 100_000, True, 1.0)
+optimizer("Adagrad", 64, 256, True, 5)
+for kind in ("RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop"):
+    optimizer(kind, 50, 100_000, False, 1.5)
+    optimizer(kind, 64, 256, False, 10)
+optimizer("RMSprop", 50, 100_000, False, 1.5, label=("centered", "momentum"), momentum=0.9, centered=True)
 
 
 # --- the cost of a call ------------------------------------------------------------------------------------------------

@@ -2,15 +2,26 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from pydl.optim.adadelta import Adadelta
+from pydl.optim.adagrad import Adagrad
 from pydl.optim.adam import Adam
+from pydl.optim.adamax import Adamax
 from pydl.optim.adamw import AdamW
+from pydl.optim.asgd import ASGD
+from pydl.optim.nadam import NAdam
 from pydl.optim.optimizer import Optimizer
+from pydl.optim.radam import RAdam
+from pydl.optim.rmsprop import RMSprop
+from pydl.optim.rprop import Rprop
 from pydl.optim.sgd import SGD
 
 if TYPE_CHECKING:
     from pydl.optim import lr_scheduler
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]
+__all__ = [
+    "ASGD", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer", "RAdam", "RMSprop", "Rprop",
+    "lr_scheduler",
+]
 
 
 def __getattr__(name: str) -> object:
