@@ -4,6 +4,8 @@ A case is built from a library that speaks PyTorch's names (pydl or torch), or b
 """
 from __future__ import annotations
 
+import collections
+import importlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -256,6 +258,25 @@ for kind in ("RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD
     optimizer(kind, 50, 100_000, False, 1.5)
     optimizer(kind, 64, 256, False, 10)
 optimizer("RMSprop", 50, 100_000, False, 1.5, label=("centered", "momentum"), momentum=0.9, centered=True)
+
+
+# --- data ----------------------------------------------------------------------------------------------------------------
+
+def epoch(dtype: str, torch: float, **options: Any) -> None:
+    """One pass over 60,000 images of MNIST's size: the peer's default loader fetches and collates sample by sample."""
+    def build(library: Any) -> Thunk:
+        rng = np.random.default_rng(0)
+        images = (rng.random((60_000, 1, 28, 28)) * 255).astype(dtype)
+        utils = importlib.import_module("torch.utils.data") if is_torch(library) else library.data
+        data = utils.TensorDataset(library.from_numpy(images), library.from_numpy(rng.integers(0, 10, 60_000)))
+        loader = utils.DataLoader(data, batch_size=64, **options)
+        return lambda: collections.deque(loader, maxlen=0) and None
+
+    add(f"DataLoader 60000 images {dtype}" + "".join(f" {name}" for name in options), build, torch)
+
+
+epoch("uint8", 50, shuffle=True)
+epoch("float32", 10, shuffle=True)
 
 
 # --- the cost of a call ------------------------------------------------------------------------------------------------
