@@ -255,7 +255,7 @@ def test_stream_lengths_and_warnings() -> None:
     loader = DataLoader(Stream(10, shared=False), batch_size=4)
     assert len(loader) == 3 and len(values(loader)) == 3 and len(DataLoader(Stream(10), batch_size=4, drop_last=True)) == 2
     assert values(DataLoader(Stream(10), batch_size=4, drop_last=True)) == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert [x for x in DataLoader(Stream(3), batch_size=None)] == [0, 1, 2] and len(DataLoader(Stream(3), batch_size=None)) == 3
+    assert list(DataLoader(Stream(3), batch_size=None)) == [0, 1, 2] and len(DataLoader(Stream(3), batch_size=None)) == 3
     loader = DataLoader(Stream(10, shared=False), batch_size=4, num_workers=2)
     assert len(values(loader)) == 6     # nobody has asked for the length
     assert len(loader) == 3

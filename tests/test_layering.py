@@ -26,7 +26,7 @@ LAYERS = {
     "threads": {"_core"},
     "testing": {*BELOW_OPS, "tensor", "ops"},
     "nn": {"ops", "tensor", "random", "autograd"},
-    "optim": {*BELOW_OPS, "tensor"},
+    "optim": {*BELOW_OPS, "tensor", "nn"},      # nn for swa_utils: an averaged model is a module
     "data": {*BELOW_OPS, "tensor", "ops", "random"},
     "io": {"_core", "tensor", "random", "version"},
     "version": set(),

@@ -16,15 +16,15 @@ from pydl.optim.rprop import Rprop
 from pydl.optim.sgd import SGD
 
 if TYPE_CHECKING:
-    from pydl.optim import lr_scheduler
+    from pydl.optim import lr_scheduler, swa_utils
 
 __all__ = [
     "ASGD", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer", "RAdam", "RMSprop", "Rprop",
-    "lr_scheduler",
+    "lr_scheduler", "swa_utils",
 ]
 
 
 def __getattr__(name: str) -> object:
-    if name == "lr_scheduler":      # loaded when it is first named
-        return importlib.import_module("pydl.optim.lr_scheduler")
+    if name in ("lr_scheduler", "swa_utils"):      # loaded when they are first named
+        return importlib.import_module(f"pydl.optim.{name}")
     raise AttributeError(f"module 'pydl.optim' has no attribute {name!r}")
