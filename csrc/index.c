@@ -128,7 +128,7 @@ static UNUSED void rows_take_many(const pd_launch *launch) {
     many_job job = {launch, (size_t)launch->scalar[0], 0};
     size_t bytes = 0;
     for (size_t a = 0; a < launch->step.count; a++) bytes += launch->step.sizes[a];
-    job.per_chunk = max_size(1, INDEX_GRAIN / 2 / max_size(1, bytes));
+    job.per_chunk = max_size(1, 2 * INDEX_GRAIN / max_size(1, bytes));
     const size_t chunks = ceil_div(job.count, job.per_chunk);
     if (chunks == 1) rows_take_many_chunk(&job, 0);
     else if (chunks > 1) pd_parallel(chunks, rows_take_many_chunk, &job);

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 import pydl
-from pydl.data import DataLoader, Dataset, IterableDataset, TensorDataset, get_worker_info
+from pydl.data import DataLoader, Dataset, IterableDataset, TensorDataset, get_worker_info, workers
+from pydl.data.passes import AheadPass
 
 
 def ours() -> list[str]:
@@ -87,9 +88,9 @@ def values(loader: DataLoader) -> list:
 @pytest.mark.parametrize("make", [Squares, Noisy, lambda: TensorDataset(pydl.arange(23)), lambda: list(range(23))])
 def test_the_number_of_workers_does_not_matter(make: Any, shuffle: bool) -> None:
     results = []
-    for workers in (0, 1, 2, 5):
+    for count in (0, 1, 2, 5):
         pydl.manual_seed(9)
-        loader = DataLoader(make(), batch_size=4, shuffle=shuffle, num_workers=workers)
+        loader = DataLoader(make(), batch_size=4, shuffle=shuffle, num_workers=count)
         results.append([values(loader), values(loader)])
     assert all(result == results[0] for result in results[1:])
     assert len(results[0][0]) == 6 and (results[0][0] != results[0][1] or not shuffle and make is not Noisy)
@@ -122,6 +123,25 @@ def test_workers_end_with_the_pass_and_persistent_ones_stay() -> None:
     assert {thread.ident for thread in threading.enumerate() if thread.name in ours()} == before
     del loader
     assert gone()
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_an_iterator_outlives_the_loader(persistent: bool) -> None:
+    got = [batch[0].item() for batch in DataLoader(Squares(9), num_workers=2, persistent_workers=persistent)]
+    assert got == list(range(9)) and gone()
+
+
+def test_a_worker_that_is_no_more() -> None:
+    batches = iter(DataLoader(Squares(9), num_workers=2, prefetch_factor=1))
+    assert isinstance(batches, AheadPass)
+    batches.pool.tasks[1].put(None)
+    next(batches), next(batches)
+    workers.LOOK_SECONDS, before = 0.01, workers.LOOK_SECONDS
+    try:
+        with pytest.raises(RuntimeError, match="worker 1 has ended"):
+            list(batches)
+    finally:
+        workers.LOOK_SECONDS = before
 
 
 @pytest.mark.parametrize("persistent", [False, True])
@@ -243,12 +263,12 @@ def test_without_workers_the_global_generator_is_left_alone() -> None:
 
 # Streams
 
-@pytest.mark.parametrize("workers", [1, 2, 3, 7])
-def test_streams(workers: int) -> None:
-    loader = DataLoader(Stream(20), batch_size=3, num_workers=workers)
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_streams(count: int) -> None:
+    loader = DataLoader(Stream(20), batch_size=3, num_workers=count)
     first = values(loader)
     assert sorted(x for batch in first for x in batch) == list(range(20)) and values(loader) == first
-    assert first[0] == list(range(0, 20, workers))[:3]
+    assert first[0] == list(range(0, 20, count))[:3]
 
 
 def test_stream_lengths_and_warnings() -> None:
@@ -270,9 +290,9 @@ def test_stream_lengths_and_warnings() -> None:
 
 # Errors
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_an_error_arrives_where_its_batch_was_due(workers: int) -> None:
-    loader = DataLoader(Failing(12), batch_size=2, num_workers=workers)
+@pytest.mark.parametrize("count", [0, 2])
+def test_an_error_arrives_where_its_batch_was_due(count: int) -> None:
+    loader = DataLoader(Failing(12), batch_size=2, num_workers=count)
     for _ in range(2):
         batches, got = iter(loader), []
         with pytest.raises(KeyError, match="number seven") as caught:
@@ -281,25 +301,25 @@ def test_an_error_arrives_where_its_batch_was_due(workers: int) -> None:
         assert got == [[0, 1], [2, 3], [4, 5]]
         said = "".join(traceback.format_exception(caught.value))
         assert 'raise KeyError("number seven")' in said and "sample 7 of a Failing" in said and "__getitem__" in said
-        assert ("raised in worker 1" in said) == bool(workers)
+        assert ("raised in worker 1" in said) == bool(count)
         assert [batch.tolist() for batch in batches] == [[8, 9], [10, 11]]
     assert isinstance(caught.value, KeyError)
     del caught
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("count", [0, 2])
 @pytest.mark.parametrize("error", [StopIteration, SystemExit, MemoryError])
-def test_no_error_ends_the_loop_without_a_word(workers: int, error: type[BaseException]) -> None:
+def test_no_error_ends_the_loop_without_a_word(count: int, error: type[BaseException]) -> None:
     class Bad(Squares):
         def __getitem__(self, index: int) -> Any:
             raise error
 
     with pytest.raises(RuntimeError if error is StopIteration else error):
-        list(DataLoader(Bad(), num_workers=workers))
+        list(DataLoader(Bad(), num_workers=count))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_errors_of_samplers_streams_and_functions(workers: int) -> None:
+@pytest.mark.parametrize("count", [0, 2])
+def test_errors_of_samplers_streams_and_functions(count: int) -> None:
     def indices() -> Any:
         yield 0
         yield 1
@@ -307,7 +327,7 @@ def test_errors_of_samplers_streams_and_functions(workers: int) -> None:
 
     got = []
     with pytest.raises(OSError, match="no more"):
-        for batch in DataLoader(Squares(), sampler=indices(), num_workers=workers):
+        for batch in DataLoader(Squares(), sampler=indices(), num_workers=count):
             got.append(batch[0].item())
     assert got == [0, 1]
 
@@ -317,18 +337,18 @@ def test_errors_of_samplers_streams_and_functions(workers: int) -> None:
             raise OSError("torn")
 
     with pytest.raises(OSError, match="torn"):
-        list(DataLoader(Broken(), num_workers=workers))
+        list(DataLoader(Broken(), num_workers=count))
 
     def refuse(samples: list) -> None:
         raise OSError("collate")
 
     with pytest.raises(OSError, match="collate"):
-        list(DataLoader(Squares(), num_workers=workers, collate_fn=refuse))
-    if workers:
+        list(DataLoader(Squares(), num_workers=count, collate_fn=refuse))
+    if count:
         def init(worker: int) -> None:
             raise OSError(f"init {worker}")
 
-        batches = iter(DataLoader(Squares(), num_workers=workers, worker_init_fn=init))
+        batches = iter(DataLoader(Squares(), num_workers=count, worker_init_fn=init))
         with pytest.raises(OSError, match="init 0"):
             next(batches)
         assert list(batches) == []
@@ -336,9 +356,9 @@ def test_errors_of_samplers_streams_and_functions(workers: int) -> None:
 
 def test_a_data_set_that_shrinks() -> None:
     data = list(range(20))
-    for workers in (0, 2):
+    for count in (0, 2):
         with pytest.raises(IndexError):
-            for _ in DataLoader(data, batch_size=2, num_workers=workers, prefetch_factor=1 if workers else None):
+            for _ in DataLoader(data, batch_size=2, num_workers=count, prefetch_factor=1 if count else None):
                 del data[10:]
         data.extend(range(10))
 

@@ -130,7 +130,7 @@ class DataLoader:
                 return map(gather, indices or ())
             return DirectPass(settings, indices, base_seed, self._expected)
         pool, owned = self._workers(settings)
-        batches = AheadPass(pool, owned, indices, base_seed, self._expected, self.prefetch_factor or 1, self.timeout)
+        batches = AheadPass(pool, None if owned else self, indices, base_seed, self._expected, self.prefetch_factor or 1, self.timeout)
         if not owned:
             self._last = weakref.ref(batches)
         return batches

@@ -49,13 +49,15 @@ class DirectPass(Pass):
 
 
 class AheadPass(Pass):
-    """Batches that workers make ahead, at most `depth` each. owned: the workers end with this pass."""
+    """Batches that workers make ahead, at most `depth` each. owner: the loader whose workers they are, which must live as long
+    as the pass does; None where the workers end with the pass."""
 
     def __init__(
-        self, pool: Pool, owned: bool, indices: Iterator[Any] | None, base_seed: int, expected: int | None, depth: int, timeout: float,
+        self, pool: Pool, owner: Any, indices: Iterator[Any] | None, base_seed: int, expected: int | None, depth: int, timeout: float,
     ) -> None:
         super().__init__(expected)
-        self.pool, self.owned, self.indices, self.timeout = pool, owned, indices, timeout
+        owned = owner is None
+        self.pool, self.owner, self.indices, self.timeout = pool, owner, indices, timeout
         self.epoch = pool.begin(base_seed)
         self.over = False
         self.sent = self.received = 0
@@ -140,7 +142,7 @@ class AheadPass(Pass):
 
     def finish(self, wait: bool = False) -> None:
         """No batch comes after this; the workers of this pass alone end, and have ended if it waits."""
-        self.over, self.indices = True, None
         self._end()
-        if wait and self.owned:
+        if wait and self.owner is None:
             self.pool.join(JOIN_SECONDS)
+        self.over, self.owner, self.indices = True, None, None

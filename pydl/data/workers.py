@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import copy
 import itertools
+import math
 import os
 import queue
 import threading
@@ -25,6 +26,7 @@ from pydl.data.fetch import Collate, MapFetch, StreamFetch
 from pydl.random import Generator
 
 EXIT_SECONDS = 2.0      # how long the end of the program waits for workers that are busy
+LOOK_SECONDS = 5.0      # how often a consumer that waits looks whether its worker is still there
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,17 @@ class Pool:
 
     def receive(self, worker: int, epoch: int, timeout: float) -> Result:
         """The worker's next result of this pass, or anybody's where they share a queue."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout if timeout else math.inf
         while True:
             try:
-                result = self.results[worker].get(timeout=max(0, deadline - time.monotonic()) if timeout else None)
+                result = self.results[worker].get(timeout=max(0, min(LOOK_SECONDS, deadline - time.monotonic())))
             except queue.Empty:
-                raise RuntimeError(f"DataLoader: no batch came within the timeout of {timeout:g} seconds; the workers are busy") from None
+                if time.monotonic() >= deadline:
+                    raise RuntimeError(f"DataLoader: no batch came within the timeout of {timeout:g} seconds; "
+                                       "the workers are busy") from None
+                if not self.threads[worker].is_alive() and self.results[worker].empty():
+                    raise RuntimeError(f"DataLoader: worker {worker} has ended before its batch was made") from None
+                continue
             if result.epoch == epoch:
                 return result
 
