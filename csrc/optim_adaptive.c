@@ -68,8 +68,13 @@ static UNUSED void asgd_factors(step_place *place, double t, const double *hyper
 
 #endif
 
-/* Without decay p does not count, not even an infinite one. */
-INLINE real N(decayed)(real g, real p, real sign, real decay) { return decay != 0 ? sign * g + decay * p : sign * g; }
+/* d. Without decay p does not count, not even an infinite one: `reach` is then 0, else infinite. A clamp, as the compiler would
+ * make two loops of a condition. */
+INLINE real N(decayed)(real g, real p, real sign, real decay, real reach) {
+    return sign * g + decay * (p > reach ? reach : p < -reach ? -reach : p);
+}
+
+INLINE real N(reach_of)(real decay) { return decay != 0 ? (real)INFINITY : 0; }
 
 #define STEP_HEAD                                                                                            \
     const pd_launch *L = job->launch;                                                                        \
@@ -88,8 +93,9 @@ INLINE void N(rmsprop_loop)(size_t n, real *restrict p, const real *restrict g, 
                             real *restrict a, const double *hyper) {
     const real lr = (real)hyper[0], keep = (real)hyper[1], gain = (real)(1 - hyper[1]), eps = (real)hyper[2];
     const real decay = (real)hyper[3], momentum = (real)hyper[4], sign = (real)hyper[5];
+    const real reach = N(reach_of)(decay);
     for (size_t j = 0; j < n; j++) {
-        const real d = N(decayed)(g[j], p[j], sign, decay);
+        const real d = N(decayed)(g[j], p[j], sign, decay, reach);
         v[j] = keep * v[j] + gain * d * d;
         real square = v[j];
         if (a) {
@@ -122,8 +128,9 @@ static void N(adagrad_part)(const step_job *job, size_t i, size_t from, size_t n
     STEP_HEAD
     real *restrict v = STEP_ARRAY(0);
     const real rate = (real)job->place[i].a, decay = (real)hyper[2], eps = (real)hyper[3], sign = (real)hyper[4];
+    const real reach = N(reach_of)(decay);
     for (size_t j = 0; j < n; j++) {
-        const real d = N(decayed)(g[j], p[j], sign, decay);
+        const real d = N(decayed)(g[j], p[j], sign, decay, reach);
         v[j] += d * d;
         p[j] -= rate * d / (N(root)(v[j]) + eps);
     }
@@ -140,8 +147,9 @@ static void N(adadelta_part)(const step_job *job, size_t i, size_t from, size_t 
     real *restrict v = STEP_ARRAY(0), *restrict u = STEP_ARRAY(1);
     const real lr = (real)hyper[0], keep = (real)hyper[1], gain = (real)(1 - hyper[1]), eps = (real)hyper[2];
     const real decay = (real)hyper[3], sign = (real)hyper[4];
+    const real reach = N(reach_of)(decay);
     for (size_t j = 0; j < n; j++) {
-        const real d = N(decayed)(g[j], p[j], sign, decay);
+        const real d = N(decayed)(g[j], p[j], sign, decay, reach);
         v[j] = keep * v[j] + gain * d * d;
         const real x = N(root)(u[j] + eps) / N(root)(v[j] + eps) * d;
         u[j] = keep * u[j] + gain * x * x;
@@ -159,8 +167,9 @@ static void N(adamax_part)(const step_job *job, size_t i, size_t from, size_t n)
     real *restrict m = STEP_ARRAY(0), *restrict u = STEP_ARRAY(1);
     const real rate = (real)job->place[i].a, gain = (real)(1 - hyper[1]), keep = (real)hyper[2], eps = (real)hyper[3];
     const real decay = (real)hyper[4], sign = (real)hyper[5];
+    const real reach = N(reach_of)(decay);
     for (size_t j = 0; j < n; j++) {
-        const real d = N(decayed)(g[j], p[j], sign, decay), old = keep * u[j], now = (d < 0 ? -d : d) + eps;
+        const real d = N(decayed)(g[j], p[j], sign, decay, reach), old = keep * u[j], now = (d < 0 ? -d : d) + eps;
         m[j] += gain * (d - m[j]);
         u[j] = old > now || old != old ? old : now;
         p[j] -= rate * m[j] / u[j];
@@ -181,8 +190,9 @@ static void N(nadam_part)(const step_job *job, size_t i, size_t from, size_t n) 
     const real now = (real)place.a, next = (real)place.b, scale = (real)place.c, eps = (real)hyper[3], sign = (real)hyper[5];
     const real gain1 = (real)(1 - hyper[1]), keep2 = (real)hyper[2], gain2 = (real)(1 - hyper[2]);
     const real decay = (real)(hyper[6] != 0 ? 0 : hyper[4]), left = (real)(hyper[6] != 0 ? 1 - hyper[0] * hyper[4] : 1);
+    const real reach = N(reach_of)(decay);
     for (size_t j = 0; j < n; j++) {
-        const real d = N(decayed)(g[j], p[j], sign, decay);
+        const real d = N(decayed)(g[j], p[j], sign, decay, reach);
         m[j] += gain1 * (d - m[j]);
         v[j] = keep2 * v[j] + gain2 * d * d;
         p[j] = left * p[j] - (now * d + next * m[j]) / (N(root)(v[j]) * scale + eps);
@@ -205,8 +215,9 @@ static void N(radam_part)(const step_job *job, size_t i, size_t from, size_t n) 
     const real gain1 = (real)(1 - hyper[1]), keep2 = (real)hyper[2], gain2 = (real)(1 - hyper[2]);
     const real decay = (real)(hyper[6] != 0 ? 0 : hyper[4]), left = (real)(hyper[6] != 0 ? 1 - hyper[0] * hyper[4] : 1);
     const int adaptive = job->place[i].b != 0;
+    const real reach = N(reach_of)(decay);
     for (size_t j = 0; j < n; j++) {
-        const real d = N(decayed)(g[j], p[j], sign, decay);
+        const real d = N(decayed)(g[j], p[j], sign, decay, reach);
         m[j] += gain1 * (d - m[j]);
         v[j] = keep2 * v[j] + gain2 * d * d;
         p[j] = left * p[j] - (adaptive ? rate * m[j] / (N(root)(v[j]) + eps) : rate * m[j]);
@@ -224,8 +235,9 @@ static void N(asgd_part)(const step_job *job, size_t i, size_t from, size_t n) {
     real *restrict a = STEP_ARRAY(0);
     const real eta = (real)job->place[i].a, mu = (real)job->place[i].b, left = (real)(1 - hyper[1] * job->place[i].a);
     const real decay = (real)hyper[4], sign = (real)hyper[5];
+    const real reach = N(reach_of)(decay);
     for (size_t j = 0; j < n; j++) {
-        p[j] = left * p[j] - eta * N(decayed)(g[j], p[j], sign, decay);
+        p[j] = left * p[j] - eta * N(decayed)(g[j], p[j], sign, decay, reach);
         a[j] = mu != 1 ? a[j] + mu * (p[j] - a[j]) : p[j];
     }
 }
