@@ -4,6 +4,7 @@ A case is built from a library that speaks PyTorch's names (pydl or torch), or b
 """
 from __future__ import annotations
 
+import collections
 import importlib
 import os
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from measure import Thunk, shared
 
 case = shared("case")
 Case = case.Case
-values, put, functional, mlp = case.values, case.put, case.functional, case.mlp
+values, put, functional, mlp, is_torch = case.values, case.put, case.functional, case.mlp, case.is_torch
 
 CASES: list[Any] = []
 
@@ -171,8 +172,10 @@ for kind in ("smooth_l1_loss", "huber_loss", "binary_cross_entropy", "kl_div"):
 
 # --- optimizers --------------------------------------------------------------------------------------------------------
 
-def optimizer(kind: str, count: int, size: int, fused: bool, torch: float, only_one_thread: bool = False, **settings: Any) -> None:
-    CASES.append(case.optimizer(kind, count, size, fused, settings, **{"one_thread" if only_one_thread else "bars": {"torch": torch}}))
+def optimizer(kind: str, count: int, size: int, fused: bool, torch: float, only_one_thread: bool = False, label: str = "",
+              **settings: Any) -> None:
+    bars = {"one_thread" if only_one_thread else "bars": {"torch": torch}}
+    CASES.append(case.optimizer(kind, count, size, fused, settings, label, **bars))
 
 
 optimizer("Adam", 50, 100_000, False, 3.5, only_one_thread=True)
@@ -181,6 +184,34 @@ optimizer("Adam", 64, 256, False, 10)
 optimizer("Adam", 64, 256, True, 4)
 optimizer("SGD", 50, 100_000, False, 1.2, momentum=0.9)
 optimizer("SGD", 50, 100_000, True, 1.0, momentum=0.9)
+optimizer("Adagrad", 50, 100_000, True, 1.0)
+optimizer("Adagrad", 64, 256, True, 5)
+for kind in ("RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop"):
+    optimizer(kind, 50, 100_000, False, 1.5)
+    optimizer(kind, 64, 256, False, 10)
+optimizer("RMSprop", 50, 100_000, False, 1.5, label="centered, momentum", momentum=0.9, centered=True)
+
+
+# --- data ----------------------------------------------------------------------------------------------------------------
+
+def epoch(dtype: str, torch: float | None, **options: Any) -> None:
+    """One pass over 60,000 images of MNIST's size: the peer's default loader fetches and collates sample by sample.
+
+    Reading memory at random takes most of our time; float32, of four times the size, has no bar for that reason.
+    """
+    def build(library: Any) -> Thunk:
+        rng = np.random.default_rng(0)
+        images = (rng.random((60_000, 1, 28, 28)) * 255).astype(dtype)
+        utils = importlib.import_module("torch.utils.data") if is_torch(library) else library.data
+        data = utils.TensorDataset(library.from_numpy(images), library.from_numpy(rng.integers(0, 10, 60_000)))
+        loader = utils.DataLoader(data, batch_size=64, **options)
+        return lambda: collections.deque(loader, maxlen=0) and None
+
+    add(f"DataLoader 60000 images {dtype}" + "".join(f" {name}" for name in options), build, torch)
+
+
+epoch("uint8", 50, shuffle=True)
+epoch("float32", None, shuffle=True)
 
 
 # --- the cost of a call ------------------------------------------------------------------------------------------------

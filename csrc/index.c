@@ -103,15 +103,22 @@ typedef struct many_job {
     size_t count, per_chunk;
 } many_job;
 
+/* Asks for a row that will be copied soon, into the second level of the cache, which can wait for more lines at a time: most of
+ * an epoch's time is waiting for memory (bench "DataLoader"). Of a long row the processor fetches the rest on its own. */
+static UNUSED void prefetch_row(const char *row, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(row + at, 0, 2);
+}
+
 static UNUSED void rows_take_many_chunk(void *context, size_t chunk) {
     const many_job *job = context;
     char *const *source = job->launch->buf[0], *const *target = job->launch->buf[1];
     const int64_t *index = job->launch->buf[2];
     const size_t first = chunk * job->per_chunk, last = min_size(first + job->per_chunk, job->count);
     for (size_t a = 0; a < job->launch->step.count; a++) {
-        const size_t bytes = job->launch->step.sizes[a];
+        const size_t bytes = job->launch->step.sizes[a], soon = min_size(bytes, 16 * 64);
+        const size_t ahead = soon > 64 ? INDEX_AHEAD / 2 : INDEX_AHEAD;
         for (size_t i = first; i < last; i++) {
-            if (i + INDEX_AHEAD < last) __builtin_prefetch(source[a] + (size_t)index[i + INDEX_AHEAD] * bytes);
+            if (i + ahead < last) prefetch_row(source[a] + (size_t)index[i + ahead] * bytes, soon);
             memcpy(target[a] + i * bytes, source[a] + (size_t)index[i] * bytes, bytes);
         }
     }

@@ -13,7 +13,7 @@ enum { STEP_GRAIN = 16384, STEP_ALIGN = 16 };
 /* Where parameter i starts on the line, and what its step count makes of the hyperparameters. */
 typedef struct step_place {
     size_t start;
-    double a, b;
+    double a, b, c;
 } step_place;
 
 typedef struct step_job step_job;

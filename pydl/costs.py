@@ -35,7 +35,7 @@ rule("fill", Cost("map", 0, "T"))
 rule("copy", Cost("map", 0, "TT"))
 for name, size in (("f32", "4"), ("f64", "8"), ("i64", "8"), ("i32", "4"), ("u8", "1"), ("bool", "1")):
     rule(f"cast_{name}", Cost("map", 0, f"T{size}"))
-rule("neg abs sign exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh asinh acosh "
+rule("neg abs sign exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square cube sin cos tan asin acos atan sinh cosh asinh acosh "
      "atanh erf erfc floor ceil round trunc frac nan_to_num relu_fwd bitwise_not", Cost("map", 1, "TT"))
 rule("add sub mul div maximum minimum floor_divide remainder fmod pow atan2 bitwise_and bitwise_or bitwise_xor relu_bwd hypot",
      Cost("map", 1, "TTT"))
@@ -49,15 +49,20 @@ rule("sigmoid_fwd tanh_fwd leaky_relu_fwd elu_fwd softplus_fwd", Cost("map", 3, 
 rule("sigmoid_bwd tanh_bwd leaky_relu_bwd elu_bwd softplus_bwd", Cost("map", 3, "TTT"))
 rule("gelu_fwd gelu_tanh_fwd silu_fwd", Cost("map", 5, "TT"))
 rule("gelu_bwd gelu_tanh_bwd silu_bwd", Cost("map", 8, "TTT"))
+rule("threshold_fwd hardtanh_fwd hardshrink_fwd softshrink_fwd hardsigmoid_fwd hardswish_fwd softsign_fwd", Cost("map", 2, "TT"))
+rule("hardtanh_bwd hardsigmoid_bwd hardswish_bwd shrink_bwd softsign_bwd prelu_fwd prelu_slope_bwd", Cost("map", 2, "TTT"))
+rule("selu_fwd tanhshrink_fwd mish_fwd", Cost("map", 4, "TT"))
+rule("selu_bwd tanhshrink_bwd mish_bwd glu_fwd", Cost("map", 6, "TTT"))
+rule("prelu_bwd glu_bwd", Cost("map", 5, "TTTT"))
 rule("gather scatter", Cost("map", 0, "T8T"))
-rule("scatter_add", Cost("map", 1, "T8T"))
+rule("scatter_add scatter_reduce", Cost("map", 1, "T8T"))
 rule("index_position", Cost("map", 2, "888"))
 
 # Matrix products: an item is a multiply-accumulate
 rule("gemm", Cost("gemm", 2, macs=1))
 
 # Reductions and lines
-rule("sum prod amax amin any all mean norm1 norm_max norm_min", Cost("reduce", 1, "T", "T"))
+rule("sum nansum prod amax amin any all mean norm1 norm_max norm_min", Cost("reduce", 1, "T", "T"))
 rule("norm2", Cost("reduce", 2, "T", "T"))
 rule("var", Cost("reduce", 4, "T", "T"))
 rule("logsumexp", Cost("reduce", 4, "T", "T"))
@@ -65,11 +70,16 @@ rule("argmax argmin", Cost("lines", 1, "T", "T8"))
 rule("pick", Cost("lines", 0, "", "T8T"))
 rule("place", Cost("lines", 0, "T", "T8"))
 rule("cumsum cumprod prod_before", Cost("lines", 1, "TT"))
+rule("cummax", Cost("lines", 1, "TT8"))
+rule("logcumsumexp", Cost("lines", 4, "TT"))
 rule("recurrence", Cost("lines", 2, "TTT"))
 rule("softmax_fwd log_softmax_fwd", Cost("lines", 5, "TT"))
 rule("softmax_bwd log_softmax_bwd", Cost("lines", 4, "TTT"))
+rule("layer_norm_fwd batch_norm_fwd group_norm_fwd", Cost("lines", 8, "TT"))
+rule("layer_norm_bwd batch_norm_bwd group_norm_bwd", Cost("lines", 12, "TTT"))
 rule("triangle", Cost("lines", 0, "TT"))
 rule("sort", Cost("lines", 0, "TT8"))
+rule("kth mode", Cost("lines", 0, "T"))
 
 # Losses
 rule("check_labels", Cost("outer", 0, "8"))
@@ -82,24 +92,34 @@ rule("bce_fwd prob_fwd", Cost("flat", 8, "TTT"))
 # Rows by index
 rule("rows_take rows_put", Cost("rows", 0, "TT", "8"))
 rule("rows_add", Cost("rows", 1, "TTT", "8"))
+rule("embed_renorm", Cost("rows", 3, "TT", "8"))
 rule("index_range", Cost("n", 2, "8"))
 rule("mask_count", Cost("n", 1, "1"))
+rule("aminmax", Cost("n", 2, "T"))
+rule("histogram", Cost("n", 1, "T"))
 
 # Random numbers
 rule("uniform normal trunc_normal bernoulli integers permutation", Cost("n", 0, "T"))
+rule("counts transformed", Cost("n", 0, "T"))
 rule("bernoulli_of", Cost("n", 0, "TT"))
 rule("dropout_fwd dropout_bwd", Cost("n", 1, "TT"))
 
 # Optimizers: parameter and gradient read, parameter written; Adam's two moments read and written (momentum is not counted)
 rule("sgd_step", Cost("step", 4, "TTT"))
 rule("adam_step adamw_step", Cost("step", 14, "TTT", "TTTT"))
+rule("rmsprop_step adagrad_step adadelta_step adamax_step nadam_step radam_step asgd_step rprop_step", Cost("step", 10, "TTT", "TT"))
+rule("clip_norm", Cost("step", 2, "T"))
+rule("clip_scale", Cost("step", 1, "TT"))
 
 HOLES = {
+    **dict.fromkeys(("bag_sum", "bag_dot", "bag_grad", "bag_argmax"), "the items of the bags are in no geometry"),
+    **dict.fromkeys(("distance_fwd", "distance_bwd"), "what an item costs depends on the norm"),
     "gemm_pack": "reordering, which a product pays once for a matrix that it uses often",
     "index_unravel": "positions of a mask: how many there are is in no geometry",
     "mask_positions": "positions of a mask: how many there are is in no geometry",
     "multinomial": "how many draws are refused is not known before",
     "rows_take_many": "the number of indices is a scalar, not a size",
+    "searchsorted": "the number of comparisons depends on the values",
     "topk": "the number of comparisons depends on the values",
 }
 

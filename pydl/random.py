@@ -1,9 +1,11 @@
-"""The state of random numbers. Every random function takes `generator=`; without it the default generator is used."""
+"""The state of random numbers. Every random function takes `generator=`; without it the default generator is used.
+
+The default generator is common to all threads, but for the workers of a DataLoader: each has its own."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, SupportsIndex
 
-from pydl._core.generator import Generator, default_generator
+from pydl._core.generator import Generator, current_generator, default_generator
 from pydl._core.tensor import Tensor
 
 __all__ = ["Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
@@ -20,27 +22,27 @@ def manual_seed(seed: SupportsIndex) -> Generator:
     >>> bool((pydl.manual_seed(1) and pydl.rand(2)).equal(first))
     True
     """
-    return default_generator.manual_seed(seed)
+    return current_generator().manual_seed(seed)
 
 
 def seed() -> int:
     """Starts the default generator with a seed from the operating system, and returns the seed."""
-    return default_generator.seed()
+    return current_generator().seed()
 
 
 def initial_seed() -> int:
     """The seed of the default generator."""
-    return default_generator.initial_seed()
+    return current_generator().initial_seed()
 
 
 def get_rng_state() -> Tensor:
     """The default generator's state as a uint8 tensor."""
-    return default_generator.get_state()
+    return current_generator().get_state()
 
 
 def set_rng_state(new_state: Tensor) -> None:
     """Goes on where get_rng_state was called."""
-    default_generator.set_state(new_state)
+    current_generator().set_state(new_state)
 
 
 @contextmanager

@@ -131,16 +131,46 @@ def test_collate_fn_gets_the_samples_of_a_tensor_dataset():
     ({"batch_size": -3}, ValueError, "expected 1 or more, got -3"),
     ({"batch_size": 2.5}, TypeError, "expected an int, got float"),
     ({"collate_fn": 3}, TypeError, "collate_fn"),
-    ({"num_workers": 2}, ValueError, "num_workers: only 0 is supported, got 2"),
-    ({"sampler": [1, 0]}, ValueError, r"sampler: only None is supported, got \[1, 0\]"),
-    ({"batch_sampler": [[1, 0]]}, ValueError, "batch_sampler: only None"),
-    ({"pin_memory": True}, ValueError, "pin_memory: only False"),
-    ({"persistent_workers": True}, ValueError, "persistent_workers"),
+    ({"batch_size": True}, TypeError, "expected an int, got True"),
+    ({"batch_size": "4"}, TypeError, "expected an int, got str"),
+    ({"batch_size": None, "drop_last": True}, ValueError, "drop_last"),
+    ({"num_workers": -1}, ValueError, "num_workers: expected 0 or more, got -1"),
+    ({"num_workers": 1.5}, TypeError, "num_workers: expected an int, got float"),
+    ({"num_workers": True}, TypeError, "num_workers: expected an int, got True"),
+    ({"prefetch_factor": 2}, ValueError, "prefetch_factor needs num_workers"),
+    ({"prefetch_factor": 0, "num_workers": 1}, ValueError, "prefetch_factor: expected 1 or more"),
+    ({"persistent_workers": True}, ValueError, "persistent_workers needs num_workers"),
+    ({"timeout": 3}, ValueError, "timeout needs num_workers"),
+    ({"timeout": -1, "num_workers": 1}, ValueError, "timeout: expected 0 or more"),
+    ({"timeout": float("nan"), "num_workers": 1}, ValueError, "timeout: expected 0 or more"),
+    ({"worker_init_fn": 3}, TypeError, "worker_init_fn: expected a function"),
+    ({"sampler": [1, 0], "shuffle": True}, ValueError, "sampler and shuffle"),
+    ({"batch_sampler": [[1, 0]], "batch_size": 2}, ValueError, "batch_sampler excludes"),
+    ({"batch_sampler": [[1, 0]], "shuffle": True}, ValueError, "batch_sampler excludes"),
+    ({"batch_sampler": [[1, 0]], "sampler": [0]}, ValueError, "batch_sampler excludes"),
+    ({"batch_sampler": [[1, 0]], "drop_last": True}, ValueError, "batch_sampler excludes"),
+    ({"shuffle": "yes"}, TypeError, "shuffle: expected a bool"),
+    ({"pin_memory_device": "cuda"}, ValueError, "there is no other device"),
+    ({"multiprocessing_context": "fork", "num_workers": 1}, ValueError, "workers are threads"),
     ({"dataset": 7}, TypeError, "__len__ and __getitem__, got int"),
+    ({"dataset": iter([1])}, TypeError, "must be an IterableDataset"),
 ])
 def test_loader_refuses(arguments, error, words):
     with pytest.raises(error, match=words):
         DataLoader(**{"dataset": counted(3), **arguments})
+
+
+def test_pin_memory_warns():
+    with pytest.warns(UserWarning, match="no other device"):
+        assert seen(DataLoader(counted(3), pin_memory=True)) == [0, 1, 2]
+
+
+def test_what_was_checked_cannot_be_changed():
+    loader = DataLoader(counted(3))
+    for name in ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"):
+        with pytest.raises(ValueError, match=f"{name} cannot be set"):
+            setattr(loader, name, None)
+    loader.timeout = 0
 
 
 def test_loader_takes_pytorchs_signature():

@@ -30,7 +30,7 @@ LAYERS = {
     "profiler": {"_core", "costs"},
     "nn": {"ops", "tensor", "random", "autograd", "profiler"},
     "func": {"nn"},
-    "optim": {*BELOW_OPS, "tensor"},
+    "optim": {*BELOW_OPS, "tensor", "nn"},      # nn for swa_utils: an averaged model is a module
     "data": {*BELOW_OPS, "tensor", "ops", "random"},
     "io": {"_core", "tensor", "random", "version"},
     "version": set(),

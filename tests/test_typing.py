@@ -18,11 +18,12 @@ STUBS = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for pa
 
 # Methods of Tensor are the ops themselves, bound when the package is loaded, and operators are special methods of C types.
 EXPECTED = re.compile(
-    r"""stub\ parameter\ "self"\ differs\ from\ runtime\ parameter\ "(input|tensor|x)"
+    r"""stub\ parameter\ "self"\ differs\ from\ runtime\ parameter\ "(input|tensor|x|L|B|b)"
       | (Tensor\.\w+_|__init__)\ is\ inconsistent,\ stub\ does\ not\ have\ \*args      # in place; classes that only pydl makes
       | \.[A-Z]\w+\ is\ not\ present\ at\ runtime                                   # names of the stubs for unions
       | Context\.__[gs]etattr__\ is\ not\ present                                      # any attribute: it has a __dict__
       | __r?pow__\ is\ inconsistent,\ stub\ does\ not\ have\ parameter\ "mod"
+      | compare\.where\ is\ inconsistent,\ runtime\ parameter\ "(input|other)"        # overloads
       | extremes\.(min|max)\ is\ inconsistent,\ runtime\ parameter\ "axis"             # overloads
     """, re.X)
 

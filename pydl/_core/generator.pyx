@@ -1,6 +1,7 @@
 """Streams of random numbers: a seed and a position. Kernels read both, and advance the position, when they run."""
 import os
 
+from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from libc.string cimport memcpy
 
 from pydl._core.kernels cimport PD_U8
@@ -8,6 +9,12 @@ from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, shape_of
 
 import operator
+
+cdef extern from *:
+    """
+    static _Thread_local PyObject *pydl_own_generator;
+    """
+    PyObject *pydl_own_generator
 
 cdef enum:
     STATE_BYTES = 24
@@ -77,9 +84,29 @@ default_generator = Generator()
 default_generator.seed()
 cdef Generator default = default_generator
 
+def current_generator():
+    """The generator that random functions use in this thread where they are given none."""
+    return default if pydl_own_generator == NULL else <Generator>pydl_own_generator
+
+def use_in_thread(generator):
+    """Makes `generator` the default of this thread alone, or, with None, lets it use the common one again.
+
+    Returns what the thread had for itself before, or None.
+    """
+    global pydl_own_generator
+    cdef PyObject *before = pydl_own_generator
+    cdef object previous = None if before == NULL else <object>before
+    if generator is not None and not isinstance(generator, Generator):
+        raise TypeError(f"use_in_thread: generator must be a pydl.Generator, got {type(generator).__name__}")
+    if generator is not None:
+        Py_INCREF(generator)
+    pydl_own_generator = NULL if generator is None else <PyObject *>generator
+    Py_XDECREF(before)
+    return previous
+
 cdef void *state_of(object generator) except NULL:
     if generator is None:
-        return default.state
+        return (default if pydl_own_generator == NULL else <Generator>pydl_own_generator).state
     if not isinstance(generator, Generator):
         raise TypeError(f"generator must be a pydl.Generator, got {type(generator).__name__}")
     return (<Generator>generator).state

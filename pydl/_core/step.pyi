@@ -1,7 +1,17 @@
+from collections.abc import Callable
 from typing import Any
+
+_Slots = tuple[tuple[str | None, float, bool], ...]
 
 class Step: ...
 
 def sgd_step(step: Step, groups: list[dict[str, Any]], state: dict[Any, dict[str, Any]]) -> None: ...
 def adam_step(step: Step, groups: list[dict[str, Any]], state: dict[Any, dict[str, Any]], decoupled: bool) -> None: ...
+def counted_step(
+    step: Step,
+    name: str,
+    groups: list[dict[str, Any]],
+    state: dict[Any, dict[str, Any]],
+    layout: Callable[[dict[str, Any]], tuple[tuple[float, ...], _Slots, _Slots]],
+) -> None: ...
 def zero_grad(groups: list[dict[str, Any]], set_to_none: bool) -> None: ...

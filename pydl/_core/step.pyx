@@ -16,10 +16,20 @@ cdef extern from "pydl.h":
     enum: PD_sgd_step
     enum: PD_adam_step
     enum: PD_adamw_step
+    enum: PD_rmsprop_step
+    enum: PD_adagrad_step
+    enum: PD_adadelta_step
+    enum: PD_adamax_step
+    enum: PD_nadam_step
+    enum: PD_radam_step
+    enum: PD_asgd_step
+    enum: PD_rprop_step
 
 cdef enum:
-    HYPER = 6           # doubles a group
-    PLACE_BYTES = 24    # a step_place of optim.c
+    HYPER = 8           # doubles a group
+    PLACE_BYTES = 32    # a step_place of optim.c
+    ARRAYS = 9          # rows of pointers of a counted_step
+    STATE = 5           # the first of them that is state
 
 
 cdef class Gathered:
@@ -157,9 +167,9 @@ cdef Tensor zeros_as(Tensor p):
     fill(x, 0)
     return x
 
-cdef Tensor step_count():
+cdef Tensor single_float(float value=0):
     cdef Tensor t = empty(PD_F32, 0, NULL)
-    (<float *>t.data)[0] = 0
+    (<float *>t.data)[0] = value
     return t
 
 cdef Gathered gathered_for(Step step, str name, Tensor p):
@@ -250,7 +260,7 @@ cdef int gather_adam(Step step, list groups, state, str name) except -1:
             g.put(4, NULL)
             if amsgrad:
                 g.put_state(name, 4, own["max_exp_avg_sq"], "max_exp_avg_sq")
-            g.put(5, step_pointer(name, own["step"]))
+            g.put(5, float_pointer(name, own["step"], "step"))
             g.put(6, hyper)
             g.count += 1
         hyper += HYPER
@@ -260,21 +270,94 @@ cdef int gather_adam(Step step, list groups, state, str name) except -1:
 
 cdef int start_adam(dict own, Tensor p, bint amsgrad) except -1:
     """The state of one parameter; everything is made before anything is kept."""
-    cdef dict new = {"step": step_count(), "exp_avg": zeros_as(p), "exp_avg_sq": zeros_as(p)}
+    cdef dict new = {"step": single_float(), "exp_avg": zeros_as(p), "exp_avg_sq": zeros_as(p)}
     if amsgrad:
         new["max_exp_avg_sq"] = zeros_as(p)
     for key in new:
         own.setdefault(key, new[key])
     return 0
 
-cdef void *step_pointer(str name, object value) except NULL:
+cdef void *float_pointer(str name, object value, str key) except NULL:
     cdef Tensor t
     if not isinstance(value, Tensor):
-        raise TypeError(f"{name}: state 'step' must be a Tensor, got {type(value).__name__}")
+        raise TypeError(f"{name}: state {key!r} must be a Tensor, got {type(value).__name__}")
     t = <Tensor>value
     if t.code != PD_F32 or t.numel != 1:
-        raise ValueError(f"{name}: state 'step' must be one float32, got {dtype_of(t.code)} of shape {shape_of(t)}")
+        raise ValueError(f"{name}: state {key!r} must be one float32, got {dtype_of(t.code)} of shape {shape_of(t)}")
     return t.data
+
+cdef dict KERNELS = {
+    "RMSprop": PD_rmsprop_step, "Adagrad": PD_adagrad_step, "Adadelta": PD_adadelta_step, "Adamax": PD_adamax_step,
+    "NAdam": PD_nadam_step, "RAdam": PD_radam_step, "ASGD": PD_asgd_step, "Rprop": PD_rprop_step,
+}
+
+def counted_step(Step step not None, str name, list groups, state, layout):
+    """One step of an optimizer of optim_adaptive.c over all groups.
+
+    layout(group) -> hyperparameters, arrays, scalars: the numbers and the state that the kernel asks for, in its order. Of the
+    state: (name, first value, needed) each; name None is an array that the kernel does without; needed False is one that may begin later.
+    """
+    step.open(groups, ARRAYS)
+    try:
+        gather_counted(step, name, groups, state, layout)
+        step.run(KERNELS[name])
+    finally:
+        step.close()
+
+cdef int gather_counted(Step step, str name, list groups, state, layout) except -1:
+    cdef Tensor p
+    cdef Gathered g
+    cdef double *hyper = step.hyper
+    cdef dict own
+    cdef tuple arrays, scalars
+    cdef int i
+    for group in groups:
+        numbers, arrays, scalars = layout(group)
+        for i, number in enumerate(<tuple>numbers):
+            hyper[i] = number
+        for item in <list>group["params"]:
+            p = <Tensor?>item
+            if p.gradient is None:
+                continue
+            g = gathered_for(step, name, p)
+            g.add(name, p, <Tensor>p.gradient)
+            own = state[p]
+            start_counted(name, own, p, arrays, scalars)
+            g.put(2, float_pointer(name, own.get("step"), "step"))
+            g.put(3, hyper)
+            i = STATE
+            for key, _, _ in arrays:
+                if key is None:
+                    g.put(i, NULL)
+                else:
+                    g.put_state(name, i, own.get(key), key)
+                i += 1
+            for key, _, _ in scalars:
+                g.put(i, float_pointer(name, own.get(key), key))
+                i += 1
+            g.count += 1
+        hyper += HYPER
+    for g in (step.single, step.double_):
+        g.launch.buf[4] = g.places
+    return 0
+
+cdef int start_counted(str name, dict own, Tensor p, tuple arrays, tuple scalars) except -1:
+    """The state of one parameter that has none yet; everything is made before anything is kept."""
+    cdef dict new = {}
+    cdef bint begun = bool(own)
+    cdef Tensor x
+    if not begun:
+        new["step"] = single_float()
+    for key, value, needed in arrays:
+        if key is not None and key not in own and not (begun and needed):
+            x = empty_like(p)
+            fill(x, value)
+            new[key] = x
+    if not begun:
+        for key, value, _ in scalars:
+            new[key] = single_float(value)
+    own.update(new)
+    return 0
 
 def zero_grad(list groups, bint set_to_none):
     """Forgets every parameter's gradient, or fills it with zeros."""

@@ -112,7 +112,8 @@ def cross_entropy(rows: int, classes: int, **options: Any) -> Case:
     return Case(f"cross_entropy {rows}x{classes} fwd+bwd", build, **options)
 
 
-def optimizer(kind: str, count: int, size: int, fused: bool = False, settings: dict[str, Any] | None = None, **options: Any) -> Case:
+def optimizer(kind: str, count: int, size: int, fused: bool = False, settings: dict[str, Any] | None = None,
+              label: str = "", **options: Any) -> Case:
     """One step over `count` parameters of `size` elements. fused: the peer uses its fused implementation."""
     def build(library: Any) -> Thunk:
         params = [put(library, values(size, seed=i)).requires_grad_(True) for i in range(count)]
@@ -123,7 +124,8 @@ def optimizer(kind: str, count: int, size: int, fused: bool = False, settings: d
         return lambda: step() and None
 
     total = f"{count * size / 1e6:g}M" if count * size >= 1e6 else f"{count * size}"
-    return Case(f"{kind} {total} in {count} tensors" + (" (fused peer)" if fused else ""), build, **options)
+    name = f"{kind} {total} in {count} tensors" + (" (fused peer)" if fused else "") + (f" ({label})" if label else "")
+    return Case(name, build, **options)
 
 
 def recorded_add(**options: Any) -> Case:

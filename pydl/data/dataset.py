@@ -1,29 +1,55 @@
-"""Data sets: things with a length whose samples have numbers."""
+"""Data sets: what has numbered samples, and what only comes in a stream."""
+from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import numpy as np
+from pydl.ops.gather import take_rows
+from pydl.tensor import Tensor
 
-from pydl.ops.gather import index_select, take_rows
-from pydl.tensor import Tensor, from_numpy
+if TYPE_CHECKING:
+    from pydl.data.compose import ChainDataset, ConcatDataset
+
+Sample = TypeVar("Sample", covariant=True)
 
 
-class Dataset:
-    """Base class of data sets: a subclass defines `__len__` and `__getitem__(index)`.
+class Dataset(Generic[Sample]):
+    """Base class of data sets whose samples have numbers: a subclass defines `__getitem__(index)`, and `__len__`.
 
-    One that can fetch many samples at once also defines `gather(indices)`: indices (B,) int64 tensor -> a batch.
+    One that can fetch many samples at once also defines `__getitems__(indices)`: a list of ints -> a list of samples; or, faster,
+    `gather(indices)`: indices (B,) int64 tensor -> a whole batch, as default_collate would make it of the samples.
+    a + b is the ConcatDataset of both.
     """
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: Any) -> Sample:
         raise NotImplementedError(f"{type(self).__name__}: __getitem__ is not defined")
 
-    def __len__(self) -> int:
-        raise NotImplementedError(f"{type(self).__name__}: __len__ is not defined")
+    def __add__(self, other: Any) -> ConcatDataset:
+        from pydl.data.compose import ConcatDataset
+        return ConcatDataset([self, other])
 
 
-class TensorDataset(Dataset):
-    """Tensors of the same length: sample i is the tuple of their rows i. A batch is one gather."""
+class IterableDataset(Dataset[Sample]):
+    """Base class of data sets that come in a stream: a subclass defines `__iter__`, and perhaps `__len__`.
+
+    With workers every worker iterates over a copy of its own, so that `__iter__` has to share the samples out by
+    `get_worker_info()`; without that each sample comes as often as there are workers. a + b is the ChainDataset of both.
+    """
+
+    def __iter__(self) -> Iterator[Sample]:
+        raise NotImplementedError(f"{type(self).__name__}: __iter__ is not defined")
+
+    def __add__(self, other: Any) -> ChainDataset:     # type: ignore[override]
+        from pydl.data.compose import ChainDataset
+        return ChainDataset([self, other])
+
+
+class TensorDataset(Dataset[tuple[Tensor, ...]]):
+    """Tensors of the same length: sample i is the tuple of their rows i. A batch is one gather a tensor.
+
+    An array becomes a tensor without a copy by pydl.from_numpy. Raises ValueError for no tensors, a scalar, or different lengths,
+    TypeError for anything but tensors.
+    """
 
     def __init__(self, *tensors: Tensor) -> None:
         if not tensors:
@@ -31,7 +57,7 @@ class TensorDataset(Dataset):
         for i, tensor in enumerate(tensors):
             if not isinstance(tensor, Tensor):
                 raise TypeError(f"TensorDataset: argument {i}: expected a Tensor, got {type(tensor).__name__}; "
-                                "make one with pydl.tensor()")
+                                "make one with pydl.tensor() or pydl.from_numpy()")
             if tensor.dim() == 0:
                 raise ValueError(f"TensorDataset: argument {i}: expected one or more dimensions, got a scalar")
         lengths = [len(tensor) for tensor in tensors]
@@ -40,37 +66,12 @@ class TensorDataset(Dataset):
                              f"(shapes {', '.join(str(tuple(tensor.shape)) for tensor in tensors)})")
         self.tensors = tensors
 
-    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+    def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
         return tuple(tensor[index] for tensor in self.tensors)
 
     def __len__(self) -> int:
         return len(self.tensors[0])
 
     def gather(self, indices: Tensor) -> list[Tensor]:
-        """indices (B,) int64 -> a list with one tensor (B, ...) for each of the data set's."""
+        """indices (B,) int64, not negative -> a list with one tensor (B, ...) for each of the data set's."""
         return take_rows(self.tensors, indices)
-
-
-class Subset(Dataset):
-    """Some samples of a data set: sample i is `dataset[indices[i]]`; negative indices count from its end."""
-
-    def __init__(self, dataset: Any, indices: Sequence[int] | np.ndarray) -> None:
-        indices = np.asarray(indices)
-        if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
-            raise TypeError(f"Subset: indices: expected a sequence of ints, got shape {indices.shape} {indices.dtype}")
-        size = len(dataset)
-        wrong = indices[(indices < -size) | (indices >= size)]
-        if wrong.size:
-            raise IndexError(f"Subset: index {wrong[0]} is out of range: the data set has {size} samples")
-        self.dataset, self.indices = dataset, np.where(indices < 0, indices + size, indices).astype(np.int64)
-        if hasattr(dataset, "gather"):
-            self.gather = self._gather
-
-    def __getitem__(self, index: int | list[int]) -> Any:
-        return self.dataset[self.indices[index].tolist()]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def _gather(self, indices: Tensor) -> Any:
-        return self.dataset.gather(index_select(from_numpy(self.indices), 0, indices))

@@ -1,26 +1,45 @@
 """DataLoader: goes through a data set in batches."""
+from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+import os
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from pydl.data.collate import default_collate
-from pydl.ops import randperm
+from pydl.data.collate import default_collate, default_convert
+from pydl.data.dataset import IterableDataset
+from pydl.data.gathering import gatherer
+from pydl.data.passes import AheadPass, DirectPass
+from pydl.data.samplers import BatchSampler, RandomSampler, SequentialSampler, batches_of, drawn_seed, has_blocks, positive
+from pydl.data.workers import Pool, Settings
 from pydl.random import Generator
-from pydl.tensor import Tensor, arange
 
-NO_WORKERS, NO_DEVICE = "there are no workers", "there is no other device to copy to"
+FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
 class DataLoader:
     """Batches of a data set, in order or (shuffle=True) in a new random order every time it is gone through.
 
-    dataset: anything with `__len__` and `__getitem__`; one with `gather(indices)` (TensorDataset) makes a batch in one call a
-    tensor, without a loop over the samples. drop_last=True leaves out a last batch that is not full. generator: the
-    pydl.Generator that the order is drawn from; the global one by default, so that pydl.manual_seed fixes it. collate_fn:
-    makes a batch of a list of samples. A batch of a TensorDataset is a list of tensors. Batches are made in this thread when
-    they are asked for: sampler, batch_sampler, num_workers and what belongs to them are there for PyTorch's signature, and
-    anything but their defaults raises ValueError.
+    dataset: anything with `__getitem__` and `__len__`, or an IterableDataset. A batch of tensors in memory (TensorDataset, arrays,
+    and what Subset, ConcatDataset, StackDataset and random_split make of them) is gathered in one call a tensor, without a loop
+    over samples, as long as collate_fn is the default; other samples are fetched one by one and handed to collate_fn as a list.
+    sampler gives the indices, batch_sampler whole lists of them; batch_size=None gives single samples, not batches.
+    drop_last=True leaves out a last batch that is not full.
+
+    num_workers > 0 makes batches ahead in so many THREADS, prefetch_factor (2) each. They share the process: kernels of pydl and
+    NumPy, and files, run side by side, pure Python in turns. Each has a shallow copy of a Dataset, so that worker_init_fn(id)
+    may set attributes of `get_worker_info().dataset`. persistent_workers keeps them for the next pass; in_order=False gives
+    batches as they are done. timeout: seconds to wait for a batch before RuntimeError. An error in a worker is raised where
+    its batch was due, with its traceback; the loader stays usable. Workers end with the pass, or when its iterator is dropped.
+
+    generator: what the order and the workers' seeds are drawn from, by default the global one, so that pydl.manual_seed fixes
+    them. For a seed the batches are the same for any number of workers; so are random numbers that `__getitem__` draws from the
+    default generator. A worker of an IterableDataset has its own, seeded with base seed + id.
+
+    pin_memory=True warns and does nothing: there is no other device. multiprocessing_context and pin_memory_device are refused.
+    Raises ValueError and TypeError for arguments out of range or that exclude each other, as PyTorch does.
 
     >>> import pydl
     >>> from pydl.data import DataLoader, TensorDataset
@@ -29,70 +48,161 @@ class DataLoader:
     [([0, 1], [0, 10]), ([2, 3], [20, 30]), ([4], [40])]
     """
 
+    _ready = False
+
     def __init__(
         self,
         dataset: Any,
-        batch_size: int = 1,
+        batch_size: int | None = 1,
         shuffle: bool | None = None,
-        sampler: None = None,
-        batch_sampler: None = None,
+        sampler: Iterable[Any] | None = None,
+        batch_sampler: Iterable[Any] | None = None,
         num_workers: int = 0,
-        collate_fn: Callable[[list], Any] | None = None,
+        collate_fn: Callable[[Any], Any] | None = None,
         pin_memory: bool = False,
         drop_last: bool = False,
         timeout: float = 0,
-        worker_init_fn: None = None,
+        worker_init_fn: Callable[[int], Any] | None = None,
         multiprocessing_context: None = None,
         generator: Generator | None = None,
         *,
-        prefetch_factor: None = None,
+        prefetch_factor: int | None = None,
         persistent_workers: bool = False,
         pin_memory_device: str = "",
         in_order: bool = True,
     ) -> None:
-        refuse_other("sampler", sampler, None, "use shuffle=, or a Subset in the order wanted")
-        refuse_other("batch_sampler", batch_sampler, None, "use batch_size= and a Subset in the order wanted")
-        refuse_other("num_workers", num_workers, 0, NO_WORKERS)
-        refuse_other("timeout", timeout, 0, NO_WORKERS)
-        refuse_other("worker_init_fn", worker_init_fn, None, NO_WORKERS)
-        refuse_other("multiprocessing_context", multiprocessing_context, None, NO_WORKERS)
-        refuse_other("prefetch_factor", prefetch_factor, None, NO_WORKERS)
-        refuse_other("persistent_workers", persistent_workers, False, NO_WORKERS)
-        refuse_other("in_order", in_order, True, NO_WORKERS)
-        refuse_other("pin_memory", pin_memory, False, NO_DEVICE)
-        refuse_other("pin_memory_device", pin_memory_device, "", NO_DEVICE)
-        try:
-            size = operator.index(batch_size)
-        except TypeError:
-            raise TypeError(f"DataLoader: batch_size: expected an int, got {type(batch_size).__name__}") from None
-        if size <= 0:
-            raise ValueError(f"DataLoader: batch_size: expected 1 or more, got {size}")
-        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-            raise TypeError(f"DataLoader: dataset: expected something with __len__ and __getitem__, got {type(dataset).__name__}")
-        if collate_fn is not None and not callable(collate_fn):
-            raise TypeError(f"DataLoader: collate_fn: expected a function, got {type(collate_fn).__name__}")
+        self.num_workers = count("num_workers", num_workers)
+        if not timeout >= 0:
+            raise ValueError(f"DataLoader: timeout: expected 0 or more seconds, got {timeout}")
+        check_workers(self.num_workers, timeout, prefetch_factor, persistent_workers)
+        if multiprocessing_context is not None:
+            raise ValueError(f"DataLoader: multiprocessing_context: expected None, got {multiprocessing_context!r}; workers are threads")
+        if pin_memory_device != "":
+            raise ValueError(f"DataLoader: pin_memory_device: expected '', got {pin_memory_device!r}; there is no other device")
+        if pin_memory:
+            warnings.warn("DataLoader: pin_memory=True does nothing: there is no other device to copy to", stacklevel=2)
+        for name, function in (("collate_fn", collate_fn), ("worker_init_fn", worker_init_fn)):
+            if function is not None and not callable(function):
+                raise TypeError(f"DataLoader: {name}: expected a function, got {type(function).__name__}")
+        self.streams = isinstance(dataset, IterableDataset)
+        check_dataset(dataset, self.streams, sampler is not None or batch_sampler is not None)
+        check_exclusive(self.streams, batch_size, shuffle, sampler, batch_sampler, drop_last)
+        size = None if batch_size is None or batch_sampler is not None else positive("DataLoader: batch_size", batch_size)
+        if sampler is None and not self.streams:
+            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        if size is not None and sampler is not None:
+            batch_sampler = BatchSampler(sampler, size, bool(drop_last))
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, size, bool(shuffle), bool(drop_last)
-        self.collate_fn, self.generator = collate_fn, generator
+        self.sampler, self.batch_sampler, self.generator = sampler, batch_sampler, generator
+        self.collate_fn = collate_fn or (default_collate if self._auto_collation else default_convert)
+        self.pin_memory, self.pin_memory_device, self.timeout = bool(pin_memory), pin_memory_device, timeout
+        self.worker_init_fn, self.multiprocessing_context = worker_init_fn, multiprocessing_context
+        self.prefetch_factor = 2 if prefetch_factor is None and self.num_workers else prefetch_factor
+        self.persistent_workers, self.in_order = bool(persistent_workers), bool(in_order)
+        self._expected: int | None = None       # batches of a stream, where somebody has asked for them
+        self._pool: Pool | None = None          # persistent workers, and the pass they are in
+        self._last: weakref.ref[AheadPass] | None = None
+        self._ready = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._ready and name in FIXED:
+            raise ValueError(f"DataLoader: {name} cannot be set after the loader was made; make a new one")
+        super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy gets: all but the workers."""
+        return {**vars(self), "_pool": None, "_last": None}
+
+    @property
+    def _auto_collation(self) -> bool:
+        return self.batch_sampler is not None or self.streams and self.batch_size is not None
 
     def __len__(self) -> int:
-        full, rest = divmod(len(self.dataset), self.batch_size)
-        return full + (rest > 0 and not self.drop_last)
+        if not self.streams:
+            return len(self.batch_sampler if self.batch_sampler is not None else self.sampler)      # type: ignore[arg-type]
+        samples = len(self.dataset)
+        if self.batch_size is not None:
+            full, rest = divmod(samples, self.batch_size)
+            samples = full + (rest > 0 and not self.drop_last)
+        self._expected = samples
+        return samples
 
     def __iter__(self) -> Iterator[Any]:
-        count = len(self.dataset)
-        order = randperm(count, generator=self.generator) if self.shuffle else arange(count)
-        make = self._gathered if self.collate_fn is None and hasattr(self.dataset, "gather") else self._collated
-        return (make(order[start:start + self.batch_size]) for start in range(0, len(self) * self.batch_size, self.batch_size))
+        base_seed = drawn_seed(self.generator)
+        settings = Settings(self.dataset, self.collate_fn, self._auto_collation, self.batch_size, self.drop_last, self.worker_init_fn)
+        indices, in_tensors = self._indices()
+        if self.num_workers == 0:
+            if in_tensors and (gather := gatherer(self.dataset)) is not None and self.collate_fn is default_collate:
+                return map(gather, indices or ())
+            return DirectPass(settings, indices, base_seed, self._expected)
+        pool, owned = self._workers(settings)
+        batches = AheadPass(pool, None if owned else self, indices, base_seed, self._expected, self.prefetch_factor or 1, self.timeout)
+        if not owned:
+            self._last = weakref.ref(batches)
+        return batches
 
-    def _gathered(self, indices: Tensor) -> Any:
-        return self.dataset.gather(indices)
+    def _indices(self) -> tuple[Iterator[Any] | None, bool]:
+        """The indices of each batch, None where there are none, and whether they are tensors, as our own samplers make them."""
+        batches = self.batch_sampler
+        if batches is None:
+            return None if self.sampler is None else iter(self.sampler), False
+        if type(batches) is BatchSampler and has_blocks(batches.sampler):
+            return batches_of(batches.sampler.blocks(), batches.batch_size, batches.drop_last), True       # type: ignore[attr-defined]
+        return iter(batches), False
 
-    def _collated(self, indices: Tensor) -> Any:
-        samples = [self.dataset[i] for i in indices.tolist()]
-        return (self.collate_fn or default_collate)(samples)
+    def _workers(self, settings: Settings) -> tuple[Pool, bool]:
+        """The workers of a new pass, and whether they are for it alone: the persistent ones may still be in another."""
+        if not self.persistent_workers:
+            return Pool(settings, self.num_workers, self.in_order), True
+        if self._pool is None or self._pool.pid != os.getpid() or self._pool.stopped:
+            self._pool = Pool(settings, self.num_workers, self.in_order)
+            weakref.finalize(self, self._pool.stop).atexit = False
+        elif self._last is not None and (last := self._last()) is not None and not last.over:
+            return Pool(settings, self.num_workers, self.in_order), True
+        return self._pool, False
 
 
-def refuse_other(name: str, value: Any, default: Any, why: str) -> None:
-    """ValueError for anything but the default."""
-    if value is not default and (default is None or value != default):
-        raise ValueError(f"DataLoader: {name}: only {default!r} is supported, got {value!r}; {why}")
+def count(name: str, value: Any) -> int:
+    """value as an int that is not negative."""
+    if isinstance(value, bool):
+        raise TypeError(f"DataLoader: {name}: expected an int, got {value!r}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"DataLoader: {name}: expected an int, got {type(value).__name__}") from None
+    if number < 0:
+        raise ValueError(f"DataLoader: {name}: expected 0 or more, got {number}")
+    return number
+
+
+def check_workers(workers: int, timeout: float, prefetch_factor: int | None, persistent: bool) -> None:
+    if prefetch_factor is not None:
+        positive("DataLoader: prefetch_factor", prefetch_factor)
+    for name, given in (("prefetch_factor", prefetch_factor is not None), ("persistent_workers", persistent), ("timeout", timeout > 0)):
+        if given and workers == 0:
+            raise ValueError(f"DataLoader: {name} needs num_workers > 0: without workers nothing is made ahead")
+
+
+def check_dataset(dataset: Any, streams: bool, sampled: bool) -> None:
+    if streams:
+        return
+    if not (hasattr(dataset, "__getitem__") or hasattr(dataset, "__getitems__")) or not (sampled or hasattr(dataset, "__len__")):
+        raise TypeError(f"DataLoader: dataset: expected something with __len__ and __getitem__, got {type(dataset).__name__}; "
+                        "what can only be iterated over must be an IterableDataset")
+
+
+def check_exclusive(streams: bool, batch_size: int | None, shuffle: bool | None, sampler: Any, batch_sampler: Any, drop_last: bool) -> None:
+    """ValueError for arguments that exclude each other."""
+    if shuffle not in (None, True, False):
+        raise TypeError(f"DataLoader: shuffle: expected a bool, got {shuffle!r}")
+    if streams:
+        for name, given in (("shuffle", shuffle), ("sampler", sampler), ("batch_sampler", batch_sampler)):
+            if given not in (None, False):
+                raise ValueError(f"DataLoader: {name}: an IterableDataset comes in its own order, got {name}={given!r}")
+    if sampler is not None and shuffle:
+        raise ValueError("DataLoader: sampler and shuffle exclude each other: the sampler says the order")
+    if batch_sampler is not None:
+        if batch_size != 1 or shuffle or sampler is not None or drop_last:
+            raise ValueError("DataLoader: batch_sampler excludes batch_size, shuffle, sampler and drop_last")
+    elif batch_size is None and drop_last:
+        raise ValueError("DataLoader: batch_size=None gives single samples, of which drop_last can leave out none")

@@ -12,7 +12,7 @@ from pydl.ops.arithmetic import *
 from pydl.ops.arrange import *
 from pydl.ops.bessel import *
 from pydl.ops.bounds import *
-from pydl.ops.clip import *
+from pydl.ops.clipping import *
 from pydl.ops.compare import *
 from pydl.ops.distances import *
 from pydl.ops.dropouts import *

@@ -18,11 +18,12 @@ class Optimizer:
     or comes twice; TypeError for what is no Tensor.
 
     A subclass may say what it keeps for a parameter that it has updated: state_names always, state_options sometimes; then
-    load_state_dict refuses anything else.
+    load_state_dict refuses anything else. state_numbers are those that are one number, not of the parameter's shape.
     """
 
     state_names: tuple[str, ...] | None = None
     state_options: tuple[str, ...] = ()
+    state_numbers: tuple[str, ...] = ("step",)
     _opt_called = False         # whether step() has run: a schedule that steps before it warns
 
     def __init__(self, params: Iterable[Any], defaults: Group) -> None:
@@ -126,7 +127,8 @@ class Optimizer:
             kept = {key: value for key, value in own.items() if value is not None}      # None: not begun yet
             self.check_names(index, kept)
             if kept:
-                state[p] = {key: loaded(p, key, value) for key, value in kept.items()}
+                state[p] = {key: single_number(key, value) if key in self.state_numbers else loaded(p, key, value)
+                            for key, value in kept.items()}
         self.state, self.param_groups = state, groups
 
     def check_names(self, index: Any, own: dict[str, Any]) -> None:
@@ -151,9 +153,7 @@ class Optimizer:
 
 
 def loaded(p: Tensor, key: str, value: Any) -> Any:
-    """A copy of a saved value for parameter p: of p's type and shape, but for the step count."""
-    if key == "step":
-        return step_count(value)
+    """A copy of a saved value for parameter p: of p's type and shape."""
     if not isinstance(value, Tensor):
         return value
     if value.shape != p.shape:
@@ -161,12 +161,12 @@ def loaded(p: Tensor, key: str, value: Any) -> Any:
     return value.detach().to(p.dtype).clone()
 
 
-def step_count(value: Any) -> Tensor:
-    """A saved step count, a number or a tensor of one, as the kernels count: a 0-dimensional float32 tensor."""
+def single_number(key: str, value: Any) -> Tensor:
+    """A saved number such as the step count, or a tensor of one, as the kernels keep it: a 0-dimensional float32 tensor."""
     if isinstance(value, Tensor) and value.numel() == 1:
         value = value.item()
     if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        raise ValueError(f"load_state_dict: step must be a number >= 0, got {value!r}")
+        raise ValueError(f"load_state_dict: {key} must be a number >= 0, got {value!r}")
     return tensor(float(value))
 
 
@@ -192,3 +192,22 @@ def betas(optimizer: str, group: Group) -> None:
         raise TypeError(f"{optimizer}: betas must be a pair of numbers, got {pair!r}") from None
     if not ok:
         raise ValueError(f"{optimizer}: betas must be two numbers in [0, 1), got {pair}")
+
+
+def not_nan(optimizer: str, group: Group, *names: str) -> None:
+    """ValueError where one of group[names] is NaN, TypeError where it is no number."""
+    for name in names:
+        value = group[name]
+        try:
+            wrong = math.isnan(value)
+        except TypeError:
+            raise TypeError(f"{optimizer}: {name} must be a number, got {type(value).__name__}") from None
+        if wrong:
+            raise ValueError(f"{optimizer}: {name} must be a number, got nan")
+
+
+def only_off(optimizer: str, **switches: bool) -> None:
+    """ValueError where one of these is on: they belong to other devices, or to steps that are differentiated."""
+    for name, value in switches.items():
+        if value:
+            raise ValueError(f"{optimizer}: {name} must be False, got {value!r}: a step is one call on this processor, not recorded")
