@@ -1,4 +1,5 @@
 """Ops whose forward and rule are Python: for what calls NumPy or other ops, and is not called a million times a second."""
+cimport cython
 from pydl._core.kernels cimport pd_launch
 from pydl._core.launch cimport broadcast_to, contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, backward_rule, record, register
@@ -20,6 +21,7 @@ cdef dict KERNELS = {
 }
 
 
+@cython.binding(False)
 cdef class PythonOp(Op):
     """An op of the registry that Python can record. Made by declare()."""
     cdef object backward

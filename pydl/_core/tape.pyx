@@ -11,6 +11,7 @@ from pydl._core.kernels cimport PD_F64
 registry = {}   # the ops: name -> Op
 
 
+@cython.binding(False)
 cdef class Op:
     """An op of the registry: its name, its Python function and its backward rule."""
 
@@ -95,6 +96,7 @@ cdef class Output:
 
 @cython.freelist(256)
 @cython.trashcan(True)
+@cython.binding(False)
 cdef class Node:
     """How a tensor was made: the op, edges to what it was made from, and what the backward rule needs."""
 

@@ -55,6 +55,8 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """
     x = tensor_arg("rot90", input, "input")
     k = int_arg("rot90", k, "k") % 4
+    if not isinstance(dims, (tuple, list)):
+        raise TypeError(f"rot90: dims must be a tuple or list of two ints, got {type(dims).__name__}")
     if len(dims) != 2 or x.ndim < 2:
         raise ValueError(f"rot90: expected two dims and a tensor of two or more, got dims {tuple(dims)} for shape {x.shape}")
     a, b = (dim_arg("rot90", d, x.ndim, "dims") for d in dims)

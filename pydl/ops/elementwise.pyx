@@ -8,6 +8,7 @@ The mathematics and the largest errors in ulp are in csrc/vec*.h; tests/test_ulp
 from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I64
 from pydl._core.launch cimport cast, duplicate, filled, map1, map2
 from pydl._core.tape cimport Node, Op, op, record1, record2
+from pydl._core.arguments cimport int_of
 from pydl._core.tensor cimport Tensor, shape_of, tensor_arg
 from pydl.ops.operands cimport float_arg, operands
 
@@ -344,6 +345,9 @@ cdef Op CEIL = op(ceil, rounded_backward)
 
 def round(input, *, decimals=0):
     """The nearest integral value, half to even; decimals: the nearest multiple of 10^-decimals, of floats. The derivative is 0."""
+    decimals = int_of("round", decimals, "decimals")
+    if not -308 <= decimals <= 308:
+        raise ValueError(f"round: decimals must be -308 to 308, got {decimals}")
     if decimals:
         x = float_arg("round", input, "input")
         power = 10.0 ** abs(decimals)

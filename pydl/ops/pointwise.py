@@ -4,7 +4,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pydl._core.checks import tensor_arg
+from pydl._core.checks import number_arg, tensor_arg
 from pydl._core.create import full, ones_like, zeros_like
 from pydl._core.declare import declare, map_kernel
 from pydl._core.dtypes import bool as bool_
@@ -218,6 +218,7 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
         return clone(x)
     most = float(np.finfo(str(x.dtype).split(".")[1]).max)
     new = (0.0 if nan is None else nan, most if posinf is None else posinf, -most if neginf is None else neginf)
+    new = tuple(number_arg("nan_to_num", value, name) for value, name in zip(new, ("nan", "posinf", "neginf")))
     return NAN_TO_NUM.record(map_kernel("nan_to_num", (x,), None, *new), (x,), (x,))
 
 
