@@ -21,7 +21,7 @@ HUGE = 1 << 22          # a tensor of more elements is a stretched one: it needs
 
 @dataclass(frozen=True)
 class T:
-    """A tensor argument. values: None (drawn from [low, high)), a number put at the middle, or "special"."""
+    """A tensor argument. values: None (drawn from [low, high)), an integer put at the middle, or "special"."""
 
     shape: tuple[int, ...] = (2, 3)
     dtype: str = "float32"
@@ -52,16 +52,20 @@ def numbers(spec: T, shape: tuple[int, ...]) -> np.ndarray:
     else:
         low = math.floor(max(spec.low, 0) if spec.dtype == "uint8" else spec.low)
         x = rng.integers(low, max(math.ceil(spec.high), low + 1), shape)
-    x = np.asarray(x)
     with np.errstate(all="ignore"):
         if spec.values == "special" and spec.dtype.startswith("float"):
             x = np.where(rng.random(shape) < 0.5, rng.choice(np.array(SPECIAL), shape), x)
-        elif isinstance(spec.values, (int, float)) and x.size:
-            x = x.astype(np.float64 if isinstance(spec.values, float) else object)
-            x.reshape(-1)[x.size // 2] = spec.values
-            if not isinstance(spec.values, float) and spec.dtype in ("int32", "uint8"):
-                x = x & (0xFFFFFFFF if spec.dtype == "int32" else 0xFF)
-        return np.ascontiguousarray(x.astype(np.int64).astype(spec.dtype) if x.dtype == object and spec.dtype != "int64" else x.astype(spec.dtype)).reshape(shape)
+        x = np.array(x, spec.dtype, order="C")
+    if isinstance(spec.values, int) and x.size:
+        x.reshape(-1)[x.size // 2] = wrapped(spec.values, spec.dtype)
+    return x
+
+
+def wrapped(number: int, dtype: str) -> int:
+    """The number with as many bits as an integer type has."""
+    bits = {"uint8": 8, "int32": 32}.get(dtype, 64)
+    low = 0 if dtype == "uint8" else 1 << bits - 1
+    return (number + low) % (1 << bits) - low
 
 
 def make(spec: T, before: list[Any]) -> Any:

@@ -31,7 +31,8 @@ from rows import FLOATS, In, apply, outputs
 LIMIT = 10                          # seconds for one call
 ROOM = 768 << 20                    # bytes beside what the process has at its start
 ALLOWED = (ValueError, TypeError, IndexError, RuntimeError, MemoryError, OverflowError, ZeroDivisionError)
-OVERFLOW = re.compile(r"sizes \(.*\) overflow: |array is too big")         # of memory, whoever asks for it; the second is NumPy's
+# Texts of what lies below the ops: of memory, whoever asks for it; NumPy's of large arrays, and of arrays in the place of a flag.
+BELOW = re.compile(r"sizes \(.*\) overflow: |array is too big|The truth value of an (empty )?array")
 PUBLIC = {*dir(pydl), *dir(pydl.Tensor), *dir(pydl.nn.functional)}
 NAMES = {*registry, *PUBLIC, "generator"}        # that argument is checked where no op is known
 UNSET = {"empty", "empty_like", "new_empty", "as_strided", "data_ptr", "storage_offset", "stride", "is_contiguous", "get_rng_state", "initial_seed"}
@@ -72,7 +73,7 @@ def check_error(call: Call, error: BaseException, during: str = "") -> None:
         raise Fault(f"{call!r}\n{during}{type(error).__name__}: {text[:300]}{place_of(error)}")
     if not text.strip():
         raise Fault(f"{call!r}\n{during}{type(error).__name__} without a text")
-    if isinstance(error, MemoryError) or OVERFLOW.match(text) or not names_of(call) & PUBLIC:
+    if isinstance(error, MemoryError) or BELOW.match(text) or not names_of(call) & PUBLIC:
         return
     first = re.match(r"\W*(?:Tensor\.)?(\w+)", text)
     named = first is not None and first[1] in NAMES
@@ -116,7 +117,7 @@ def value_of(y: Any) -> Any:
 
 def same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
+        return a.dtype == b.dtype and (a.dtype.kind == "O" or np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same, a, b))
     return a is b or type(a) is type(b) and (a == b or a != a) if isinstance(a, (int, float, str, tuple)) else True
@@ -190,6 +191,8 @@ def judged(call: Call) -> None:
     try:
         args, attrs, found = built(call)
     except Exception as error:                      # from_numpy and the like have the right to refuse, and a duty to say why
+        if not inside_pydl(error):
+            raise
         check_error(call, error, "making the arguments: ")
         return
     if too_long(call, function, found):

@@ -230,6 +230,8 @@ def tensor_split(
         starts, ends = [0, *places], [*places, n]
     else:
         parts = int_arg("tensor_split", given, "sections")     # type: ignore[arg-type]
+        if parts > n + 2**20:
+            raise ValueError(f"tensor_split: {parts} sections of {n} elements would nearly all be empty (shape {x.shape})")
         if parts < 1:
             raise ValueError(f"tensor_split: sections must be at least 1, got {parts} for shape {x.shape}")
         bounds = [n // parts * i + min(i, n % parts) for i in range(parts + 1)]

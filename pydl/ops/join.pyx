@@ -186,6 +186,8 @@ def chunk(input, chunks, dim=0):
         raise ValueError(f"chunk: chunks must be at least 1, got {chunks} for shape {shape_of(x)}")
     if x.ndim == 0:
         raise ValueError("chunk: a 0-dimensional tensor cannot be cut")
+    if not x.sizes[d] and chunks > 2**20:
+        raise ValueError(f"chunk: {chunks} chunks of no elements (shape {shape_of(x)})")
     each = -(-x.sizes[d] // chunks)
     return split(x, each, d) if each else cut(x, d, [0] * chunks)
 

@@ -81,7 +81,8 @@ def gaussian_nll_loss(input: Tensor, target: Tensor, var: Tensor | float, full: 
     raw = v.detach()
     if lt(raw, 0.0).any():
         raise ValueError(f"gaussian_nll_loss: var: expected 0 or more, got a negative one (shape {tuple(v.shape)})")
-    v = add(v, sub(clamp(raw, number_arg("gaussian_nll_loss", eps, "eps")), raw))
+    eps = number_arg("gaussian_nll_loss", eps, "eps")
+    v = add(v, where(lt(raw, eps), sub(eps, raw), 0.0))
     loss = mul(add(log(v), div(power(sub(x, t), 2), v)), 0.5)
     return reduced(add(loss, 0.5 * math.log(2 * math.pi)) if full else loss, reduction)
 

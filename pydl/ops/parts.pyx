@@ -114,8 +114,10 @@ cdef Tensor strided(str op, Tensor x, object size, object stride, object offset,
     cdef int ndim = sizes_from(op, size, sizes), d
     cdef object last = int_of(op, offset, "storage_offset")
     cdef bint any_element = True
-    if not isinstance(size, (tuple, list)) or not isinstance(stride, (tuple, list)) or sizes_from(op, stride, strides) != ndim:
-        raise ValueError(f"{op}: expected as many sizes as strides, in tuples or lists, got {size} and {stride}")
+    if not isinstance(size, (tuple, list)) or not isinstance(stride, (tuple, list)):
+        raise TypeError(f"{op}: size and stride must be tuples or lists of ints, got {type(size).__name__} and {type(stride).__name__}")
+    if sizes_from(op, stride, strides) != ndim:
+        raise ValueError(f"{op}: expected as many sizes as strides, got {size} and {stride}")
     for d in range(ndim):
         if sizes[d] < 0 or strides[d] < 0:
             raise ValueError(f"{op}: sizes and strides must not be negative, got {size} and {stride}")
