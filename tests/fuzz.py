@@ -178,6 +178,7 @@ LIKELY: dict[str, st.SearchStrategy] = {        # what a parameter of this name 
     "shape": st.sampled_from(((2, 3), (6,), (-1,), (0, -1))), "sizes": st.sampled_from(((2, 3), (6,), (-1,), 6)), "low": st.integers(-3, 3),
     "high": st.integers(-3, 9), "num_samples": st.integers(-1, 5), "replacement": st.booleans(), "generator": st.none(), "p": st.floats(-1, 2),
     "mean": st.one_of(st.floats(-1, 1), tensors), "std": st.one_of(st.floats(-1, 1), tensors), "value": st.one_of(st.floats(-9, 9), tensors),
+    "key": st.one_of(values, tensors, st.tuples(values, tensors), st.tuples(tensors, tensors), st.tuples(st.just(...), values)),
     "device": st.sampled_from((None, "cpu", "cuda")), "training": st.booleans(), "inplace": st.booleans(),
 }
 

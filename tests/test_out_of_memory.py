@@ -20,7 +20,7 @@ limited = pytest.mark.skipif(sys.platform != "linux" or KERNELS_ONLY or pydl.mem
 @pytest.mark.parametrize("program", programs(""))
 def test_every_allocation_may_fail(program: str, tmp_path: Path) -> None:
     work = Path(__file__).with_name("memorywork.py")
-    path = os.pathsep.join([str(work.parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join(filter(None, (str(work.parent), os.environ.get("PYTHONPATH"))))
     done = subprocess.run([sys.executable, str(work), str(tmp_path), program], capture_output=True, text=True, timeout=600,
                           env={**os.environ, "PYDL_CACHE_MB": "0", "PYDL_NUM_THREADS": "2", "PYTHONPATH": path})
     assert done.returncode == 0, done.stderr

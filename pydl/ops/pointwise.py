@@ -217,8 +217,8 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     if not x.is_floating_point():
         return clone(x)
     most = float(np.finfo(str(x.dtype).split(".")[1]).max)
-    new = (0.0 if nan is None else nan, most if posinf is None else posinf, -most if neginf is None else neginf)
-    new = tuple(number_arg("nan_to_num", value, name) for value, name in zip(new, ("nan", "posinf", "neginf")))
+    given = ((nan, "nan", 0.0), (posinf, "posinf", most), (neginf, "neginf", -most))
+    new = [usual if value is None else number_arg("nan_to_num", value, name) for value, name, usual in given]
     return NAN_TO_NUM.record(map_kernel("nan_to_num", (x,), None, *new), (x,), (x,))
 
 
