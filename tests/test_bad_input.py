@@ -96,7 +96,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "tile by -1": (lambda: x(3).tile(-1), ValueError, "tile: every one of dims must not be negative"),
     "diagonal of text": (lambda: x(3, 3).diagonal("0"), TypeError, "diagonal: offset must be an int"),
     "rot90 of a number": (lambda: x(3, 3).rot90(1, 3), TypeError, "rot90: dims"),
-    "one_hot of text": (lambda: F.one_hot(pydl.tensor([0]), "3") if hasattr(F, "one_hot") else pydl.one_hot(pydl.tensor([0]), "3"), TypeError, "one_hot: num_classes"),
+    "one_hot of text": (lambda: pydl.one_hot(pydl.tensor([0]), "3"), TypeError, "one_hot: num_classes"),
+    "one_hot of too many": (lambda: pydl.one_hot(pydl.tensor([0]), 10**400), ValueError, "one_hot: num_classes"),
+    "topk of a type": (lambda: x(3).topk(pydl.Tensor), TypeError, "topk: k must be an int"),
     "norm of order []": (lambda: x(3).norm([]), TypeError, "norm: p must be a number, got list"),
     "std with correction in text": (lambda: x(3).std(correction="1"), TypeError, "std: correction must be a number, got str"),
     "nan_to_num by text": (lambda: x(3).nan_to_num("0"), TypeError, "nan_to_num: nan must be a number, got str"),
@@ -112,6 +114,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "ignored label beyond int64": (lambda: F.cross_entropy(x(2, 3), pydl.tensor([0, 1]), ignore_index=2**63), ValueError, "cross_entropy: ignore_index"),
     "smoothing by text": (lambda: F.cross_entropy(x(2, 3), pydl.tensor([0, 1]), label_smoothing="0"), TypeError, "cross_entropy: label_smoothing"),  # type: ignore[arg-type]
     "normal_ around text": (lambda: x(3).normal_("0.5"), TypeError, "normal_: mean must be a number, got str"),
+    "normal around a type": (lambda: pydl.normal(pydl.float64, x(2)), TypeError, "normal: mean must be a number, got dtype"),
     "generator of an int": (lambda: pydl.rand(3, generator=3), TypeError, "generator: expected a pydl.Generator, got int"),
 }
 

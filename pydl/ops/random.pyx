@@ -180,8 +180,10 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None,
     shaped = mean if isinstance(mean, Tensor) else std
     if not isinstance(shaped, Tensor):
         raise TypeError("normal: expected size, or a tensor for mean or std")
+    if not isinstance(mean, Tensor):
+        mean = number_of("normal", mean, "mean")
     if not isinstance(std, Tensor):
-        deviation("normal", std)
+        std = deviation("normal", std)
     elif std.numel() and not bool((std >= 0).all()):
         raise ValueError("normal: std must not be negative")
     if shaped is mean and isinstance(std, Tensor):
