@@ -11,6 +11,7 @@ from rows import Row
 
 FAMILIES = sorted(module.name for module in pkgutil.iter_modules(op_rows.__path__))
 TABLE: dict[str, Row] = {}
+FAMILY: dict[str, str] = {}             # of a row, by its name
 KERNELS_ONLY = os.environ.get("PYDL_TEST_KERNELS_ONLY") == "1"      # for runs that look at the C code only
 
 for family in FAMILIES:
@@ -19,6 +20,7 @@ for family in FAMILIES:
             raise ValueError(f"op_rows/{family}.py: the name {row.name} stands in the table already")
         if not (KERNELS_ONLY and row.composed):
             TABLE[row.name] = row
+            FAMILY[row.name] = family
 
 
 def covered() -> Counter[str]:

@@ -34,6 +34,26 @@ cdef int sizes_from(str op, object shape, ptrdiff_t *sizes) except -1:
         d += 1
     return d
 
+cdef object int_of(str op, object value, str name):
+    try:
+        return value.__index__()
+    except (AttributeError, TypeError):
+        raise TypeError(f"{op}: {name} must be an int, got {type(value).__name__}") from None
+
+cdef ptrdiff_t count_of(str op, object value, str name) except -1:
+    number = int_of(op, value, name)
+    if not 0 <= number <= PTRDIFF_MAX:
+        raise ValueError(f"{op}: {name} must not be negative or more than an address can count, got {number}")
+    return number
+
+cdef double number_of(str op, object value, str name) except? -1:
+    if type(value) is float:
+        return value
+    if type(value) is int and -2**53 <= value <= 2**53:
+        return value
+    from pydl._core.checks import number_arg
+    return number_arg(op, value, name)
+
 cdef tuple size_of(str op, tuple sizes, object size):
     """f(2, 3), f((2, 3)) or f(size=(2, 3))."""
     if size is None and sizes:

@@ -32,6 +32,19 @@ def int_arg(op: str, value: SupportsIndex, name: str, least: int | None = None) 
     return number
 
 
+def number_arg(op: str, value: object, name: str) -> float:
+    """value, a number of Python or NumPy or a tensor of one element, as a Python float."""
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
+        if not hasattr(value, "__index__"):
+            raise TypeError(f"{op}: {name} must be a number, got {type(value).__name__}")
+    try:
+        return float(value)         # type: ignore[arg-type]
+    except OverflowError:
+        raise ValueError(f"{op}: {name} must be a number that a float holds, got {value}") from None
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{op}: {name} must be a number, got {type(value).__name__} ({error})") from None
+
+
 def dim_arg(op: str, dim: SupportsIndex, ndim: int, name: str = "dim") -> int:
     """The dimension that `dim` names, counted from 0."""
     d = int_arg(op, dim, name)

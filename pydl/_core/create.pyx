@@ -9,7 +9,7 @@ import numpy as np
 
 from pydl._core.kernels cimport PD_BOOL, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
 from pydl._core.launch cimport cast, fill, map_into
-from pydl._core.arguments cimport size_of, sizes_from
+from pydl._core.arguments cimport number_of, size_of, sizes_from
 from pydl._core.dtypes cimport code_of, default_float, dtype_of
 from pydl._core.tensor cimport Tensor, empty as new_empty, scalar_of, shape_of, tensor_arg, view_of
 from pydl._core.numpy_bridge import make_tensor
@@ -41,11 +41,6 @@ cdef Tensor finished(Tensor x, object requires_grad):
         x.requires_grad = requires_grad
     return x
 
-cdef int fill_with(Tensor x, object value) except -1:
-    """Exact for integers that a double cannot hold."""
-    return map_into(PD_copy, x.code, (scalar_of(x.code, value),), x)
-
-
 # ---- Python's numbers
 
 cdef dict LIMITS = {PD_I64: (-2**63, 2**63 - 1), PD_I32: (-2**31, 2**31 - 1), PD_U8: (0, 2**8 - 1)}
@@ -61,6 +56,15 @@ cdef int check_fit(str op, object number, int code) except -1:
     if not fits(number, code):
         raise OverflowError(f"{op}: {number} does not fit in {dtype_of(code)}")
     return 0
+
+cdef Tensor scalar_for(str op, object number, int code):
+    number = number_arg(op, number, "the value")
+    if code in LIMITS:
+        check_fit(op, number, code)
+        number = int(number) % 256 if code == PD_U8 else int(number)
+    elif code != PD_BOOL:
+        number = number_of(op, number, "the value")
+    return scalar_of(code, number)
 
 cdef Tensor from_numbers(str op, object data, object dtype):
     """A tensor of Python numbers and nested lists of them. Those that an integer type does not have are refused."""
@@ -137,10 +141,7 @@ def full(size, fill_value, *, dtype=None, layout=None, device=None, pin_memory=F
     if dtype is None:
         dtype = dtype_of((<Tensor>fill_value if isinstance(fill_value, Tensor) else from_numbers("full", fill_value, None)).code)
     cdef Tensor x = allocate("full", (size,), dtype)
-    if x.code in LIMITS and isinstance(fill_value, (int, float)):
-        check_fit("full", fill_value, x.code)
-        fill_value = int(fill_value) % 256 if x.code == PD_U8 else int(fill_value)
-    fill_with(x, fill_value)
+    map_into(PD_copy, x.code, (scalar_for("full", fill_value, x.code),), x)
     return finished(x, requires_grad)
 
 def empty_like(input, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None):

@@ -1,4 +1,5 @@
 """Ops whose forward and rule are Python: for what calls NumPy or other ops, and is not called a million times a second."""
+cimport cython
 from pydl._core.kernels cimport PD_I32, PD_I64, pd_launch
 from pydl._core.launch cimport contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, backward_rule, record, register
@@ -12,6 +13,7 @@ cdef extern from "pydl.h":
     enum: PD_triangle
 
 
+@cython.binding(False)
 cdef class PythonOp(Op):
     """An op of the registry that Python can record. Made by declare()."""
     cdef object backward

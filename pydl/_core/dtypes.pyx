@@ -1,7 +1,9 @@
 """The element types."""
+cimport cython
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_U8
 
 
+@cython.binding(False)
 cdef class dtype:
     """An element type: pydl.float32, float64, int64, int32, uint8 or bool."""
 

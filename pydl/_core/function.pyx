@@ -1,4 +1,5 @@
 """Custom Functions on the tape: what autograd.Function needs below Python."""
+cimport cython
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.launch cimport filled
 from pydl._core.tape cimport Node, Op, grad_enabled, rebase, record, unregistered_op, what_changed
@@ -13,6 +14,7 @@ def bind_ops(to):
 
 
 
+@cython.binding(False)
 cdef class Context:
     """What forward leaves for backward: saved tensors, with the version each had, and any attributes."""
     cdef list saved             # (tensor, version, output index or -1)

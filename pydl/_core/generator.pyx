@@ -1,6 +1,7 @@
 """Streams of random numbers: a seed and a position. Kernels read both, and advance the position, when they run."""
 import os
 
+cimport cython
 from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from libc.string cimport memcpy
 
@@ -31,6 +32,7 @@ cdef uint64_t seed_from(str op, object seed) except? 0:
     return value & 0xFFFFFFFFFFFFFFFF
 
 
+@cython.binding(False)
 cdef class Generator:
     """A stream of random numbers (Philox 4x32-10): the same seed gives the same numbers on every machine, for any number of
     threads. The state is the seed and a position in the stream."""
@@ -108,5 +110,5 @@ cdef void *state_of(object generator) except NULL:
     if generator is None:
         return (default if pydl_own_generator == NULL else <Generator>pydl_own_generator).state
     if not isinstance(generator, Generator):
-        raise TypeError(f"generator must be a pydl.Generator, got {type(generator).__name__}")
+        raise TypeError(f"generator: expected a pydl.Generator, got {type(generator).__name__}")
     return (<Generator>generator).state

@@ -2,6 +2,7 @@
 from pydl._core.kernels cimport PD_F64
 from pydl._core.launch cimport cast, duplicate, map_into
 from pydl._core.tape cimport changed, grad_enabled, rebase, take_place, tracked, writable_in_place
+from pydl._core.create cimport scalar_for
 from pydl._core.dtypes cimport castable, dtype_of
 from pydl._core.tensor cimport Tensor, alias_of, become, same_shape, scalar_of, shape_of, tensor_arg
 
@@ -47,7 +48,7 @@ cdef bint try_direct(int kernel, Tensor x, object other) except -1:
         y = <Tensor>other
         if y.code != x.code or (grad_enabled() and tracked(y)):
             return False
-    elif type(other) is float or type(other) is int:
+    elif type(other) is float or type(other) is int and -2**53 <= other <= 2**53:
         y = scalar_of(x.code, other)
     else:
         return False
@@ -126,7 +127,7 @@ def view_form(forward, str name):
 
 def copy_(Tensor self not None, src, non_blocking=False):
     """Overwrites self with src (a tensor or a number), broadcast and converted to self's type; gradients go to src."""
-    cdef Tensor source = scalar_of(self.code, src) if isinstance(src, (int, float)) else tensor_arg("copy_", src, "src")
+    cdef Tensor source = scalar_for("copy_", src, self.code) if isinstance(src, (int, float)) else tensor_arg("copy_", src, "src")
     writable_in_place("copy_", self)
     if grad_enabled() and (tracked(source) or self.needs_grad or self.base is not None and self.base.needs_grad):
         return assign("copy_", self, expanded(to_type(source, dtype_of(self.code)), shape_of(self)))
@@ -136,7 +137,7 @@ def copy_(Tensor self not None, src, non_blocking=False):
 
 def fill_(Tensor self not None, value):
     """Sets every element to value, a number or a tensor of one element."""
-    cdef Tensor source = <Tensor>value if isinstance(value, Tensor) else scalar_of(self.code, value)
+    cdef Tensor source = <Tensor>value if isinstance(value, Tensor) else scalar_for("fill_", value, self.code)
     if source.ndim:
         raise ValueError(f"fill_: value must be a number or a 0-dimensional tensor, got shape {shape_of(source)}")
     return copy_(self, source)

@@ -6,7 +6,7 @@ from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyO
 from pydl._core.kernels cimport PD_F64, PD_MAX_DIMS
 from pydl._core.launch cimport cast, duplicate
 from pydl._core.dtypes cimport code_of, default_float, dtype_of
-from pydl._core.tensor cimport Storage, Tensor, over_memory, scalar_of
+from pydl._core.tensor cimport Storage, Tensor, over_borrowed, scalar_of
 from pydl._core.placement import check_device
 
 cdef dict CODE_OF_NUMPY = {np.dtype(dtype_of(code).name): code for code in range(6)}
@@ -35,10 +35,8 @@ cdef Tensor borrow(object array, bint writable):
         sizes[d] = lender.buffer.shape[d]
         strides[d] = lender.buffer.strides[d] // lender.buffer.itemsize
     storage.owner = lender
-    storage.data = <char *>lender.buffer.buf
-    storage.nbytes = lender.buffer.len
     storage.writable = writable
-    return over_memory(storage, storage.data, code, lender.buffer.ndim, sizes, strides)
+    return over_borrowed(storage, <char *>lender.buffer.buf, code, lender.buffer.ndim, sizes, strides)
 
 
 cdef str why_not_shared(object array):

@@ -2,6 +2,7 @@
 
 A step is all or nothing: whatever can fail (a gradient that does not fit, no memory) fails before the call.
 """
+cimport cython
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
 
@@ -112,6 +113,7 @@ cdef class Gathered:
         return 0
 
 
+@cython.binding(False)
 cdef class Step:
     """What an optimizer keeps between steps: the launches of both types, and the hyperparameters of its groups."""
     cdef Gathered single, double_

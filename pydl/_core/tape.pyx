@@ -14,6 +14,7 @@ registry = {}   # the ops: name -> Op
 cdef const int *tracing = trace_flag()
 
 
+@cython.binding(False)
 cdef class Op:
     """An op of the registry: its name, its Python function and its backward rule."""
 
@@ -98,6 +99,7 @@ cdef class Output:
 
 @cython.freelist(256)
 @cython.trashcan(True)
+@cython.binding(False)
 cdef class Node:
     """How a tensor was made: the op, edges to what it was made from, and what the backward rule needs."""
 

@@ -44,6 +44,7 @@ cdef bint same_shape(Tensor a, Tensor b) noexcept
 cdef bint strides_overlap(int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides) noexcept   # may two indices reach one element?
 cdef tuple shape_of(Tensor x)
 cdef tuple strides_of(Tensor x)                                         # in elements
+cdef Tensor over_borrowed(Storage storage, char *data, int code, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides)
 cdef Tensor over_memory(Storage storage, char *data, int code, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides)
 cdef int become(Tensor x, Tensor y) except -1                           # x takes y's memory, shape and type
 cdef Tensor tensor_arg(str op, object x, str name)                      # TypeError where x is not a Tensor

@@ -34,6 +34,7 @@ def add_methods(dict methods):
 
 @cython.freelist(256)
 @cython.trashcan(True)
+@cython.binding(False)
 cdef class Tensor:
     """An n-dimensional array of one element type that may remember how it was made.
 

@@ -74,7 +74,7 @@ cdef int lay_out(Tensor x, int code, int ndim, const ptrdiff_t *sizes) except -1
     for d in range(ndim - 1, -1, -1):
         x.sizes[d] = sizes[d]
         x.strides[d] = numel
-        if sizes[d] > 1 and not has_zero:
+        if sizes[d] > 1:
             if numel > <size_t>PTRDIFF_MAX // <size_t>x.itemsize // <size_t>sizes[d]:
                 raise ValueError(f"sizes {tuple([sizes[i] for i in range(ndim)])} overflow: more bytes than an address can count")
             numel *= sizes[d]
@@ -120,6 +120,18 @@ cdef Tensor over_memory(Storage storage, char *data, int code, int ndim, const p
     y.contiguous = is_dense(y)
     y.storage = storage
     y.data = data
+    return y
+
+cdef Tensor over_borrowed(Storage storage, char *data, int code, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides):
+    """A tensor over memory of which nothing is known but that its own elements are there."""
+    cdef Tensor y = over_memory(storage, data, code, ndim, sizes, strides)
+    cdef ptrdiff_t first = 0, last = 0
+    cdef int d
+    for d in range(ndim if y.numel else 0):
+        first += min(0, (sizes[d] - 1) * strides[d])
+        last += max(0, (sizes[d] - 1) * strides[d])
+    storage.data = data + first * y.itemsize
+    storage.nbytes = (last - first + 1) * y.itemsize if y.numel else 0
     return y
 
 cdef Tensor view_of(Tensor x, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides, ptrdiff_t offset):

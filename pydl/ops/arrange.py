@@ -55,6 +55,8 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """
     x = tensor_arg("rot90", input, "input")
     k = int_arg("rot90", k, "k") % 4
+    if not isinstance(dims, (tuple, list)):
+        raise TypeError(f"rot90: dims must be a tuple or list of two ints, got {type(dims).__name__}")
     if len(dims) != 2 or x.ndim < 2:
         raise ValueError(f"rot90: expected two dims and a tensor of two or more, got dims {tuple(dims)} for shape {x.shape}")
     a, b = (dim_arg("rot90", d, x.ndim, "dims") for d in dims)
@@ -228,6 +230,8 @@ def tensor_split(
         starts, ends = [0, *places], [*places, n]
     else:
         parts = int_arg("tensor_split", given, "sections")     # type: ignore[arg-type]
+        if parts > n + 2**20:
+            raise ValueError(f"tensor_split: {parts} sections of {n} elements would nearly all be empty (shape {x.shape})")
         if parts < 1:
             raise ValueError(f"tensor_split: sections must be at least 1, got {parts} for shape {x.shape}")
         bounds = [n // parts * i + min(i, n % parts) for i in range(parts + 1)]

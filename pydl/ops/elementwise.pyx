@@ -8,6 +8,7 @@ The mathematics and the largest errors in ulp are in csrc/vec*.h; tests/test_ulp
 from pydl._core.kernels cimport PD_BOOL, PD_F64, PD_I64
 from pydl._core.launch cimport cast, duplicate, filled, map1, map2
 from pydl._core.tape cimport Node, Op, op, record1, record2
+from pydl._core.arguments cimport int_of, number_of
 from pydl._core.tensor cimport Tensor, real_arg, shape_of, tensor_arg
 from pydl.ops.operands cimport float_arg, operands
 
@@ -350,6 +351,9 @@ cdef Op CEIL = op(ceil, rounded_backward)
 
 def round(input, *, decimals=0):
     """The nearest integral value, half to even; decimals: the nearest multiple of 10^-decimals, of floats. The derivative is 0."""
+    decimals = int_of("round", decimals, "decimals")
+    if not -308 <= decimals <= 308:
+        raise ValueError(f"round: decimals must be -308 to 308, got {decimals}")
     if decimals:
         x = float_arg("round", input, "input")
         power = 10.0 ** abs(decimals)
@@ -379,6 +383,9 @@ cdef Op FRAC = op(frac, frac_backward)
 cdef double[2] LARGEST
 LARGEST[:] = [3.4028234663852886e38, 1.7976931348623157e308]
 
+cdef double replacement(object value, str name, double usual) except? -1:
+    return usual if value is None else number_of("nan_to_num", value, name)
+
 def nan_to_num(input, nan=None, posinf=None, neginf=None):
     """input with other numbers in the place of NaN (0), infinity (the largest) and -infinity (the smallest number of the type).
 
@@ -388,7 +395,7 @@ def nan_to_num(input, nan=None, posinf=None, neginf=None):
     if x.code > PD_F64:
         return duplicate(x)
     cdef double most = LARGEST[x.code]
-    y = map1(PD_nan_to_num, x, 0 if nan is None else nan, most if posinf is None else posinf, -most if neginf is None else neginf)
+    y = map1(PD_nan_to_num, x, replacement(nan, "nan", 0), replacement(posinf, "posinf", most), replacement(neginf, "neginf", -most))
     cdef Node node = record1(NAN_TO_NUM, y, x)
     if node is not None:
         node.keep(0, x)

@@ -1,5 +1,6 @@
 """Diagonals, triangles and tables: matrices that hold a tensor's elements in other places."""
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, SupportsIndex
 
@@ -181,9 +182,16 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     r = int_arg("combinations", r, "r", 0)
     if r == 0:
         return empty(0, dtype=x.dtype)
+    n = x.shape[0]
+    total = n + r - 1 if with_replacement and n else n
+    if total >= 2**31:
+        raise ValueError(f"combinations: r must be below 2**31, got {r} (input {x.shape})")
+    count = math.comb(total, r) if min(r, total - r) < 64 or total < 10_000 else 2**63
+    if count * r >= 2**60:
+        raise ValueError(f"combinations: {r} of {n} elements are more combinations than an address can count (input {x.shape})")
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    places = np.fromiter(itertools.chain.from_iterable(choose(range(x.shape[0]), r)), np.int64)
-    return reshape(index_select(x, 0, from_numpy(places)), len(places) // r, r)
+    places = np.fromiter(itertools.chain.from_iterable(choose(range(n), r)), np.int64, count * r)
+    return reshape(index_select(x, 0, from_numpy(places)), count, r)
 
 
 # ---- Copies with one part replaced

@@ -2,7 +2,7 @@
 from pydl._core.kernels cimport PD_MAX_DIMS
 from pydl._core.launch cimport duplicate, filled
 from pydl._core.tape cimport Node, Op, op, record, record1
-from pydl._core.arguments cimport wrap_dim
+from pydl._core.arguments cimport count_of, int_of, wrap_dim
 from pydl._core.tensor cimport Tensor, empty, same_shape, shape_of, tensor_arg, view_of
 from pydl.ops.operands cimport as_type, result_code
 from pydl.ops.shape cimport copy_into, dims_from, look_at
@@ -170,11 +170,11 @@ def split(tensor, split_size_or_sections, dim=0):
         raise ValueError("split: a 0-dimensional tensor cannot be cut")
     size = x.sizes[d]
     if isinstance(split_size_or_sections, (tuple, list)):
-        counts = [one.__index__() for one in split_size_or_sections]
+        counts = [int_of("split", one, "every size") for one in split_size_or_sections]
         if any([one < 0 for one in counts]) or sum(counts) != size:
             raise ValueError(f"split: sizes {split_size_or_sections} do not add up to the {size} of dim {dim} of shape {shape_of(x)}")
     else:
-        each = split_size_or_sections.__index__()
+        each = int_of("split", split_size_or_sections, "split_size")
         if each < 0 or each == 0 and size:
             raise ValueError(f"split: split_size must be positive, got {each} for shape {shape_of(x)}")
         counts = [min(each, size - i) for i in range(0, size, max(each, 1))] or [0]
@@ -184,10 +184,13 @@ def chunk(input, chunks, dim=0):
     """At most `chunks` views of equal size along dim (the last may be shorter)."""
     cdef Tensor x = tensor_arg("chunk", input, "input")
     cdef int d = wrap_dim("chunk", dim, x.ndim)
+    chunks = count_of("chunk", chunks, "chunks")
     if chunks < 1:
         raise ValueError(f"chunk: chunks must be at least 1, got {chunks} for shape {shape_of(x)}")
     if x.ndim == 0:
         raise ValueError("chunk: a 0-dimensional tensor cannot be cut")
+    if not x.sizes[d] and chunks > 2**20:
+        raise ValueError(f"chunk: {chunks} chunks of no elements (shape {shape_of(x)})")
     each = -(-x.sizes[d] // chunks)
     return split(x, each, d) if each else cut(x, d, [0] * chunks)
 
@@ -252,7 +255,7 @@ def roll(input, shifts, dims=None):
     if len(shifts) != len(dims):
         raise ValueError(f"roll: {len(shifts)} shifts but {len(dims)} dims, for shape {shape_of(x)}")
     y = input
-    for shift, dim in zip(shifts, dims):
+    for shift, dim in zip([int_of("roll", one, "every shift") for one in shifts], dims):
         d = wrap_dim("roll", dim, x.ndim)
         n = x.sizes[d] if x.ndim else 0
         if n and shift % n:
@@ -262,7 +265,7 @@ def roll(input, shifts, dims=None):
 def tile(input, *sizes, dims=None):
     """input repeated dims[i] times along dimension i; missing dims are 1 (counted from the last). A copy."""
     cdef Tensor x = tensor_arg("tile", input, "input")
-    cdef tuple times = dims_from("tile", sizes, dims, "dims")
+    cdef tuple times = tuple([count_of("tile", one, "every one of dims") for one in dims_from("tile", sizes, dims, "dims")])
     return repeat(x, (1,) * (x.ndim - len(times)) + times)
 
 def repeat(input, *sizes, repeats=None):
@@ -271,9 +274,9 @@ def repeat(input, *sizes, repeats=None):
     (2, 3), (4, 2) -> (8, 6). Raises ValueError.
     """
     cdef Tensor x = tensor_arg("repeat", input, "input")
-    cdef tuple times = dims_from("repeat", sizes, repeats, "repeats"), shape
-    if len(times) < x.ndim or any([one < 0 for one in times]):
-        raise ValueError(f"repeat: expected at least {x.ndim} sizes, none negative, for shape {shape_of(x)}, got {times}")
+    cdef tuple times = tuple([count_of("repeat", one, "every size") for one in dims_from("repeat", sizes, repeats, "repeats")]), shape
+    if len(times) < x.ndim:
+        raise ValueError(f"repeat: expected at least {x.ndim} sizes for shape {shape_of(x)}, got {times}")
     shape = (1,) * (len(times) - x.ndim) + shape_of(x)
     if 2 * len(times) > PD_MAX_DIMS:
         raise ValueError(f"repeat: at most {PD_MAX_DIMS // 2} dimensions, got {len(times)}")

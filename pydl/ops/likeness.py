@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard
 
-from pydl._core.checks import tensor_arg
+from pydl._core.checks import number_arg, tensor_arg
 from pydl._core.tensor import Tensor
 from pydl.ops.arithmetic import abs as absolute
 from pydl.ops.arithmetic import add, mul, sub
@@ -18,7 +18,8 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     """
     kind = common_type("isclose", tensor_arg("isclose", input, "input"), tensor_arg("isclose", other, "other"))
     a, b = input.detach().to(kind), other.detach().to(kind)
-    if rtol < 0 or atol < 0:
+    rtol, atol = number_arg("isclose", rtol, "rtol"), number_arg("isclose", atol, "atol")
+    if not (rtol >= 0 and atol >= 0):
         raise ValueError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
     try:
         close = eq(a, b)

@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t
 from pydl._core.kernels cimport PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, map_into, prepare, run
 from pydl._core.tape cimport Node, Op, grad_enabled, op, record, record1, recording
+from pydl._core.arguments cimport int_of, number_of
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg, view_of
 
@@ -90,6 +91,12 @@ cdef Tensor scores_arg(str name, object input):
 cdef tuple shape_without_classes(Tensor x):
     shape = shape_of(x)
     return shape[:class_dim(x)] + shape[class_dim(x) + 1:]
+
+cdef int64_t ignored(str name, object index) except? -1:
+    number = int_of(name, index, "ignore_index")
+    if not -2**63 <= number < 2**63:
+        raise ValueError(f"{name}: ignore_index must be an int64, got {number}")
+    return number
 
 cdef Tensor labels_arg(str name, Tensor x, object target, int64_t ignore_index):
     """The class targets as contiguous int64, checked."""
@@ -192,6 +199,7 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     cdef bint soft = t.code <= PD_F64, recorded
     cdef int how = reduction_of("cross_entropy", reduction)
     cdef Node node
+    label_smoothing, ignore_index = number_of("cross_entropy", label_smoothing, "label_smoothing"), ignored("cross_entropy", ignore_index)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
     w = weight_arg("cross_entropy", x, weight)
@@ -274,6 +282,7 @@ def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean")
     cdef pd_launch launch
     cdef Node node
     w = weight_arg("nll_loss", x, weight)
+    ignore_index = ignored("nll_loss", ignore_index)
     t = labels_arg("nll_loss", x, target, ignore_index)
     rows = classes_last(x)
     rows_launch(&launch, PD_nll_fwd, rows, t, w, 0, ignore_index, how, False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from pydl._core.checks import tensor_arg
+from pydl._core.checks import number_arg, tensor_arg
 from pydl._core.tensor import Tensor
 from pydl.ops.activations import softplus
 from pydl.ops.arithmetic import add, div, mul, neg, sub
@@ -75,13 +75,14 @@ def gaussian_nll_loss(input: Tensor, target: Tensor, var: Tensor | float, full: 
         if v.shape == x.shape[:-1] and v.shape != x.shape:
             v = unsqueeze(v, -1)
     else:
-        v = x.new_full(x.shape, float(var))
+        v = x.new_full(x.shape, number_arg("gaussian_nll_loss", var, "var"))
     if v.shape != x.shape and (v.ndim != x.ndim or any(a not in (b, 1) for a, b in zip(v.shape, x.shape))):
         raise ValueError(f"gaussian_nll_loss: var {tuple(v.shape)} does not fit input {tuple(x.shape)} and target {tuple(target.shape)}")
     raw = v.detach()
     if lt(raw, 0.0).any():
         raise ValueError(f"gaussian_nll_loss: var: expected 0 or more, got a negative one (shape {tuple(v.shape)})")
-    v = add(v, sub(clamp(raw, eps), raw))
+    eps = number_arg("gaussian_nll_loss", eps, "eps")
+    v = add(v, where(lt(raw, eps), sub(eps, raw), 0.0))
     loss = mul(add(log(v), div(power(sub(x, t), 2), v)), 0.5)
     return reduced(add(loss, 0.5 * math.log(2 * math.pi)) if full else loss, reduction)
 
@@ -186,7 +187,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "m
 
 
 def positive_margin(op: str, margin: float) -> None:
-    if not margin > 0:
+    if not number_arg(op, margin, "margin") > 0:
         raise ValueError(f"{op}: margin: expected more than 0, got {margin}")
 
 

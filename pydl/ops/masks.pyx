@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 from pydl._core.kernels cimport PD_BOOL, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, fill, map_into, prepare, run
 from pydl._core.tape cimport Op, op
+from pydl._core.arguments cimport count_of, int_of
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg, view_of
 from pydl.ops.gather cimport check_range, index_arg, largest, launch_axis, select_rows
@@ -122,13 +123,14 @@ def one_hot(tensor, num_classes=-1):
     cdef Tensor i = index_arg("one_hot", tensor, "tensor"), y
     cdef ptrdiff_t sizes[PD_MAX_DIMS + 1]
     cdef int d
-    cdef object classes = num_classes
+    cdef object classes = int_of("one_hot", num_classes, "num_classes")
     if classes == -1:
         if i.numel == 0:
             raise ValueError(f"one_hot: num_classes must be given for an empty tensor of shape {shape_of(i)}")
         classes = largest(i) + 1
     if classes < 1:
         raise ValueError(f"one_hot: num_classes must be positive or -1, got {num_classes}")
+    count_of("one_hot", classes, "num_classes")
     check_range("one_hot", i, classes, False)
     for d in range(i.ndim):
         sizes[d] = i.sizes[d]

@@ -6,6 +6,7 @@ from libc.math cimport isinf, isnan
 from pydl._core.kernels cimport PD_F64, PD_MAX_DIMS
 from pydl._core.launch cimport cast
 from pydl._core.tape cimport Node, Op, op, record1
+from pydl._core.arguments cimport number_of
 from pydl._core.tensor cimport Tensor, real_arg, shape_of
 from pydl.ops.operands cimport float_arg
 from pydl.ops.reduce cimport count_of, dims_from, dims_tuple, real_or_cast, reduced, refuse_empty
@@ -43,7 +44,7 @@ cdef object variance(str name, Op which, object input, object dim, object unbias
     elif correction is None:
         correction = 1
     dims_from(name, dim, x.ndim, dims)
-    divisor = max(0.0, <double>count_of(x, dims) - <double>correction)
+    divisor = max(0.0, <double>count_of(x, dims) - number_of(name, correction, "correction"))
     y = reduced(PD_var, x, x.code, dims, keepdim, count_of(x, dims), divisor, root)
     node = record1(which, y, x)
     if node is not None:
@@ -134,7 +135,7 @@ def norm(input, p=2, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims
         if p != "fro":
             raise ValueError(f"norm: p must be a number, inf, -inf or 'fro', got {p!r}")
         p = 2
-    power = p
+    power = number_of("norm", p, "p")
     dims_from("norm", axis if dim is None else dim, x.ndim, dims)
     if isnan(power):
         raise ValueError("norm: p must be a number, inf, -inf or 'fro', got nan")

@@ -10,6 +10,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, map2, prepare
 from pydl._core.tape cimport Node, Op, op, record1
+from pydl._core.arguments cimport number_of
 from pydl._core.dtypes cimport code_of, default_float, dtype, dtype_of, kind_of, promoted
 from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg
 from pydl._core.placement import check_device, check_format
@@ -188,10 +189,10 @@ cdef int64_t store(str op, object number, Tensor like, void *to) except? -1:
     """Writes the number as an element of like's type."""
     cdef int64_t integer
     if like.code == PD_F32:
-        (<float *>to)[0] = <float><double>number
+        (<float *>to)[0] = <float>number_of(op, number, "the other operand")
         return 0
     if like.code == PD_F64:
-        (<double *>to)[0] = <double>number
+        (<double *>to)[0] = number_of(op, number, "the other operand")
         return 0
     integer = fitting(op, plain(number), like)
     if like.code == PD_I64: (<int64_t *>to)[0] = integer

@@ -9,6 +9,7 @@ from libc.math cimport isnan
 from pydl._core.kernels cimport pd_launch
 from pydl._core.launch cimport broadcast_to, contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, grad_enabled, op, record, recording
+from pydl._core.arguments cimport number_of
 from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg
 from pydl.ops.operands cimport alike, as_type
 from pydl.ops.losses cimport MEAN, NONE, SUM, reduction_of, refuse_gradient, scaled
@@ -194,7 +195,7 @@ def smooth_l1_loss(input, target, *, reduction="mean", beta=1.0):
     Arguments and errors as in mse_loss, and ValueError for a negative beta.
     """
     cdef Tensor x, t
-    cdef double bend = beta
+    cdef double bend = number_of("smooth_l1_loss", beta, "beta")
     if not bend >= 0:
         raise ValueError(f"smooth_l1_loss: beta: expected 0 or more, got {beta}")
     x, t = pair_of("smooth_l1_loss", input, target)
@@ -208,7 +209,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     Arguments and errors as in mse_loss, and ValueError for a delta that is not positive.
     """
     cdef Tensor x, t
-    cdef double bend = delta
+    cdef double bend = number_of("huber_loss", delta, "delta")
     cdef int how = reduction_of("huber_loss", reduction)
     if not bend > 0:
         raise ValueError(f"huber_loss: delta: expected more than 0, got {delta}")

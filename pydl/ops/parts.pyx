@@ -2,7 +2,7 @@
 from pydl._core.kernels cimport PD_MAX_DIMS
 from pydl._core.launch cimport duplicate, filled
 from pydl._core.tape cimport Node, Op, op, record, record1, tracked
-from pydl._core.arguments cimport sizes_from, wrap_dim
+from pydl._core.arguments cimport count_of, int_of, sizes_from, wrap_dim
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, same_shape, shape_of, strides_of, strides_overlap, tensor_arg
 from pydl.ops.shape cimport copy_into, look_at
@@ -82,12 +82,12 @@ def narrow(input, dim, start, length):
     cdef int d = wrap_dim("narrow", dim, x.ndim)
     if x.ndim == 0:
         raise ValueError("narrow: a 0-dimensional tensor has no part")
-    first = start.__index__() if not isinstance(start, Tensor) else int(start)
-    size = x.sizes[d]
+    first, size = int_of("narrow", start, "start"), x.sizes[d]
+    length = count_of("narrow", length, "length")
     if not -size <= first <= size:
         raise IndexError(f"narrow: start {start} is out of range for dim {dim} of shape {shape_of(x)}")
     first += size if first < 0 else 0
-    if length < 0 or first + length > size:
+    if first + length > size:
         raise ValueError(f"narrow: {length} elements from {start} on do not fit into dim {dim} of shape {shape_of(x)}")
     cdef tuple parts = whole(x)
     return box_of(x, parts[:d] + ((first, 1, length),) + parts[d + 1:], True)
@@ -98,8 +98,7 @@ def select(input, dim, index):
     cdef int d = wrap_dim("select", dim, x.ndim)
     if x.ndim == 0:
         raise IndexError("select: a 0-dimensional tensor has nothing to select from")
-    at = int(index) if isinstance(index, Tensor) else index.__index__()
-    size = x.sizes[d]
+    at, size = int_of("select", index, "index"), x.sizes[d]
     if not -size <= at < size:
         raise IndexError(f"select: index {index} is out of range for dim {dim} of shape {shape_of(x)}")
     cdef tuple parts = whole(x)
@@ -113,10 +112,12 @@ cdef Tensor strided(str op, Tensor x, object size, object stride, object offset,
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef ptrdiff_t strides[PD_MAX_DIMS]
     cdef int ndim = sizes_from(op, size, sizes), d
-    cdef object last = offset
+    cdef object last = int_of(op, offset, "storage_offset")
     cdef bint any_element = True
+    if not isinstance(size, (tuple, list)) or not isinstance(stride, (tuple, list)):
+        raise TypeError(f"{op}: size and stride must be tuples or lists of ints, got {type(size).__name__} and {type(stride).__name__}")
     if sizes_from(op, stride, strides) != ndim:
-        raise ValueError(f"{op}: {len(size)} sizes but {len(stride)} strides ({size} and {stride})")
+        raise ValueError(f"{op}: expected as many sizes as strides, got {size} and {stride}")
     for d in range(ndim):
         if sizes[d] < 0 or strides[d] < 0:
             raise ValueError(f"{op}: sizes and strides must not be negative, got {size} and {stride}")
@@ -135,7 +136,7 @@ def as_strided(input, size, stride, storage_offset=None):
     cdef Tensor x = tensor_arg("as_strided", input, "input")
     cdef ptrdiff_t own = (x.data - x.storage.data) // x.itemsize
     cdef ptrdiff_t there = x.storage.nbytes // x.itemsize if x.numel else 0
-    cdef object offset = 0 if storage_offset is None else storage_offset - own
+    cdef object offset = 0 if storage_offset is None else int_of("as_strided", storage_offset, "storage_offset") - own
     cdef Tensor y
     if tracked(x):
         return strided_view(x, size, stride, offset)
@@ -202,7 +203,7 @@ cdef Tensor diagonal_of(str op, Tensor x, object offset, object dim1, object dim
         if d != a and d != b:
             sizes[ndim], strides[ndim] = x.sizes[d], x.strides[d]
             ndim += 1
-    cdef ptrdiff_t shift = max(-x.sizes[a], min(x.sizes[b], offset)), first
+    cdef ptrdiff_t shift = max(-x.sizes[a], min(x.sizes[b], int_of(op, offset, "offset"))), first
     sizes[ndim] = min(x.sizes[a] + min(shift, 0), x.sizes[b] - max(shift, 0))
     strides[ndim] = x.strides[a] + x.strides[b]
     first = shift * x.strides[b] if shift > 0 else -shift * x.strides[a]

@@ -7,7 +7,7 @@ from pydl._core.generator cimport state_of
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, changed, grad_enabled, op, record1, writable_in_place
-from pydl._core.arguments cimport size_of, sizes_from
+from pydl._core.arguments cimport count_of, number_of, size_of, sizes_from
 from pydl._core.dtypes cimport code_of, default_float, dtype_of
 from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg
 
@@ -90,14 +90,8 @@ cdef Tensor finished(Tensor x, object requires_grad):
         x.requires_grad = requires_grad
     return x
 
-cdef double number(str name, object value, str argument) except? -1:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name}: {argument} must be a number, got {type(value).__name__}") from None
-
 cdef double probability(str name, object p) except? -1:
-    cdef double value = number(name, p, "p")
+    cdef double value = number_of(name, p, "p")
     if not 0 <= value <= 1:
         raise ValueError(f"{name}: p must be a probability from 0 to 1, got {value}")
     return value
@@ -186,13 +180,15 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, layout=None,
         if isinstance(mean, Tensor) or isinstance(std, Tensor):
             raise TypeError("normal: with size, mean and std must be numbers")
         y = allocate_real("normal", (size,), dtype)
-        draw(PD_normal, y, generator, number("normal", mean, "mean"), deviation("normal", std))
+        draw(PD_normal, y, generator, number_of("normal", mean, "mean"), deviation("normal", std))
         return finished(y, requires_grad)
     shaped = mean if isinstance(mean, Tensor) else std
     if not isinstance(shaped, Tensor):
         raise TypeError("normal: expected size, or a tensor for mean or std")
+    if not isinstance(mean, Tensor):
+        mean = number_of("normal", mean, "mean")
     if not isinstance(std, Tensor):
-        deviation("normal", std)
+        std = deviation("normal", std)
     elif std.numel() and not bool((std >= 0).all()):
         raise ValueError("normal: std must not be negative")
     if shaped is mean and isinstance(std, Tensor):
@@ -228,7 +224,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
     cdef ptrdiff_t sizes[2]
     if w.ndim not in (1, 2):
         raise ValueError(f"multinomial: input must have 1 or 2 dimensions, got shape {shape_of(w)}")
-    cdef ptrdiff_t count = operator.index(num_samples), n = w.sizes[w.ndim - 1]
+    cdef ptrdiff_t count = count_of("multinomial", num_samples, "num_samples"), n = w.sizes[w.ndim - 1]
     if count <= 0:
         raise ValueError(f"multinomial: num_samples must be positive, got {count}")
     check_weights("multinomial", w, 1.7e308, "expected finite weights that are not negative")
@@ -263,28 +259,28 @@ cdef int check_choices(Tensor w, ptrdiff_t count, bint replacement) except -1:
 
 def uniform_(input, low=0.0, to=1.0, *, generator=None):
     """Fills the tensor with uniform numbers from [low, to). float32 or float64. Raises ValueError where to < low."""
-    cdef double a = number("uniform_", low, "low"), b = number("uniform_", to, "to")
+    cdef double a = number_of("uniform_", low, "low"), b = number_of("uniform_", to, "to")
     if not a <= b or math.isinf(b - a):
         raise ValueError(f"uniform_: expected finite low <= to, got low {a} and to {b}")
     return fill_by("uniform_", PD_uniform, input, generator, a, b)
 
 cdef double deviation(str name, object std) except? -1:
-    cdef double value = number(name, std, "std")
+    cdef double value = number_of(name, std, "std")
     if not value >= 0:
         raise ValueError(f"{name}: std must not be negative, got {value}")
     return value
 
 def normal_(input, mean=0.0, std=1.0, *, generator=None):
     """Fills the tensor with normal numbers. float32 or float64. Raises ValueError for std < 0 or NaN."""
-    return fill_by("normal_", PD_normal, input, generator, number("normal_", mean, "mean"), deviation("normal_", std))
+    return fill_by("normal_", PD_normal, input, generator, number_of("normal_", mean, "mean"), deviation("normal_", std))
 
 def trunc_normal_(input, mean=0.0, std=1.0, a=-2.0, b=2.0, *, generator=None):
     """Fills the tensor with normal numbers given a <= y <= b, by the inverse of the distribution (Wichura 1988).
 
     float32 or float64; a and b are values, not deviations. Raises ValueError where std <= 0 or a >= b.
     """
-    cdef double m = number("trunc_normal_", mean, "mean"), s = number("trunc_normal_", std, "std")
-    cdef double low = number("trunc_normal_", a, "a"), high = number("trunc_normal_", b, "b")
+    cdef double m = number_of("trunc_normal_", mean, "mean"), s = number_of("trunc_normal_", std, "std")
+    cdef double low = number_of("trunc_normal_", a, "a"), high = number_of("trunc_normal_", b, "b")
     if not 0 < s < math.inf or not low < high or not math.isfinite(m):
         raise ValueError(f"trunc_normal_: expected std > 0 and a < b, got mean {m}, std {s}, a {low}, b {high}")
     return fill_by("trunc_normal_", PD_trunc_normal, input, generator, m, s, low, high)

@@ -4,7 +4,7 @@ from collections import namedtuple
 from pydl._core.kernels cimport PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport contiguous, filled, prepare, run
 from pydl._core.tape cimport Node, Op, op, record, record1
-from pydl._core.arguments cimport wrap_dim
+from pydl._core.arguments cimport int_of, wrap_dim
 from pydl._core.tensor cimport Tensor, empty, shape_of, tensor_arg
 from pydl.ops.extremes import place
 from pydl.ops.gather import scatter
@@ -114,8 +114,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef int d = wrap_dim("topk", -1 if dim is None else dim, x.ndim), i
     cdef size_t n = x.sizes[d] if x.ndim else 1, count, room
-    if not hasattr(k, "__index__"):
-        raise TypeError(f"topk: k must be an int, got {type(k).__name__}")
+    k = int_of("topk", k, "k")
     if k < 0 or k > n:
         raise ValueError(f"topk: k must be 0 to {n} for dim {dim} of shape {shape_of(x)}, got {k}")
     check_line("topk", x, d)
@@ -131,7 +130,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
         launch.rows.outer, launch.rows.n, launch.rows.inner, launch.rows.count = x.numel // n, n, room, count
         scratch = scratch_of(launch.rows.outer, 2 * room, 0)
         launch.buf[0], launch.buf[1], launch.buf[2], launch.buf[3] = lines.data, y.data, index.data, scratch.data
-        launch.scalar[0] = largest
+        launch.scalar[0] = 1 if largest else 0
         run(&launch, PD_topk, x.code)
     y, index = back_from_last(y, d), back_from_last(index, d)
     cdef Node node = record1(TOPK, y, x)

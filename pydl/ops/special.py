@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pydl._core.checks import int_arg
+from pydl._core.checks import int_arg, number_arg
 from pydl._core.declare import declare
 from pydl._core.numpy_bridge import from_numpy
 from pydl._core.tensor import Tensor
@@ -16,6 +16,8 @@ from pydl.ops.compare import eq, isnan, le, logical_and, logical_not, lt, where
 from pydl.ops.elementwise import erf, erfc, exp, log, log1p, sin, square
 from pydl.ops.fused import xlogy
 from pydl.ops.pointwise import floats, real, shape_for
+from pydl.ops.reduce import sum as total
+from pydl.ops.shape import unsqueeze
 
 Array = np.ndarray
 ROOT_PI = math.sqrt(math.pi)
@@ -51,6 +53,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """
     x = real("logit", input)
     if eps is not None:
+        eps = number_arg("logit", eps, "eps")
         x = clamp(x, eps, 1 - eps)
     return log(div(x, sub(1, x)))
 
@@ -364,10 +367,10 @@ POLYGAMMA = declare(polygamma, polygamma_backward)
 def mvlgamma(input: Tensor, p: int) -> Tensor:
     """log of the gamma function of p dimensions: p (p - 1) / 4 log pi + the sum of lgamma(x - j / 2), j = 0 ... p - 1."""
     x, count = real("mvlgamma", input), int_arg("mvlgamma", p, "p", 1)
-    y = lgamma(x)
-    for j in range(1, count):
-        y = add(y, lgamma(sub(x, j / 2)))
-    return add(y, count * (count - 1) / 4 * math.log(math.pi))
+    if count >= 2**31:
+        raise ValueError(f"mvlgamma: p must be below 2**31, got {p}")
+    steps = from_numpy(np.arange(count, dtype=np.float64) / 2).to(x.dtype)
+    return add(total(lgamma(sub(unsqueeze(x, -1), steps)), -1), count * (count - 1) / 4 * math.log(math.pi))
 
 
 __all__ = ["digamma", "erfinv", "lgamma", "logit", "mvlgamma", "polygamma", "sinc"]
