@@ -15,6 +15,7 @@ typedef struct step_place {
     size_t start;
     double a, b, c;
 } step_place;
+_Static_assert(sizeof(step_place) == PD_STEP_PLACE, "whoever launches a step allocates the places");
 
 typedef struct step_job step_job;
 typedef void (*step_part)(const step_job *job, size_t parameter, size_t from, size_t n);

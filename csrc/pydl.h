@@ -70,7 +70,8 @@ typedef struct pd_gemm {
     pd_activation activation;
 } pd_gemm;
 
-/* One optimizer step over `count` parameters: buf holds arrays of `count` pointers. */
+/* One optimizer step over `count` parameters: buf holds arrays of `count` pointers, and scratch of PD_STEP_PLACE bytes for each. */
+enum { PD_STEP_PLACE = 32 };
 typedef struct pd_step {
     size_t count;
     const size_t *sizes;

@@ -10,6 +10,7 @@
     optimizer.step()
 """
 import importlib
+from math import e, inf, nan, pi
 from typing import TYPE_CHECKING
 
 from pydl import autograd, ops
@@ -72,6 +73,7 @@ from pydl.threads import (
 )
 
 _binding.bind()
+newaxis = None
 
 from pydl import data, nn, optim, testing
 from pydl.version import __version__

@@ -25,10 +25,10 @@ cdef extern from "pydl.h":
     enum: PD_radam_step
     enum: PD_asgd_step
     enum: PD_rprop_step
+    enum: PD_STEP_PLACE
 
 cdef enum:
     HYPER = 8           # doubles a group
-    PLACE_BYTES = 32    # a step_place of optim.c
     ARRAYS = 9          # rows of pointers of a counted_step
     STATE = 5           # the first of them that is state
 
@@ -49,12 +49,12 @@ cdef class Gathered:
         cdef int i
         self.room, self.code = room, code
         self.params, self.written_back, self.alive = [], [], []
-        self.pointers = <void **>malloc(words + room * (PLACE_BYTES + 1) + 1)
+        self.pointers = <void **>malloc(words + room * (PD_STEP_PLACE + 1) + 1)
         if self.pointers == NULL:
             raise MemoryError("step: could not allocate the launch")
         self.sizes = <size_t *>(self.pointers + room * arrays)
         self.places = <char *>(self.sizes + room)
-        self.started = <uint8_t *>(self.places + room * PLACE_BYTES)
+        self.started = <uint8_t *>(self.places + room * PD_STEP_PLACE)
         for i in range(arrays):
             self.launch.buf[i] = &self.pointers[room * i]
 

@@ -1,4 +1,4 @@
-"""The norm of many tensors as if they were one, and their common scaling, in one launch each. Kernels: csrc/clip.c.
+"""The norm of many tensors as if they were one, and their common scaling, in one launch each. Kernels: csrc/clipping.c.
 
 Neither is recorded: they are for gradients, once these are there.
 """
@@ -14,9 +14,7 @@ cdef extern from "pydl.h":
     enum: PD_mul
     enum: PD_clip_norm
     enum: PD_clip_scale
-
-cdef enum:
-    PLACE_BYTES = 24    # a step_place of optim.c
+    enum: PD_STEP_PLACE
 
 
 cdef int launch_all(int kernel, int code, list tensors, double s0, double *out) except -1:
@@ -27,12 +25,12 @@ cdef int launch_all(int kernel, int code, list tensors, double s0, double *out) 
     if count == 0:
         return 0
     prepare(&launch, kernel, code)
-    memory = <char *>malloc(count * (sizeof(void *) + sizeof(size_t) + PLACE_BYTES))
+    memory = <char *>malloc(count * (sizeof(void *) + sizeof(size_t) + PD_STEP_PLACE))
     if memory == NULL:
         raise MemoryError("clip: could not allocate the launch")
     try:
-        launch.buf[0], launch.buf[1], launch.buf[2] = memory + count * PLACE_BYTES, memory, out
-        launch.step.count, launch.step.sizes = count, <size_t *>(memory + count * (PLACE_BYTES + sizeof(void *)))
+        launch.buf[0], launch.buf[1], launch.buf[2] = memory + count * PD_STEP_PLACE, memory, out
+        launch.step.count, launch.step.sizes = count, <size_t *>(memory + count * (PD_STEP_PLACE + sizeof(void *)))
         for item in tensors:
             (<void **>launch.buf[0])[i] = (<Tensor>item).data
             (<size_t *>launch.step.sizes)[i] = (<Tensor>item).numel

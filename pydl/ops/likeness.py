@@ -68,6 +68,11 @@ def is_complex(input: Tensor) -> bool:
     return tensor_arg("is_complex", input, "input").dtype.is_complex
 
 
+def is_signed(input: Tensor) -> bool:
+    """Whether input's type has numbers below 0."""
+    return tensor_arg("is_signed", input, "input").dtype.is_signed
+
+
 def is_nonzero(input: Tensor) -> bool:
     """Whether the one element is not zero. Raises ValueError where there is not one."""
     return bool(tensor_arg("is_nonzero", input, "input"))
@@ -78,5 +83,5 @@ def numel(input: Tensor) -> int:
     return tensor_arg("numel", input, "input").numel()
 
 
-__all__ = ["allclose", "equal", "is_complex", "is_floating_point", "is_nonzero", "is_same_size", "is_tensor", "isclose", "numel"]
+__all__ = ["allclose", "equal", "is_complex", "is_floating_point", "is_nonzero", "is_same_size", "is_signed", "is_tensor", "isclose", "numel"]
 METHODS = ["allclose", "equal", "is_complex", "is_nonzero", "is_same_size", "isclose"]

@@ -1,16 +1,17 @@
 """Writing by index: slices, elements and masked places of a copy, and what of several values for one place becomes."""
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from pydl._core.checks import dim_arg, tensor_arg
+from pydl._core.checks import dim_arg, int_arg, tensor_arg
 from pydl._core.create import arange, full, ones_like
 from pydl._core.declare import declare
 from pydl._core.dtypes import bool as bool_
 from pydl._core.dtypes import int32, int64, uint8
 from pydl._core.tensor import Tensor
-from pydl.ops.arithmetic import add, div, mul
+from pydl.ops.arithmetic import add, div, floor_divide, mul, remainder
 from pydl.ops.arrange import broadcast_shapes
 from pydl.ops.compare import eq, lt, where
 from pydl.ops.gather import check_places, gather, index_add, index_copy, reduced_at, scatter, scatter_add, scatter_add_as
@@ -245,6 +246,30 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return reshape(flat, shape)
 
 
+def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, ...]:
+    """Positions in the flattened array of `shape` as one index for each dimension: tensors of indices' shape, int64.
+
+    Raises ValueError for a position outside, TypeError for what are no integers.
+    """
+    i = tensor_arg("unravel_index", indices, "indices")
+    _index_type("unravel_index", i)
+    sizes = [int_arg("unravel_index", n, "a size", 0) for n in (shape if isinstance(shape, (tuple, list)) else (shape,))]
+    if i.numel() and not (0 <= int(i.min()) and int(i.max()) < math.prod(sizes)):
+        raise ValueError(f"unravel_index: positions from {int(i.min())} to {int(i.max())} (indices {i.shape}) do not lie in shape {tuple(sizes)}")
+    places: list[Tensor] = []
+    rest = to(i, int64)
+    for n in reversed(sizes):
+        places.insert(0, remainder(rest, max(n, 1)))
+        rest = floor_divide(rest, max(n, 1))
+    return tuple(places)
+
+
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor like input with value, a number or a tensor of one element, everywhere; its gradient is the sum."""
+    x = tensor_arg("fill", input, "input")
+    return clone(expand(_number("fill", x, value), x.shape))
+
+
 def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
     """Sets x[i, i, ...] to fill_value in place. Two dimensions, or more of one size; wrap: a tall matrix begins anew below.
 
@@ -260,5 +285,5 @@ def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tens
     return x
 
 
-__all__ = ["fill_diagonal_", "index_fill", "index_put", "index_reduce", "masked_scatter", "put", "scatter_extreme", "scatter_reduce"]
+__all__ = ["fill", "fill_diagonal_", "index_fill", "index_put", "index_reduce", "masked_scatter", "put", "scatter_extreme", "scatter_reduce", "unravel_index"]
 METHODS = ["fill_diagonal_", "index_fill", "index_put", "index_reduce", "masked_scatter", "put", "scatter_reduce"]

@@ -15,7 +15,7 @@ from pydl._core.tensor import Tensor
 from pydl.ops import arithmetic, bounds, compare, elementwise
 from pydl.ops.arithmetic import div, mul, neg, pow, sign, sub
 from pydl.ops.arrange import broadcast_shapes
-from pydl.ops.compare import eq, gt, lt, where
+from pydl.ops.compare import eq, gt, isnan, logical_or, lt, where
 from pydl.ops.elementwise import exp2
 from pydl.ops.fused import logaddexp
 from pydl.ops.operands import common_type
@@ -200,6 +200,20 @@ def clamp_max(input: Tensor, max: Operand) -> Tensor:
     return bounds.clamp(input, max=max)
 
 
+def fmax(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of the two, elementwise; beside NaN the other one. Shapes broadcast, types promote. Of equal ones input gets the gradient."""
+    a, b = alike("fmax", input, other)
+    shape_for("fmax", a, b)
+    return where(logical_or(compare.ge(a, b), isnan(b)), a, b)
+
+
+def fmin(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of the two, elementwise; beside NaN the other one. Shapes broadcast, types promote. Of equal ones input gets the gradient."""
+    a, b = alike("fmin", input, other)
+    shape_for("fmin", a, b)
+    return where(logical_or(compare.le(a, b), isnan(b)), a, b)
+
+
 def deg2rad(input: Tensor) -> Tensor:
     """Degrees as radians: input * pi / 180. Integers become floats."""
     return mul(real("deg2rad", input), math.pi / 180)
@@ -212,8 +226,8 @@ def rad2deg(input: Tensor) -> Tensor:
 
 def float_power(input: Operand, exponent: Operand) -> Tensor:
     """pow(input, exponent) in float64. Shapes broadcast."""
-    _kind("float_power", (input, exponent))
-    shape_for("float_power", *(x for x in (input, exponent) if isinstance(x, Tensor)))
+    _kind("float_power", "fmax", "fmin", (input, exponent))
+    shape_for("float_power", "fmax", "fmin", *(x for x in (input, exponent) if isinstance(x, Tensor)))
     a, b = (x.to(float64) if isinstance(x, Tensor) else float(x) for x in (input, exponent))
     return pow(a, b)
 
@@ -267,7 +281,7 @@ def bitwise_right_shift(input: Operand, other: Operand) -> Tensor:
 
 __all__ = [
     "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "bitwise_left_shift",
-    "bitwise_right_shift", "clamp_max", "clamp_min", "copysign", "deg2rad", "divide", "fix", "float_power", "frexp", "gcd",
+    "bitwise_right_shift", "clamp_max", "clamp_min", "copysign", "deg2rad", "divide", "fix", "float_power", "fmax", "fmin", "frexp", "gcd",
     "greater", "greater_equal", "heaviside", "isneginf", "isposinf", "isreal", "lcm", "ldexp", "less", "less_equal",
     "logaddexp2", "multiply", "negative", "nextafter", "not_equal", "positive", "rad2deg", "rsub", "sgn",
     "signbit", "subtract",

@@ -2,8 +2,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from pydl._core.checks import dim_arg, int_arg, tensor_arg
+from pydl._core.create import full
 from pydl._core.dtypes import bool as bool_
 from pydl._core.tensor import Tensor
 from pydl.ops.arithmetic import add, div, mul, sub
@@ -30,7 +33,7 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
 
     prepend, append: put before and behind input along dim first. Raises ValueError for n < 0 and a 0-dimensional input, IndexError.
     """
-    x = tensor_arg("diff", input, "input")
+    x = tensor_arg("diff", "gradient", input, "input")
     times = int_arg("diff", n, "n", 0)
     if x.ndim == 0:
         raise ValueError(f"diff: expected a dimension or more, got shape {x.shape}")
@@ -52,6 +55,66 @@ def _extended(x: Tensor, d: int, prepend: Tensor | None, append: Tensor | None) 
         if one is not None and (one.ndim != x.ndim or any(one.shape[k] != x.shape[k] for k in range(x.ndim) if k != d)):
             raise ValueError(f"diff: shapes {x.shape} and {one.shape} do not fit together along dim {d}")
     return cat([one for one in (ends[0], x, ends[1]) if one is not None], d)
+
+
+Spacing = float | Tensor | Sequence[float | Tensor]
+
+
+def gradient(input: Tensor, *, spacing: Spacing = 1, dim: int | Sequence[int] | None = None, edge_order: int = 1) -> list[Tensor]:
+    """The derivative along each dimension by second-order differences, one tensor of input's shape for each (Fornberg 1988).
+
+    spacing: the distance of neighbours, or a list with one for each dim, or with the places along each dim, (n,). At both ends the
+    difference is one-sided, of order edge_order, 1 or 2. Integers become floats. Raises ValueError for fewer than edge_order + 1
+    elements along a dim, IndexError, TypeError.
+    """
+    x = real("gradient", tensor_arg("gradient", input, "input"))
+    dims = range(x.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
+    order = [dim_arg("gradient", one, x.ndim) for one in dims]
+    if len(set(order)) != len(order):
+        raise ValueError(f"gradient: a dim is named twice in {tuple(dims)}")
+    if int_arg("gradient", edge_order, "edge_order", 1) > 2:
+        raise ValueError(f"gradient: edge_order must be 1 or 2, got {edge_order}")
+    gaps: list[Any] = list(spacing) if isinstance(spacing, (list, tuple)) else [spacing] * len(order)
+    if len(gaps) != len(order):
+        raise ValueError(f"gradient: expected a spacing for each of {len(order)} dims, got {len(gaps)} (shape {x.shape})")
+    return [_slopes(x, d, gap, edge_order) for d, gap in zip(order, gaps)]
+
+
+def _slopes(x: Tensor, d: int, gap: Any, edge_order: int) -> Tensor:
+    n = x.shape[d]
+    if n <= edge_order:
+        raise ValueError(f"gradient: expected {edge_order + 1} elements or more along dim {d}, got shape {x.shape}")
+    h = _gaps(x, d, gap)
+    step = div(diff(x, dim=d), h)                                       # one-sided, between neighbours
+    first, last = narrow(step, d, 0, 1), narrow(step, d, n - 2, 1)
+    if n == 2:
+        return cat([first, last], d)
+    before, after = narrow(h, d, 0, n - 2), narrow(h, d, 1, n - 2)
+    whole = add(before, after)
+    inner = div(add(mul(narrow(step, d, 0, n - 2), after), mul(narrow(step, d, 1, n - 2), before)), whole)
+    if edge_order == 2:
+        first, last = _parabola(step, h, d, 0, 1), _parabola(step, h, d, n - 2, n - 3)
+    return cat([first, inner, last], d)
+
+
+def _parabola(step: Tensor, h: Tensor, d: int, end: int, next: int) -> Tensor:
+    """The slope at the end of the parabola through the last three points."""
+    a, b, at, beyond = narrow(h, d, end, 1), narrow(h, d, next, 1), narrow(step, d, end, 1), narrow(step, d, next, 1)
+    return add(at, mul(sub(at, beyond), div(a, add(a, b))))
+
+
+def _gaps(x: Tensor, d: int, gap: Any) -> Tensor:
+    """The distances of neighbours along d, in a shape that broadcasts with their differences."""
+    n = x.shape[d]
+    if isinstance(gap, Tensor) and gap.ndim:
+        if gap.ndim != 1 or gap.shape[0] != n:
+            raise ValueError(f"gradient: expected {n} places along dim {d}, got {gap.shape} for shape {x.shape}")
+        distances = diff(to(gap.detach(), x.dtype))
+    elif isinstance(gap, (int, float, Tensor)) and not isinstance(gap, bool):
+        distances = full((n - 1,), float(gap), dtype=x.dtype)
+    else:
+        raise TypeError(f"gradient: spacing must be numbers or tensors of places, got {type(gap).__name__}")
+    return reshape(distances, tuple(-1 if k == d else 1 for k in range(x.ndim)))
 
 
 # ---- Areas
@@ -156,5 +219,5 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     return mul(x, where(gt(length, maxnorm), div(maxnorm, add(length, 1e-7)), 1.0))
 
 
-__all__ = ["cumulative_trapezoid", "diff", "dist", "msort", "renorm", "trapezoid", "trapz"]
+__all__ = ["cumulative_trapezoid", "diff", "dist", "gradient", "msort", "renorm", "trapezoid", "trapz"]
 METHODS = ["diff", "dist", "msort", "renorm"]

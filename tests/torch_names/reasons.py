@@ -53,6 +53,13 @@ ABSENT = (
                             r"|guaranteed.*|functional_datapipe", "DataPipes are deprecated by PyTorch; there are no processes"),
     (r"torch\.autograd", r"NestedIOFunction|[vV]ariable|enforce_grad.*|set_multithreading.*|grad_mode", "deprecated, or inside of PyTorch"),
     (r"torch\.optim$", r"SparseAdam", "sparse tensors are not there"),
+    (r"torch\.special$", r".*_(polynomial|bessel)_.*|bessel_.*|airy_ai|gammaincc?", "orthogonal polynomials and Bessel functions: scipy.special, on x.numpy()"),
+    (ANY, r"igammac?_?", "the incomplete gamma function: scipy.special.gammainc, on x.numpy()"),
+    (r"torch$", r"AVG|SUM|default_generator|.*anomaly.*|lobpcg|(pca|svd)_lowrank|feature_dropout|to_dlpack|view_as_real",
+     "inside of PyTorch, or under another name: pydl.random.default_generator, nn.functional.dropout2d, Tensor.__dlpack__, linalg.svd"),
+    (r"torch\.nn$", r"LinearCrossEntropy\w+|NLLLoss2d", "new and in motion, or deprecated"),
+    (r"torch\.nn\.functional$", r"linear_cross_entropy", "new and in motion"),
+    (r"torch\.optim$", r"swap_in_optimizer\w+", "inside of PyTorch"),
     (r"torch\.linalg$", r"LinAlgError|.*(ldl|lu|eig$|eigvals$).*", "needs what NumPy does not give, or complex numbers"),
 )
 
