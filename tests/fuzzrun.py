@@ -34,7 +34,7 @@ ALLOWED = (ValueError, TypeError, IndexError, RuntimeError, MemoryError, Overflo
 # Python's about operators.
 BELOW = re.compile(r"sizes \(.*\) overflow: |array is too big|The truth value of an (empty )?array| ?expected \d+ arguments?, got")
 PUBLIC = {*dir(pydl), *dir(pydl.Tensor), *dir(pydl.nn.functional)}
-NAMES = {*registry, *PUBLIC, "generator"}        # that argument is checked where no op is known
+NAMES = {*registry, *PUBLIC, *pydl.linalg.__all__, "generator"}        # that argument is checked where no op is known
 UNSET = {"empty", "empty_like", "new_empty", "as_strided", "data_ptr", "storage_offset", "stride", "is_contiguous", "get_rng_state", "initial_seed"}
 LAYOUT_MATTERS = {"view", "view_as", "unfold", "as_strided", "strided_view"}
 

@@ -280,12 +280,16 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
 
     A (..., m, n) with m >= n, tau (..., k) with k <= n -> (..., m, n). Raises ValueError where shapes do not fit.
     """
-    a, t = matrices("householder_product", A), tau
+    return householder("householder_product", A, tau)
+
+
+def householder(op: str, A: Tensor, tau: Tensor) -> Tensor:
+    a, t = matrices(op, A), tau
     if not isinstance(t, Tensor) or t.dtype is not a.dtype:
-        raise TypeError(f"householder_product: expected tau of {a.dtype}, got {t.dtype if isinstance(t, Tensor) else type(t).__name__}")
+        raise TypeError(f"{op}: expected tau of {a.dtype}, got {t.dtype if isinstance(t, Tensor) else type(t).__name__}")
     m, n = a.shape[-2:]
     if m < n or t.ndim != a.ndim - 1 or t.shape[:-1] != a.shape[:-2] or t.shape[-1] > n:
-        raise ValueError(f"householder_product: expected A (..., m, n), m >= n, and tau (..., k), k <= n, got {a.shape} and {t.shape}")
+        raise ValueError(f"{op}: expected A (..., m, n), m >= n, and tau (..., k), k <= n, got {a.shape} and {t.shape}")
     vectors = add(tril(a, -1), eye(m, n, dtype=a.dtype))
     q = clone(broadcast_to(eye(m, n, dtype=a.dtype), a.shape))
     for i in range(t.shape[-1] - 1, -1, -1):

@@ -83,5 +83,6 @@ def numel(input: Tensor) -> int:
     return tensor_arg("numel", input, "input").numel()
 
 
-__all__ = ["allclose", "equal", "is_complex", "is_floating_point", "is_nonzero", "is_same_size", "is_signed", "is_tensor", "isclose", "numel"]
+__all__ = ["allclose", "equal", "is_complex", "is_floating_point", "is_nonzero", "is_same_size", "is_signed", "is_tensor", "isclose",
+           "numel"]
 METHODS = ["allclose", "equal", "is_complex", "is_nonzero", "is_same_size", "isclose"]

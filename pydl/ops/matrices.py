@@ -106,7 +106,7 @@ def orgqr(input: Tensor, input2: Tensor) -> Tensor:
     """linalg.householder_product()."""
     from pydl.ops import factors
 
-    return factors.householder_product(input, input2)
+    return factors.householder("orgqr", input, input2)
 
 
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> SvdResult:

@@ -255,7 +255,8 @@ def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, 
     _index_type("unravel_index", i)
     sizes = [int_arg("unravel_index", n, "a size", 0) for n in (shape if isinstance(shape, (tuple, list)) else (shape,))]
     if i.numel() and not (0 <= int(i.min()) and int(i.max()) < math.prod(sizes)):
-        raise ValueError(f"unravel_index: positions from {int(i.min())} to {int(i.max())} (indices {i.shape}) do not lie in shape {tuple(sizes)}")
+        least, most = int(i.min()), int(i.max())
+        raise ValueError(f"unravel_index: positions from {least} to {most} (indices {i.shape}) do not lie in shape {tuple(sizes)}")
     places: list[Tensor] = []
     rest = to(i, int64)
     for n in reversed(sizes):
@@ -285,5 +286,6 @@ def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tens
     return x
 
 
-__all__ = ["fill", "fill_diagonal_", "index_fill", "index_put", "index_reduce", "masked_scatter", "put", "scatter_extreme", "scatter_reduce", "unravel_index"]
+__all__ = ["fill", "fill_diagonal_", "index_fill", "index_put", "index_reduce", "masked_scatter", "put", "scatter_extreme",
+           "scatter_reduce", "unravel_index"]
 METHODS = ["fill_diagonal_", "index_fill", "index_put", "index_reduce", "masked_scatter", "put", "scatter_reduce"]

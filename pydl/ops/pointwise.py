@@ -201,14 +201,14 @@ def clamp_max(input: Tensor, max: Operand) -> Tensor:
 
 
 def fmax(input: Tensor, other: Tensor) -> Tensor:
-    """The larger of the two, elementwise; beside NaN the other one. Shapes broadcast, types promote. Of equal ones input gets the gradient."""
+    """The larger of the two, elementwise; beside NaN the other one. Shapes broadcast; of equal ones input gets the gradient."""
     a, b = alike("fmax", input, other)
     shape_for("fmax", a, b)
     return where(logical_or(compare.ge(a, b), isnan(b)), a, b)
 
 
 def fmin(input: Tensor, other: Tensor) -> Tensor:
-    """The smaller of the two, elementwise; beside NaN the other one. Shapes broadcast, types promote. Of equal ones input gets the gradient."""
+    """The smaller of the two, elementwise; beside NaN the other one. Shapes broadcast; of equal ones input gets the gradient."""
     a, b = alike("fmin", input, other)
     shape_for("fmin", a, b)
     return where(logical_or(compare.le(a, b), isnan(b)), a, b)
@@ -226,8 +226,8 @@ def rad2deg(input: Tensor) -> Tensor:
 
 def float_power(input: Operand, exponent: Operand) -> Tensor:
     """pow(input, exponent) in float64. Shapes broadcast."""
-    _kind("float_power", "fmax", "fmin", (input, exponent))
-    shape_for("float_power", "fmax", "fmin", *(x for x in (input, exponent) if isinstance(x, Tensor)))
+    _kind("float_power", (input, exponent))
+    shape_for("float_power", *(x for x in (input, exponent) if isinstance(x, Tensor)))
     a, b = (x.to(float64) if isinstance(x, Tensor) else float(x) for x in (input, exponent))
     return pow(a, b)
 

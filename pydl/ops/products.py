@@ -131,18 +131,21 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     The first may be a vector (a row), the last, too (a column): (n), (n, m), (m) -> (). Types as in matmul. Raises ValueError
     where shapes do not fit.
     """
-    every = tensors_arg("multi_dot", tensors)
+    return _chained("multi_dot", tensors_arg("multi_dot", tensors))
+
+
+def _chained(op: str, every: tuple[Tensor, ...]) -> Tensor:
     said = ", ".join(str(x.shape) for x in every)
     if len(every) < 2:
-        raise ValueError(f"multi_dot: expected two tensors or more, got {len(every)} (shape {said})")
+        raise ValueError(f"{op}: expected two tensors or more, got {len(every)} (shape {said})")
     ends = (0, len(every) - 1)
     if any(x.ndim != 2 and not (i in ends and x.ndim == 1) for i, x in enumerate(every)):
-        raise ValueError(f"multi_dot: expected matrices, the first and the last may be vectors, got shapes {said}")
-    alike("multi_dot", **{f"tensors[{i}]": x for i, x in enumerate(every)})
+        raise ValueError(f"{op}: expected matrices, the first and the last may be vectors, got shapes {said}")
+    alike(op, **{f"tensors[{i}]": x for i, x in enumerate(every)})
     row, column = every[0].ndim == 1, every[-1].ndim == 1
     chain = [unsqueeze(x, 0) if i == 0 and row else unsqueeze(x, 1) if i == ends[1] and column else x for i, x in enumerate(every)]
     if any(a.shape[1] != b.shape[0] for a, b in zip(chain, chain[1:])):
-        raise ValueError(f"multi_dot: shapes {said} do not fit one another")
+        raise ValueError(f"{op}: shapes {said} do not fit one another")
     split = _best_order((*(x.shape[0] for x in chain), chain[-1].shape[1]))
 
     def product(i: int, j: int) -> Tensor:
@@ -157,7 +160,7 @@ def chain_matmul(*matrices: Any) -> Tensor:
     every = tensors_arg("chain_matmul", matrices[0] if len(matrices) == 1 and isinstance(matrices[0], (tuple, list)) else matrices)
     if any(x.ndim != 2 for x in every):
         raise ValueError(f"chain_matmul: expected matrices, got shapes {', '.join(str(x.shape) for x in every)}")
-    return every[0] if len(every) == 1 else multi_dot(every)
+    return every[0] if len(every) == 1 else _chained("chain_matmul", every)
 
 
 # ---- Added to something

@@ -33,7 +33,7 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
 
     prepend, append: put before and behind input along dim first. Raises ValueError for n < 0 and a 0-dimensional input, IndexError.
     """
-    x = tensor_arg("diff", "gradient", input, "input")
+    x = tensor_arg("diff", input, "input")
     times = int_arg("diff", n, "n", 0)
     if x.ndim == 0:
         raise ValueError(f"diff: expected a dimension or more, got shape {x.shape}")
@@ -68,6 +68,8 @@ def gradient(input: Tensor, *, spacing: Spacing = 1, dim: int | Sequence[int] | 
     elements along a dim, IndexError, TypeError.
     """
     x = real("gradient", tensor_arg("gradient", input, "input"))
+    if x.ndim == 0:
+        raise ValueError(f"gradient: expected a dimension or more, got shape {x.shape}")
     dims = range(x.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
     order = [dim_arg("gradient", one, x.ndim) for one in dims]
     if len(set(order)) != len(order):

@@ -7,6 +7,7 @@ import numpy as np
 
 from pydl import ops
 from pydl.data import DataLoader, Dataset, TensorDataset
+from pydl.random import Generator
 from pydl.tensor import Tensor, dtype, from_numpy
 
 FORMS = "expected a DataLoader, a Dataset, a tuple of arrays or tensors, or another iterable of batches"
@@ -39,15 +40,22 @@ class Columns(Dataset):
         return refilled(self.structure, iter(self.rows.gather(indices)))
 
 
+def in_memory(data: Any, batch_size: int, shuffle: bool) -> DataLoader:
+    return DataLoader(data, batch_size, shuffle, generator=None if shuffle else Generator())
+
+
 def loader_of(caller: str, data: Any, batch_size: int, shuffle: bool, model_type: dtype | None) -> Iterable[Any]:
-    """An iterable of batches. NumPy arrays of floats in a tuple get the model's type; tensors stay as they are."""
+    """An iterable of batches. NumPy arrays of floats in a tuple get the model's type; tensors stay as they are.
+
+    What is not shuffled leaves the default generator as it is.
+    """
     if all_arrays(data):
         leaves: list[Tensor] = []
         collect(caller, data, leaves, model_type)
-        return DataLoader(Columns(data, leaves), batch_size, shuffle)
+        return in_memory(Columns(data, leaves), batch_size, shuffle)
     if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "__len__") and not hasattr(data, "__iter__")):
         # A data set that can only be gone through has an order of its own.
-        return DataLoader(data, batch_size, shuffle and not hasattr(data, "__iter__"))
+        return in_memory(data, batch_size, shuffle and not hasattr(data, "__iter__"))
     if not isinstance(data, Iterable) or isinstance(data, (str, bytes, Mapping)):
         raise TypeError(f"{caller}: data: {FORMS}, got {type(data).__name__}")
     return data

@@ -103,4 +103,12 @@ ROWS = [
         samples=[sample((4, 5), mask(4, 5), (20,)), sample((4, 5), mask(5), (4, 5)), sample((1, 5), mask(3, 1), (15,)), sample((0, 3), mask(0, 3), (0,))],
         refusals=[bad((4, 5), mask(3), (20,), shapes=False), bad((40, 5), mask(40, 5), (2,)), bad((4,), (4,), (4,), error=TypeError),
                   bad((4,), mask(4), In((4,), dtype="float64"), error=TypeError), bad(Flat(1), mask(4), (4,), error=TypeError)]),
+    Row("fill", lambda x, value: np.full(x.shape, value), ulp=0, composed=True, dtypes=EVERY, diff=(), samples=[sample((3, 5), 1), sample((), 0), sample((0, 3), 1)],
+        refusals=[bad((3,), "x", error=TypeError), bad(Flat(1), 1, error=TypeError)]),
+    Row("fill:tensor", lambda x, value: np.full(x.shape, value), ulp=0, composed=True, diff=(1,), samples=[sample((3, 5), ())],
+        refusals=[bad((3,), (2,), shapes=False)]),
+    Row("unravel_index", lambda i, shape: np.unravel_index(i, shape), ulp=0, composed=True, diff=(), dtypes=["int64", "int32"], domain=(0, 12), out="int64",
+        samples=[sample((5,), Flat((3, 4))), sample((2, 3), Flat((2, 2, 3))), sample((4,), 12), sample((0,), Flat((3, 4)))],
+        refusals=[bad(In((2,), 12, 13, dtype="int64"), Flat((3, 4))), bad(In((2,), -3, -1, dtype="int64"), Flat((3, 4))),
+                  bad((2,), Flat((3, 4)), error=TypeError), bad(In((2,), dtype="int64"), Flat((3, -4)), shapes=False)]),
 ]

@@ -1,7 +1,7 @@
 import numpy as np
 
 import pydl
-from rows import INTEGERS, Flat, In, Row, bad, sample, unary
+from rows import FLOATS, INTEGERS, Flat, In, Row, bad, sample, unary
 
 PAIRS = (((5,), (5,)), ((), ()), ((0,), (1,)), ((2, 3), (3,)), ((2, 1), (1, 3)))
 SHAPES = ((), (0,), (5,), (2, 3))
@@ -34,6 +34,7 @@ ROWS = [
     alias("subtract", "sub", np.subtract), alias("greater", "gt", np.greater, **BOOL), alias("greater_equal", "ge", np.greater_equal, **BOOL),
     alias("less", "lt", np.less, **BOOL), alias("less_equal", "le", np.less_equal, **BOOL), alias("not_equal", "ne", np.not_equal, **BOOL),
     two("logaddexp2", np.logaddexp2, ulp=4, by="abs"),
+    *(two(name, ref, ulp=0, dtypes=FLOATS + INTEGERS, second=CONSTANT, special=(np.nan, np.inf, 0.0, 1.0, -2.5)) for name, ref in (("fmax", np.fmax), ("fmin", np.fmin))),
     two("copysign", np.copysign, ulp=0, away=(0,), special=True),
     two("nextafter", np.nextafter, ulp=0, diff=(), fn=lambda x, y: pydl.nextafter(x, y), dtypes=["float64"]),
     two("ldexp", lambda x, y: x * np.exp2(y), ulp=3),

@@ -15,6 +15,11 @@ def trapezoid(y, x=None, dx=None, dim=-1):
     return integrate.trapezoid(y, x, 1.0 if dx is None else dx, dim)
 
 
+def slopes(x, spacing=1, dim=None, edge_order=1):
+    dims = range(x.ndim) if dim is None else np.atleast_1d(dim)
+    return tuple(np.gradient(x, h, axis=d, edge_order=edge_order) for h, d in zip(spacing if isinstance(spacing, list) else [spacing] * len(dims), dims))
+
+
 def cumulative(y, x=None, dx=None, dim=-1):
     return integrate.cumulative_trapezoid(y, x, 1.0 if dx is None else dx, dim)
 
@@ -35,6 +40,14 @@ ROWS = [
         samples=[sample((7,)), sample((3, 5), 2), sample((3, 5), 1, 0), sample((3, 5), 0), sample((3, 5), 9), sample((2, 0)), sample((1,)),
                  sample((3, 5), dim=0, prepend=In((1, 5)), append=In((2, 5)))],
         refusals=[bad(()), bad((3,), -1, shapes=False), bad((3,), 1, 1, error=IndexError), bad((3, 5), append=In((2, 2)))]),
+    Row("gradient", slopes, ulp=16, by="max", composed=True, domain=(-2, 2),
+        samples=[sample((7,)), sample((3, 5)), sample((3, 5), dim=1), sample((3, 5), spacing=0.5), sample((3, 5), spacing=[2.0, 0.25]), sample((4, 2)),
+                 sample((3, 5), dim=(1, 0), edge_order=2), sample((4,), spacing=2, edge_order=2)],
+        refusals=[bad(()), bad((1,)), bad((3, 2), edge_order=2), bad((3,), edge_order=3, shapes=False), bad((3,), dim=1, error=IndexError),
+                  bad((3, 4), spacing=[1.0, 2.0, 3.0]), bad((3,), spacing="x", error=TypeError), bad((3, 3), dim=(0, 0), shapes=False)]),
+    Row("gradient:places", lambda x, places: np.gradient(x, places, axis=1, edge_order=2), fn=lambda x, places: pydl.gradient(x, spacing=[places], dim=1, edge_order=2)[0],
+        ulp=64, by="max", composed=True, diff=(0,), samples=[sample((3, 5), In((5,), kind="distinct", grad=False)), sample((2, 3), In((3,), kind="distinct", grad=False))],
+        torch=lambda x, places: __import__("torch").gradient(x, spacing=(places,), dim=1, edge_order=2)[0]),
     *(Row(name, trapezoid, ulp=16, by="max", composed=True, samples=AREAS, refusals=UNFIT) for name in ("trapezoid", "trapz")),
     Row("trapezoid:empty", trapezoid, fn=lambda x: pydl.trapezoid(x), ulp=2, by="max", composed=True, samples=[sample((0,)), sample((3, 0)), sample((3,))]),
     Row("cumulative_trapezoid", cumulative, ulp=16, by="max", composed=True, samples=[one for one in AREAS if one.args[1:] != ((3, 4),)], refusals=UNFIT),
