@@ -16,7 +16,7 @@ INLINE double N(clip_part_of)(const T *x, size_t n, const int p) {
             V_UNROLL
             for (size_t j = 0; j < 4; j++) a[j] = N(clip_step)(a[j], v_load(x + i + j * VL), p);
         }
-        for (; i < end; i += VL) a[0] = N(clip_step)(a[0], N(load_left)(x + i, end - i), p);
+        for (; i < end; i += VL) a[0] = N(clip_step)(a[0], v_load_left(x + i, end - i), p);
         i = end;
         if (p) total += N(merge_lanes)(N(plus_v), a[0] + a[1] + (a[2] + a[3]));
         else {

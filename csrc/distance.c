@@ -47,7 +47,7 @@ INLINE T *N(dist_place)(T *y, const N(dist_job) *job, size_t i, size_t panel, si
 /* Lanes skip .. width of a vector in y; what comes before is not y's. */
 INLINE vreal N(dist_get)(const T *y, size_t skip, size_t width) {
     T lanes[VL] = {0};
-    if (skip == 0) return N(load_left)(y, width);
+    if (skip == 0) return v_load_left(y, width);
     for (size_t j = skip; j < width; j++) lanes[j] = y[j];
     return v_load(lanes);
 }
@@ -55,7 +55,7 @@ INLINE vreal N(dist_get)(const T *y, size_t skip, size_t width) {
 INLINE void N(dist_put)(T *y, vreal value, size_t skip, size_t width) {
     T lanes[VL];
     if (skip == 0) {
-        N(store_left)(y, value, width);
+        v_store_left(y, value, width);
         return;
     }
     v_store(lanes, value);
@@ -135,18 +135,18 @@ INLINE void N(dist_columns)(dist_norm norm, const N(dist_job) *job, size_t b, si
         V_UNROLL
         for (size_t r = 0; r < DIST_ROWS; r++) {
             at[r] = min_size(i + r, last - 1) * g->n;
-            own[r] = N(load_left)(x + min_size(i + r, last - 1) * g->k, width);
+            own[r] = v_load_left(x + min_size(i + r, last - 1) * g->k, width);
             sum[r] = v_set(0);
         }
         for (size_t j = 0; j < g->n; j++) {
-            const vreal other = N(load_left)(z + j * g->k, width);
+            const vreal other = v_load_left(z + j * g->k, width);
             V_UNROLL
             for (size_t r = 0; r < DIST_ROWS; r++) {
                 const vreal far = norm == DIST_MOST ? v_set(y[at[r] + j]) : other;
                 sum[r] = v_fma(v_set(w[at[r] + j]), N(dist_slope)(norm, own[r] - other, far, less), sum[r]);
             }
         }
-        for (size_t r = 0; r < rows; r++) N(store_left)(d + (i + r) * g->k, sum[r], width);
+        for (size_t r = 0; r < rows; r++) v_store_left(d + (i + r) * g->k, sum[r], width);
     }
 }
 

@@ -122,7 +122,7 @@ static void N(bag_max_columns)(const embed_job *job, const T *table, size_t star
         vint best = ~(vint){0};
         for (size_t i = from; i < last; i++) {
             if (job->index[i] == job->padding) continue;
-            const vreal x = N(load_left)(table + (size_t)job->index[i] * step, left);
+            const vreal x = v_load_left(table + (size_t)job->index[i] * step, left);
             const vint more = ~filled | (x > most) | ((x != x) & (most == most)), item = (vint){0} + (bits_t)(i - from);
             most = v_blend(more, x, most);
             best = (more & item) | (~more & best);
@@ -131,7 +131,7 @@ static void N(bag_max_columns)(const embed_job *job, const T *table, size_t star
         for (size_t k = 0; k < width; k++)
             if (best[k] >= 0) row[k] = job->index[from + (size_t)best[k]];
     }
-    N(store_left)(y, most, left);
+    v_store_left(y, most, left);
 }
 
 static void N(bag_max_chunk)(void *context, size_t chunk) {

@@ -10,10 +10,14 @@
 #define TN (NV * VL)         /* columns of a tile: NR for float32, NR / 2 for float64 */
 #ifdef __clang__
 #define UNROLL _Pragma("unroll")
-#define UNROLL_BY_8 _Pragma("unroll 8")
+#define UNROLL_K _Pragma("unroll 4")
 #else
 #define UNROLL _Pragma("GCC unroll 32")
-#define UNROLL_BY_8 _Pragma("GCC unroll 8")
+#if MR > 8 /* a step of a large tile is long enough, and there are many tiles */
+#define UNROLL_K _Pragma("GCC unroll 2")
+#else
+#define UNROLL_K _Pragma("GCC unroll 4")
+#endif
 #endif
 #define TILE_ROOM (MR * TN) /* elements of the largest tile */
 #endif
@@ -39,7 +43,7 @@ typedef void (*N(tile_function))(size_t rows, const N(tile) *t);
 INLINE void N(tile_chain)(const size_t rows, const size_t vecs, const int dense, size_t k, const real *a,
                           ptrdiff_t lda, const real *b, ptrdiff_t ldb, vreal *acc) {
     UNROLL for (size_t i = 0; i < rows * vecs; i++) acc[i] = (vreal){0};
-    UNROLL_BY_8 for (size_t p = 0; p < k; p++, b += ldb) {
+    UNROLL_K for (size_t p = 0; p < k; p++, b += ldb) {
         vreal row[4 * NV];
         UNROLL for (size_t v = 0; v < vecs; v++) row[v] = v_load(b + v * VL);
         UNROLL for (size_t i = 0; i < rows; i++) {

@@ -66,8 +66,8 @@ static T N(soft_terms)(const N(loss_job) *job, const T *x, const T *q, T m, T *d
     vreal sum = v_set(0), product = v_set(0);
     for (size_t c = 0; c < n; c += VL) {
         const size_t left = n - c;
-        const vreal w = job->weight ? N(load_left)(job->weight + c, left) : v_set(1);
-        vreal share = w * v_fma(keep, N(load_left)(q + c, left), even), shifted = N(load_left)(x + c, left) - v_set(m);
+        const vreal w = job->weight ? v_load_left(job->weight + c, left) : v_set(1);
+        vreal share = w * v_fma(keep, v_load_left(q + c, left), even), shifted = v_load_left(x + c, left) - v_set(m);
         if (left < VL) {
             share = v_keep(N(first_lanes)(left), share);
             shifted = v_keep(N(first_lanes)(left), shifted);
@@ -85,8 +85,8 @@ static T N(smooth_dot)(const N(loss_job) *job, const T *x, T m) {
     vreal sum = v_set(0);
     for (size_t c = 0; c < n; c += VL) {
         const size_t left = n - c;
-        const vreal w = job->weight ? N(load_left)(job->weight + c, left) : v_set(1);
-        const vreal shifted = N(load_left)(x + c, left) - v_set(m);
+        const vreal w = job->weight ? v_load_left(job->weight + c, left) : v_set(1);
+        const vreal shifted = v_load_left(x + c, left) - v_set(m);
         sum = v_fma(w, left < VL ? v_keep(N(first_lanes)(left), shifted) : shifted, sum);
     }
     return N(merge_lanes)(N(plus_v), sum);
@@ -99,12 +99,12 @@ INLINE void N(loss_gradient)(const N(loss_job) *job, T *grad, const T *q, T fact
     const vreal keep = v_set((1 - (T)job->launch->scalar[0]) * job->scale);
     for (size_t c = 0; c < n; c += VL) {
         const size_t left = n - c;
-        vreal g = N(load_left)(grad + c, left) * f;
+        vreal g = v_load_left(grad + c, left) * f;
         if (q || job->smooth != 0) {
-            const vreal share = q ? v_fma(keep, N(load_left)(q + c, left), even) : even;
-            g -= job->weight ? share * N(load_left)(job->weight + c, left) : share;
+            const vreal share = q ? v_fma(keep, v_load_left(q + c, left), even) : even;
+            g -= job->weight ? share * v_load_left(job->weight + c, left) : share;
         }
-        N(store_left)(grad + c, g, left);
+        v_store_left(grad + c, g, left);
     }
 }
 

@@ -31,37 +31,37 @@ typedef struct N(pair_job) {
 } N(pair_job);
 
 INLINE vreal N(mse_term)(const N(pair_in) *in, size_t i, size_t left, vreal *grad) {
-    const vreal d = N(load_left)(in->x + i, left) - N(load_left)(in->t + i, left);
+    const vreal d = v_load_left(in->x + i, left) - v_load_left(in->t + i, left);
     *grad = d + d;
     return d * d;
 }
 
 INLINE vreal N(l1_term)(const N(pair_in) *in, size_t i, size_t left, vreal *grad) {
-    const vreal d = N(load_left)(in->x + i, left) - N(load_left)(in->t + i, left), zero = v_set(0);
+    const vreal d = v_load_left(in->x + i, left) - v_load_left(in->t + i, left), zero = v_set(0);
     *grad = v_blend(d > 0, v_set(1), v_blend(d < 0, v_set(-1), v_blend(d == 0, zero, d)));
     return v_abs(d);
 }
 
 INLINE vreal N(bce_term)(const N(pair_in) *in, size_t i, size_t left, vreal *grad) {
-    const vreal x = N(load_left)(in->x + i, left), t = N(load_left)(in->t + i, left), one = v_set(1);
+    const vreal x = v_load_left(in->x + i, left), t = v_load_left(in->t + i, left), one = v_set(1);
     const vreal e = v_exp(v_neg(v_abs(x))), below = one / (one + e); /* sigmoid(|x|) */
-    const vreal l = in->p ? v_fma(N(load_left)(in->p + i, left) - one, t, one) : one;
-    const vreal w = in->w ? N(load_left)(in->w + i, left) : one;
+    const vreal l = in->p ? v_fma(v_load_left(in->p + i, left) - one, t, one) : one;
+    const vreal w = in->w ? v_load_left(in->w + i, left) : one;
     const vreal rest = v_blend(x > 0, e * below, below); /* sigmoid(-x) */
     *grad = w * ((one - t) - l * v_blend(x != x, x, rest));
     return w * v_fma(l, v_max(v_neg(x), v_set(0)) + v_log1p(e), (one - t) * x);
 }
 
 INLINE vreal N(huber_term)(const N(pair_in) *in, size_t i, size_t left, vreal *grad) {
-    const vreal d = N(load_left)(in->x + i, left) - N(load_left)(in->t + i, left), size = v_abs(d);
+    const vreal d = v_load_left(in->x + i, left) - v_load_left(in->t + i, left), size = v_abs(d);
     const vreal a = v_set(in->a), b = v_set(in->b), m = v_at_most(size, a);
     *grad = b * v_at_least(v_at_most(d, a), v_neg(a));
     return b * m * (size - v_set((T)0.5) * m);
 }
 
 INLINE vreal N(prob_term)(const N(pair_in) *in, size_t i, size_t left, vreal *grad) {
-    const vreal x = N(load_left)(in->x + i, left), t = N(load_left)(in->t + i, left), one = v_set(1), zero = v_set(0);
-    const vreal w = in->w ? N(load_left)(in->w + i, left) : one, least = v_set(-100), rest = one - x;
+    const vreal x = v_load_left(in->x + i, left), t = v_load_left(in->t + i, left), one = v_set(1), zero = v_set(0);
+    const vreal w = in->w ? v_load_left(in->w + i, left) : one, least = v_set(-100), rest = one - x;
     const vreal yes = v_at_least(v_log(x), least), no = v_at_least(v_log1p(v_neg(x)), least);
     const vint inside = (x >= zero) & (x <= one) & (t >= zero) & (t <= one);
     *grad = w * (x - t) / v_at_least(x * rest, v_set((T)1e-12));
@@ -69,7 +69,7 @@ INLINE vreal N(prob_term)(const N(pair_in) *in, size_t i, size_t left, vreal *gr
 }
 
 INLINE vreal N(kl_term)(const N(pair_in) *in, size_t i, size_t left, vreal *grad) {
-    const vreal x = N(load_left)(in->x + i, left), t = N(load_left)(in->t + i, left);
+    const vreal x = v_load_left(in->x + i, left), t = v_load_left(in->t + i, left);
     if (in->a != 0) {
         const vreal q = v_exp(t);
         *grad = v_neg(q);
@@ -89,8 +89,8 @@ INLINE T N(pair_span)(N(pair_term) term, const N(pair_job) *job, size_t first, s
         for (; i < end; i += VL) {
             const size_t left = end - i;
             vreal loss = term(&job->in, i, left, &slope);
-            if (job->grad) N(store_left)(job->grad + i, slope * scale, left);
-            if (job->each) N(store_left)(job->each + i, loss, left);
+            if (job->grad) v_store_left(job->grad + i, slope * scale, left);
+            if (job->each) v_store_left(job->each + i, loss, left);
             if (left < VL) loss = v_keep(N(first_lanes)(left), loss);
             sum += loss;
         }

@@ -164,7 +164,54 @@ static UNUSED __attribute__((noinline)) void map_run(const pd_launch *launch, co
     (void)s
 
 /* Vector expressions of x, y, z (vreal) and s[0], s[1] ... (the launch's scalars); float32 and float64 only. */
-#define MAP1_BY(name, unroll, expression)                                                                    \
+/* One loop, in which the end of a row is a vector like the others: an expression may be long, and stands there once. */
+#define MAP1(name, expression)                                                                               \
+    INLINE vreal N(name##_at)(vreal x, const double *s) { (void)s; return (expression); }                    \
+    static void N(name##_stepped)(MAP_STEPPED_ARGS) {                                                        \
+        const real *a = in[0];                                                                               \
+        const size_t a_step = step[0];                                                                       \
+        real *to = out;                                                                                      \
+        MAP_SCALARS;                                                                                         \
+        for (size_t i = 0; i < n; i += VL, a += a_step) {                                                    \
+            const size_t left = n - i;                                                                       \
+            const vreal x = v_load_left(a, a_step ? left : VL);                                              \
+            v_store_left(to + i, N(name##_at)(x, s), left);                                                  \
+        }                                                                                                    \
+    }                                                                                                        \
+    MAP_STEPPED(name, 1, {sizeof(T), sizeof(T)})
+#define MAP2(name, expression)                                                                               \
+    INLINE vreal N(name##_at)(vreal x, vreal y, const double *s) { (void)s; return (expression); }           \
+    static void N(name##_stepped)(MAP_STEPPED_ARGS) {                                                        \
+        const real *a = in[0], *b = in[1];                                                                   \
+        const size_t a_step = step[0], b_step = step[1];                                                     \
+        real *to = out;                                                                                      \
+        MAP_SCALARS;                                                                                         \
+        for (size_t i = 0; i < n; i += VL, a += a_step, b += b_step) {                                       \
+            const size_t left = n - i;                                                                       \
+            const vreal x = v_load_left(a, a_step ? left : VL);                                              \
+            const vreal y = v_load_left(b, b_step ? left : VL);                                              \
+            v_store_left(to + i, N(name##_at)(x, y, s), left);                                               \
+        }                                                                                                    \
+    }                                                                                                        \
+    MAP_STEPPED(name, 2, {sizeof(T), sizeof(T), sizeof(T)})
+#define MAP3(name, expression)                                                                               \
+    INLINE vreal N(name##_at)(vreal x, vreal y, vreal z, const double *s) { (void)s; return (expression); }  \
+    static void N(name##_stepped)(MAP_STEPPED_ARGS) {                                                        \
+        const real *a = in[0], *b = in[1], *c = in[2];                                                       \
+        const size_t a_step = step[0], b_step = step[1], c_step = step[2];                                   \
+        real *to = out;                                                                                      \
+        MAP_SCALARS;                                                                                         \
+        for (size_t i = 0; i < n; i += VL, a += a_step, b += b_step, c += c_step) {                          \
+            const size_t left = n - i;                                                                       \
+            const vreal x = v_load_left(a, a_step ? left : VL);                                              \
+            const vreal y = v_load_left(b, b_step ? left : VL);                                              \
+            const vreal z = v_load_left(c, c_step ? left : VL);                                              \
+            v_store_left(to + i, N(name##_at)(x, y, z, s), left);                                            \
+        }                                                                                                    \
+    }                                                                                                        \
+    MAP_STEPPED(name, 3, {sizeof(T), sizeof(T), sizeof(T), sizeof(T)})
+/* For what is bound by memory: unrolled, and a broadcast operand stays in a register. */
+#define MAP1_MOVE(name, expression)                                                                          \
     INLINE vreal N(name##_at)(vreal x, const double *s) { (void)s; return (expression); }                    \
     static void N(name##_stepped)(MAP_STEPPED_ARGS) {                                                        \
         const real *a = in[0];                                                                               \
@@ -172,29 +219,13 @@ static UNUSED __attribute__((noinline)) void map_run(const pd_launch *launch, co
         size_t i = 0;                                                                                        \
         MAP_SCALARS;                                                                                         \
         if (step[0])                                                                                         \
-            unroll for (; i + VL <= n; i += VL) v_store(to + i, N(name##_at)(v_load(a + i), s));             \
+            V_UNROLL4 for (; i + VL <= n; i += VL) v_store(to + i, N(name##_at)(v_load(a + i), s));          \
         if (i == n) return;                                                                                  \
         const vreal y = N(name##_at)(step[0] ? v_load_part(a + i, n - i) : v_set(a[0]), s);                  \
         for (; i + VL <= n; i += VL) v_store(to + i, y);                                                     \
         if (i < n) v_store_part(to + i, y, n - i);                                                           \
     }                                                                                                        \
     MAP_STEPPED(name, 1, {sizeof(T), sizeof(T)})
-#define MAP1(name, expression) MAP1_BY(name, , expression)
-#define MAP1_MOVE(name, expression) MAP1_BY(name, V_UNROLL4, expression) /* for what is bound by memory */
-#define MAP2(name, expression)                                                                               \
-    INLINE vreal N(name##_at)(vreal x, vreal y, const double *s) { (void)s; return (expression); }           \
-    static void N(name##_stepped)(MAP_STEPPED_ARGS) {                                                        \
-        const real *a = in[0], *b = in[1];                                                                   \
-        const size_t a_step = step[0], b_step = step[1];                                                     \
-        real *to = out;                                                                                      \
-        size_t i = 0;                                                                                        \
-        MAP_SCALARS;                                                                                         \
-        for (; i + VL <= n; i += VL, a += a_step, b += b_step)                                               \
-            v_store(to + i, N(name##_at)(v_load(a), v_load(b), s));                                          \
-        if (i < n) v_store_part(to + i, N(name##_at)(v_load_part(a, n - i), v_load_part(b, n - i), s), n - i); \
-    }                                                                                                        \
-    MAP_STEPPED(name, 2, {sizeof(T), sizeof(T), sizeof(T)})
-/* The same for what is bound by memory: a broadcast operand stays in a register. */
 #define MAP2_MOVE(name, expression)                                                                          \
     INLINE vreal N(name##_at)(vreal x, vreal y, const double *s) { (void)s; return (expression); }           \
     static void N(name##_stepped)(MAP_STEPPED_ARGS) {                                                        \
@@ -219,22 +250,6 @@ static UNUSED __attribute__((noinline)) void map_run(const pd_launch *launch, co
         v_store_part(to + whole, N(name##_at)(last_x, last_y, s), n - whole);                                \
     }                                                                                                        \
     MAP_STEPPED(name, 2, {sizeof(T), sizeof(T), sizeof(T)})
-#define MAP3(name, expression)                                                                               \
-    INLINE vreal N(name##_at)(vreal x, vreal y, vreal z, const double *s) { (void)s; return (expression); }  \
-    static void N(name##_stepped)(MAP_STEPPED_ARGS) {                                                        \
-        const real *a = in[0], *b = in[1], *c = in[2];                                                       \
-        const size_t a_step = step[0], b_step = step[1], c_step = step[2];                                   \
-        real *to = out;                                                                                      \
-        size_t i = 0;                                                                                        \
-        MAP_SCALARS;                                                                                         \
-        for (; i + VL <= n; i += VL, a += a_step, b += b_step, c += c_step)                                  \
-            v_store(to + i, N(name##_at)(v_load(a), v_load(b), v_load(c), s));                               \
-        if (i < n) {                                                                                         \
-            const vreal x = v_load_part(a, n - i), y = v_load_part(b, n - i);                                \
-            v_store_part(to + i, N(name##_at)(x, y, v_load_part(c, n - i), s), n - i);                       \
-        }                                                                                                    \
-    }                                                                                                        \
-    MAP_STEPPED(name, 3, {sizeof(T), sizeof(T), sizeof(T), sizeof(T)})
 
 /* Scalar expressions of x, y, z (of type T) that the compiler vectorises; R is the type of the result. */
 #define EACH1(name, R, expression)                                                                           \

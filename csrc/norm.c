@@ -36,9 +36,9 @@ static const T N(norm_ones)[VL] = {[0 ... VL - 1] = 1}, N(norm_zeros)[VL] = {0};
 
 /* to[0] += sum g, to[1] += sum g (x - s); g = dy, or x - s where `own` */
 INLINE void N(run_sums_at)(const T *x, const T *dy, size_t left, vreal s, const int own, vreal *a, vreal *b) {
-    vreal d = N(load_left)(x, left) - s;
+    vreal d = v_load_left(x, left) - s;
     if (own && left < VL) d = v_keep(N(first_lanes)(left), d);
-    const vreal g = own ? d : N(load_left)(dy, left);
+    const vreal g = own ? d : v_load_left(dy, left);
     *a += g;
     *b = v_fma(g, d, *b);
 }
@@ -96,9 +96,9 @@ static N(norm_stat) N(row_stat)(const N(layer_job) *job, const T *x) {
 }
 
 INLINE void N(row_normalize_at)(const N(layer_job) *job, const T *x, T *y, size_t i, size_t left, vreal m, vreal r, vreal shift) {
-    const vreal xhat = v_fma(N(load_left)(x + i, left) - m, r, shift);
-    const vreal w = N(load_left)(job->w + i * job->w_step, left), b = N(load_left)(job->b + i * job->b_step, left);
-    N(store_left)(y + i, v_fma(xhat, w, b), left);
+    const vreal xhat = v_fma(v_load_left(x + i, left) - m, r, shift);
+    const vreal w = v_load_left(job->w + i * job->w_step, left), b = v_load_left(job->b + i * job->b_step, left);
+    v_store_left(y + i, v_fma(xhat, w, b), left);
 }
 
 static void N(layer_norm_fwd_chunk)(void *context, size_t chunk) {
@@ -137,28 +137,28 @@ typedef struct N(layer_rows) {
 } N(layer_rows);
 
 INLINE void N(layer_sums_at)(const N(layer_job) *job, N(layer_rows) *rows, size_t i, size_t left, const size_t count, T *dw, T *db) {
-    const vreal w = N(load_left)(job->w + i * job->w_step, left);
-    vreal to_w = N(load_left)(dw + i, left), to_b = N(load_left)(db + i, left);
+    const vreal w = v_load_left(job->w + i * job->w_step, left);
+    vreal to_w = v_load_left(dw + i, left), to_b = v_load_left(db + i, left);
     V_UNROLL
     for (size_t k = 0; k < count; k++) {
-        const vreal dy = N(load_left)(rows->dy + k * job->n + i, left), g = dy * w;
-        const vreal xhat = v_fma(N(load_left)(rows->x + k * job->n + i, left) - rows->m[k], rows->r[k], rows->shift[k]);
+        const vreal dy = v_load_left(rows->dy + k * job->n + i, left), g = dy * w;
+        const vreal xhat = v_fma(v_load_left(rows->x + k * job->n + i, left) - rows->m[k], rows->r[k], rows->shift[k]);
         rows->a[k] += g;
         rows->b[k] = v_fma(g, xhat, rows->b[k]);
         to_w = v_fma(dy, xhat, to_w);
         to_b += dy;
     }
-    N(store_left)(dw + i, to_w, left);
-    N(store_left)(db + i, to_b, left);
+    v_store_left(dw + i, to_w, left);
+    v_store_left(db + i, to_b, left);
 }
 
 /* dx = g r + xhat q + t. Fetches the rows that come next: a row is often shorter than what the hardware needs to see it coming. */
 INLINE void N(layer_dx_at)(const N(layer_job) *job, const T *x, const T *dy, T *dx, size_t i, size_t left, const vreal *stat, vreal q, vreal t) {
     __builtin_prefetch(x + 4 * job->n + i);
     __builtin_prefetch(dy + 4 * job->n + i);
-    const vreal g = N(load_left)(dy + i, left) * N(load_left)(job->w + i * job->w_step, left);
-    const vreal xhat = v_fma(N(load_left)(x + i, left) - stat[0], stat[1], stat[2]);
-    N(store_left)(dx + i, v_fma(g, stat[1], v_fma(xhat, q, t)), left);
+    const vreal g = v_load_left(dy + i, left) * v_load_left(job->w + i * job->w_step, left);
+    const vreal xhat = v_fma(v_load_left(x + i, left) - stat[0], stat[1], stat[2]);
+    v_store_left(dx + i, v_fma(g, stat[1], v_fma(xhat, q, t)), left);
 }
 
 INLINE void N(layer_norm_bwd_rows)(const N(layer_job) *job, size_t row, const size_t count, T *dw, T *db) {

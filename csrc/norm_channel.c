@@ -36,9 +36,9 @@ static N(channel_map) N(map_backward)(N(norm_stat) stat, T w, double c1, double 
 }
 
 INLINE void N(channel_map_at)(const T *x, const T *dy, T *y, size_t left, vreal m, vreal q, vreal t, vreal p, const int own) {
-    vreal v = v_fma(N(load_left)(x, left) - m, q, t);
-    if (!own) v = v_fma(N(load_left)(dy, left), p, v);
-    N(store_left)(y, v, left);
+    vreal v = v_fma(v_load_left(x, left) - m, q, t);
+    if (!own) v = v_fma(v_load_left(dy, left), p, v);
+    v_store_left(y, v, left);
 }
 
 INLINE void N(run_map)(const T *x, const T *dy, T *y, size_t n, const N(channel_map) *to, const int own) {
@@ -162,8 +162,8 @@ INLINE void N(columns_sums_at)(const T *x, const T *dy, size_t step, size_t left
     vreal to_a = v_load(a), to_b = v_load(b);
     V_UNROLL
     for (size_t k = 0; k < rows; k++) {
-        const vreal d = N(load_left)(x + k * step, left) - shift;
-        const vreal g = own ? d : N(load_left)(dy + k * step, left);
+        const vreal d = v_load_left(x + k * step, left) - shift;
+        const vreal g = own ? d : v_load_left(dy + k * step, left);
         to_a += g;
         to_b = v_fma(g, d, to_b);
     }

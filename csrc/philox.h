@@ -42,6 +42,7 @@ static UNUSED void philox_group(const uint64_t state[2], size_t group, uint32_t 
     for (size_t j = 0; j < BLOCKS; j += SIDE * LANES) {
         lanes k0 = (lanes){0} + (state[0] & UINT32_MAX), k1 = (lanes){0} + (state[0] >> 32);
         lanes a[SIDE], b[SIDE], c[SIDE] = {{0}}, d[SIDE] = {{0}};
+        #pragma GCC unroll 8
         for (size_t v = 0; v < SIDE; v++) {
             uint64_t block[LANES];
             for (size_t i = 0; i < LANES; i++) block[i] = first + j + v * LANES + i;
@@ -49,6 +50,7 @@ static UNUSED void philox_group(const uint64_t state[2], size_t group, uint32_t 
             b[v] = a[v] >> 32;
         }
         for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
+            #pragma GCC unroll 8
             for (size_t v = 0; v < SIDE; v++) {
                 const lanes p = wide_product(a[v], 0xD2511F53u), q = wide_product(c[v], 0xCD9E8D57u);
                 a[v] = (q >> 32) ^ b[v] ^ k0;
@@ -56,6 +58,7 @@ static UNUSED void philox_group(const uint64_t state[2], size_t group, uint32_t 
                 c[v] = (p >> 32) ^ d[v] ^ k1;
                 d[v] = p;
             }
+        #pragma GCC unroll 8
         for (size_t v = 0; v < SIDE; v++) {
             uint32_t *to = w + j + v * LANES;
             *(lane_words *)to = __builtin_convertvector(a[v], lane_words);

@@ -10,11 +10,6 @@ enum { SOFTMAX_WIDTH = 64, SOFTMAX_RUN = 64, SOFTMAX_UNIT = 1 << 13, SOFTMAX_ALO
 #endif
 
 /* ---- Rows: contiguous lines ---- */
-INLINE vreal N(load_left)(const T *p, size_t left) { return left >= VL ? v_load(p) : v_load_part(p, left); }
-INLINE void N(store_left)(T *p, vreal x, size_t left) {
-    if (left >= VL) v_store(p, x);
-    else v_store_part(p, x, left);
-}
 
 /* exp(x) for x <= 0, without steps against overflow: 1.0 ulp, 0 where the result would be subnormal, NaN of NaN */
 INLINE vreal N(exp_below)(vreal x) {
@@ -107,7 +102,7 @@ static void N(softmax_row)(const T *x, T *y, size_t n) {
     else if (n <= 4 * VL) N(softmax_few)(x, y, n, 4, 0);
     else {
         const vreal scale = v_set(1 / N(row_exp)(x, y, n, N(row_max)(x, n)));
-        for (size_t i = 0; i < n; i += VL) N(store_left)(y + i, N(load_left)(y + i, n - i) * scale, n - i);
+        for (size_t i = 0; i < n; i += VL) v_store_left(y + i, v_load_left(y + i, n - i) * scale, n - i);
     }
 }
 
@@ -119,7 +114,7 @@ static void N(log_softmax_row)(const T *x, T *y, size_t n) {
     else {
         const T m = N(row_max)(x, n);
         const vreal log_sum = v_set(N(log_one)(N(row_exp)(x, NULL, n, m)));
-        for (size_t i = 0; i < n; i += VL) N(store_left)(y + i, N(load_left)(x + i, n - i) - v_set(m) - log_sum, n - i);
+        for (size_t i = 0; i < n; i += VL) v_store_left(y + i, v_load_left(x + i, n - i) - v_set(m) - log_sum, n - i);
     }
 }
 
@@ -130,8 +125,8 @@ INLINE T N(row_sum)(const T *a, const T *b, size_t n) {
         const size_t end = min_size(n, i + SOFTMAX_RUN * VL);
         vreal sum = v_set(0);
         for (; i < end; i += VL) {
-            const vreal x = N(load_left)(a + i, end - i);
-            sum = b ? v_fma(x, N(load_left)(b + i, end - i), sum) : sum + x;
+            const vreal x = v_load_left(a + i, end - i);
+            sum = b ? v_fma(x, v_load_left(b + i, end - i), sum) : sum + x;
         }
         total += sum;
     }
@@ -141,13 +136,13 @@ INLINE T N(row_sum)(const T *a, const T *b, size_t n) {
 static void N(softmax_bwd_row)(const T *dy, const T *y, T *dx, size_t n) {
     const vreal sum = v_set(N(row_sum)(dy, y, n));
     for (size_t i = 0; i < n; i += VL)
-        N(store_left)(dx + i, N(load_left)(y + i, n - i) * (N(load_left)(dy + i, n - i) - sum), n - i);
+        v_store_left(dx + i, v_load_left(y + i, n - i) * (v_load_left(dy + i, n - i) - sum), n - i);
 }
 
 static void N(log_softmax_bwd_row)(const T *dy, const T *y, T *dx, size_t n) {
     const vreal sum = v_set(-N(row_sum)(dy, NULL, n));
     for (size_t i = 0; i < n; i += VL)
-        N(store_left)(dx + i, v_fma(v_exp(N(load_left)(y + i, n - i)), sum, N(load_left)(dy + i, n - i)), n - i);
+        v_store_left(dx + i, v_fma(v_exp(v_load_left(y + i, n - i)), sum, v_load_left(dy + i, n - i)), n - i);
 }
 
 /* ---- Columns: w <= SOFTMAX_WIDTH neighbouring lines, their elements `step` apart ---- */
@@ -162,9 +157,9 @@ static void N(columns_exp)(const T *x, T *y, size_t n, size_t step, size_t w, T 
     for (size_t k = 0; k < n; k++)
         for (size_t c = 0; c < w; c += VL) {
             const size_t left = w - c;
-            const vreal e = N(exp_below)(N(load_left)(x + k * step + c, left) - N(load_left)(m + c, left));
-            if (y) N(store_left)(y + k * step + c, e, left);
-            N(store_left)(s + c, N(load_left)(s + c, left) + e, left);
+            const vreal e = N(exp_below)(v_load_left(x + k * step + c, left) - v_load_left(m + c, left));
+            if (y) v_store_left(y + k * step + c, e, left);
+            v_store_left(s + c, v_load_left(s + c, left) + e, left);
         }
 }
 
@@ -175,19 +170,19 @@ static void N(softmax_columns)(const T *x, T *y, size_t n, size_t step, size_t w
     for (size_t k = 0; k < n; k++)
         for (size_t c = 0; c < w; c += VL) {
             T *at = y + k * step + c;
-            N(store_left)(at, N(load_left)(at, w - c) * N(load_left)(s + c, w - c), w - c);
+            v_store_left(at, v_load_left(at, w - c) * v_load_left(s + c, w - c), w - c);
         }
 }
 
 static void N(log_softmax_columns)(const T *x, T *y, size_t n, size_t step, size_t w) {
     T m[SOFTMAX_WIDTH], s[SOFTMAX_WIDTH];
     N(columns_exp)(x, NULL, n, step, w, m, s);
-    for (size_t c = 0; c < w; c += VL) N(store_left)(s + c, v_log(N(load_left)(s + c, w - c)), w - c);
+    for (size_t c = 0; c < w; c += VL) v_store_left(s + c, v_log(v_load_left(s + c, w - c)), w - c);
     for (size_t k = 0; k < n; k++)
         for (size_t c = 0; c < w; c += VL) {
             const size_t left = w - c;
-            const vreal shifted = N(load_left)(x + k * step + c, left) - N(load_left)(m + c, left);
-            N(store_left)(y + k * step + c, shifted - N(load_left)(s + c, left), left);
+            const vreal shifted = v_load_left(x + k * step + c, left) - v_load_left(m + c, left);
+            v_store_left(y + k * step + c, shifted - v_load_left(s + c, left), left);
         }
 }
 
@@ -195,9 +190,9 @@ static void N(softmax_bwd_columns)(const T *dy, const T *y, T *dx, size_t n, siz
     for (size_t c = 0; c < w; c += VL) {
         const size_t left = w - c;
         vreal sum = v_set(0);
-        for (size_t k = c; k < n * step; k += step) sum = v_fma(N(load_left)(dy + k, left), N(load_left)(y + k, left), sum);
+        for (size_t k = c; k < n * step; k += step) sum = v_fma(v_load_left(dy + k, left), v_load_left(y + k, left), sum);
         for (size_t k = c; k < n * step; k += step)
-            N(store_left)(dx + k, N(load_left)(y + k, left) * (N(load_left)(dy + k, left) - sum), left);
+            v_store_left(dx + k, v_load_left(y + k, left) * (v_load_left(dy + k, left) - sum), left);
     }
 }
 
@@ -205,9 +200,9 @@ static void N(log_softmax_bwd_columns)(const T *dy, const T *y, T *dx, size_t n,
     for (size_t c = 0; c < w; c += VL) {
         const size_t left = w - c;
         vreal sum = v_set(0);
-        for (size_t k = c; k < n * step; k += step) sum += N(load_left)(dy + k, left);
+        for (size_t k = c; k < n * step; k += step) sum += v_load_left(dy + k, left);
         for (size_t k = c; k < n * step; k += step)
-            N(store_left)(dx + k, v_fma(v_exp(N(load_left)(y + k, left)), v_neg(sum), N(load_left)(dy + k, left)), left);
+            v_store_left(dx + k, v_fma(v_exp(v_load_left(y + k, left)), v_neg(sum), v_load_left(dy + k, left)), left);
     }
 }
 

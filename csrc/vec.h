@@ -8,6 +8,7 @@
  * may differ in the last bits: the base has no fused multiply-add, where v_fma(a, b, c) rounds twice.
  *
  *   v_load v_store v_load_part v_store_part   memory                 v_set          the same number in every lane
+ *   v_load_left v_store_left                  a vector, or what is left of a row
  *   v_fma v_sqrt v_abs v_neg v_copysign       arithmetic             v_round v_floor v_ceil v_trunc   exact
  *   v_blend v_keep v_max v_min                choice                 v_at_least v_at_most   clamps that let NaN through
  *   v_poly                                    Horner's rule
@@ -34,6 +35,8 @@
 #define v_store N(v_store)
 #define v_load_part N(v_load_part)
 #define v_store_part N(v_store_part)
+#define v_load_left N(v_load_left)
+#define v_store_left N(v_store_left)
 #define v_set N(v_set)
 #define v_bits N(v_bits)
 #define v_blend N(v_blend)
@@ -134,6 +137,13 @@ INLINE void v_store_part(real *p, vreal x, size_t count) {
         if (i < count) p[i] = x[i];
 }
 #endif
+
+/* `left` elements are left: a whole vector where that many are. */
+INLINE vreal v_load_left(const real *p, size_t left) { return left >= VL ? v_load(p) : v_load_part(p, left); }
+INLINE void v_store_left(real *p, vreal x, size_t left) {
+    if (left >= VL) v_store(p, x);
+    else v_store_part(p, x, left);
+}
 
 INLINE vreal v_set(real x) { return x - (vreal){0}; }
 INLINE vuint v_bits(ubits_t x) { return x - (vuint){0}; }
