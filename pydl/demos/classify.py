@@ -43,7 +43,7 @@ def train(stage: Stage, model: nn.Module, loader: DataLoader, held_out: tuple[py
     history = trainer.fit(loader, test, epochs=epochs, on_interrupt="raise")
     stage.figure("test accuracy", 100 * history["val_accuracy"][-1], "%", digits=2)
     stage.figure("train seconds", sum(history["seconds"]), "s", digits=2)
-    stage.figure("examples/s", total * loader.batch_size / sum(history["seconds"]))
+    stage.figure("examples/s", total * (loader.batch_size or 1) / sum(history["seconds"]))
     return history, trainer.predict(test).argmax(1).numpy()
 
 
