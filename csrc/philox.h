@@ -100,9 +100,9 @@ INLINE double fixed_log(double x) {
     return k * 6.93147180369123816490e-01 - ((half - (s * (half + (odd + even)) + k * 1.90821492927058770002e-10)) - f);
 }
 
-/* e^x, below 2 ulp: 2^k e^r, |r| <= log(2) / 2, by Taylor's series. Infinite above 709.7, 0 below -708. */
+/* e^x, below 2 ulp: 2^k e^r, |r| <= log(2) / 2, by Taylor's series. Infinite above 709.4, 0 below -708. */
 INLINE double fixed_exp(double x) {
-    if (!(x < 709.7)) return x != x ? x : INFINITY;
+    if (!(x < 709.4)) return x != x ? x : INFINITY;
     if (x < -708) return 0;
     const double shifted = x * 1.44269504088896338700 + 0x1.8p52, k = shifted - 0x1.8p52;
     const double r = (x - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;

@@ -114,7 +114,7 @@ static UNUSED double poisson_count(double rate, unit_stream *units) {
 static UNUSED double binomial_count(double n, double p, unit_stream *units) {
     if (!(p > 0)) return 0;
     if (n * p < 10) {
-        const double fail = fixed_log(1 - p);
+        const double fail = p < 1e-5 ? -p * (1 + p * (0.5 + p / 3)) : fixed_log(1 - p); /* log1p(-p): 1 - p may be 1 */
         double k = -1, at = 0;
         for (; at <= n; k++) at += fmax(1, ceil(fixed_log(open_unit(units)) / fail));
         return k;

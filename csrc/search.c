@@ -6,7 +6,7 @@
  *                scratch: (bins + 1) x 8 bytes for each of HISTOGRAM_SEGMENTS where bins <= HISTOGRAM_BINS and n is large. */
 #ifndef PD_SEARCH_ONCE
 #define PD_SEARCH_ONCE
-enum { SEARCH_SIDE = 8, SEARCH_COUNTED = 24, SEARCH_GRAIN = 1 << 12, HISTOGRAM_BINS = 1 << 12, HISTOGRAM_SEGMENTS = 16, HISTOGRAM_LARGE = 1 << 17, HISTOGRAM_STAGE = 64 };
+enum { SEARCH_SIDE = 8, SEARCH_COUNTED = 24, SEARCH_GRAIN = 1 << 12, HISTOGRAM_BINS = 1 << 12, HISTOGRAM_SEGMENTS = 16, HISTOGRAM_LARGE = 1 << 17, HISTOGRAM_EXACT = 1 << 24, HISTOGRAM_STAGE = 64 };
 #endif
 
 #define BELOW(at, value) (((at) < (value)) | (right & ((at) == (value)))) /* right: 0 or 1 */
@@ -67,11 +67,28 @@ static void N(searchsorted)(const pd_launch *launch) {
         for (size_t chunk = 0; chunk < chunks; chunk++) N(search_chunk)((void *)launch, chunk);
 }
 
+#if PD_REAL
+/* The same where T cannot hold what lies between: halves of the numbers, in double. */
+static UNUSED void N(histogram_wide)(const T *x, size_t first, size_t last, size_t bins, T low, T high, int64_t *count) {
+    const double from = 0.5 * (double)low, width = 0.5 * (double)high - from;
+    for (size_t i = first; i < last; i++) {
+        const int inside = (x[i] >= low) & (x[i] <= high);
+        const double share = inside && width > 0 ? (0.5 * (double)x[i] - from) / width : 0.5;
+        const size_t at = share < 1 ? (size_t)(share * (double)bins) : bins;
+        count[!inside ? bins : min_size(at, bins - 1)]++;
+    }
+}
+#endif
+
 static void N(histogram_part)(const pd_launch *launch, size_t first, size_t last, int64_t *count) {
     const T *x = launch->buf[0];
 #if PD_REAL
     const size_t bins = (size_t)launch->scalar[0];
     const T low = (T)launch->scalar[1], high = (T)launch->scalar[2], width = high - low;
+    if (!(width > 0 && width * (T)bins < (T)INFINITY && bins < HISTOGRAM_EXACT)) {
+        N(histogram_wide)(x, first, last, bins, low, high, count);
+        return;
+    }
     for (size_t i = first; i < last; i += HISTOGRAM_STAGE) {
         const size_t n = min_size(HISTOGRAM_STAGE, last - i);
         bits_t place[HISTOGRAM_STAGE];
@@ -79,7 +96,7 @@ static void N(histogram_part)(const pd_launch *launch, size_t first, size_t last
             const T v = x[i + j];
             const int inside = (v >= low) & (v <= high);
             const bits_t at = (bits_t)((inside ? v - low : 0) * (T)bins / width);
-            place[j] = !inside ? (bits_t)bins : at == (bits_t)bins ? at - 1 : at;
+            place[j] = !inside ? (bits_t)bins : at >= (bits_t)bins ? (bits_t)bins - 1 : at;
         }
         for (size_t j = 0; j < n; j++) count[place[j]]++;
     }

@@ -88,7 +88,7 @@ def distance_kernel(double p, Tensor a not None, Tensor b not None, weights=None
     launch.scalar[0], launch.scalar[1] = p, half
     if weights is None:
         if half:
-            y = empty_of(x.code, (batch, m * (m - 1) // 2 if m else 0))
+            y = empty_of(x.code, (batch, <object>m * (<object>m - 1) // 2))
         else:
             y = empty_of(x.code, (batch, m, n))
         launch.buf[0], launch.buf[1], launch.buf[3] = x.data, z.data, y.data

@@ -4,7 +4,7 @@ from pydl._core.launch cimport cast, duplicate, map_into
 from pydl._core.tape cimport changed, grad_enabled, rebase, take_place, tracked, writable_in_place
 from pydl._core.create cimport scalar_for
 from pydl._core.dtypes cimport castable, dtype_of
-from pydl._core.tensor cimport Tensor, alias_of, become, same_shape, scalar_of, shape_of, tensor_arg
+from pydl._core.tensor cimport Storage, Tensor, alias_of, become, same_shape, scalar_of, shape_of, tensor_arg
 
 cdef extern from "pydl.h":
     enum: PD_copy
@@ -77,9 +77,13 @@ cdef bint recorded(Tensor x, tuple args, dict kwargs) except -1:
     return False
 
 cdef bint shares_memory(Tensor x, tuple args, dict kwargs) except -1:
+    """Whether an argument looks at x's memory, perhaps through a storage of its own."""
+    cdef Storage own = x.storage, other
     for one in args + tuple(kwargs.values()):
-        if isinstance(one, Tensor) and (<Tensor>one).storage is x.storage:
-            return True
+        if isinstance(one, Tensor):
+            other = (<Tensor>one).storage
+            if other is own or not (own.owned and other.owned) and own.data < other.data + other.nbytes and other.data < own.data + own.nbytes:
+                return True
     return False
 
 def in_place_form(forward, str name, direct=None):

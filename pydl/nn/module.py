@@ -36,6 +36,7 @@ class Module:
     training: bool
     _hooks: HookLists | None = None         # from the first hook on
     _owned: dict[str, str]                  # name -> kind
+    _optional_state: tuple[str, ...] = ()   # what a state_dict may leave out, even a strict one
 
     def __init__(self) -> None:
         self.__dict__["_owned"] = {}

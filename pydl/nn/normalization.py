@@ -125,6 +125,7 @@ class _BatchNorm(Module):
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
+    _optional_state = ("num_batches_tracked",)      # states from before there was a counter have none
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
                  track_running_stats: bool = True, device: Any = None, dtype: dtype | None = None, *, bias: bool = True) -> None:

@@ -72,11 +72,15 @@ class Loading:
     def compare(self) -> None:
         """Finds what is missing, unexpected and of another shape."""
         known = {**self.places, **self.extras}
-        self.keys.missing_keys.extend(name for name in known if name not in self.given)
+        self.keys.missing_keys.extend(name for name in known if name not in self.given and not self.optional(name))
         self.keys.unexpected_keys.extend(name for name in self.given if name not in known)
         for name, (_, _, target) in self.places.items():
             if name in self.given:
                 self.errors += mismatch(name, target, self.given[name], self.assign)
+
+    def optional(self, key: str) -> bool:
+        part, name, _ = self.places.get(key, (None, key, None))
+        return part is not None and name in part._optional_state
 
     def refuse_what_does_not_fit(self) -> None:
         if self.errors or self.strict and (self.keys.missing_keys or self.keys.unexpected_keys):

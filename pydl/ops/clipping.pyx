@@ -72,7 +72,7 @@ cdef bint share_memory(list tensors) except -1:
     """Whether two of them may look at the same elements; they are contiguous."""
     cdef Tensor x
     cdef size_t end = 0
-    if len({id((<Tensor>x).storage) for x in tensors}) == len(tensors):
+    if all([(<Tensor>x).storage.owned for x in tensors]) and len({id((<Tensor>x).storage) for x in tensors}) == len(tensors):
         return False
     for start, nbytes in sorted([(<size_t>(<Tensor>x).data, (<Tensor>x).numel * (<Tensor>x).itemsize) for x in tensors]):
         if start < end and nbytes:

@@ -9,7 +9,7 @@ from pydl._core.kernels cimport PD_F32, PD_I64, pd_launch
 from pydl._core.launch cimport contiguous, filled, map_into, prepare, run
 from pydl._core.tape cimport Node, Op, changed, op, record, record1, recording
 from pydl._core.dtypes cimport dtype_of
-from pydl._core.tensor cimport Tensor, empty, real_arg, same_shape, shape_of, tensor_arg
+from pydl._core.tensor cimport Tensor, empty, real_arg, same_shape, shape_of, tensor_arg, strides_overlap
 from pydl.ops.gather cimport check_range, index_arg, launch_rows
 from pydl.ops.operands cimport is_number
 
@@ -110,6 +110,8 @@ cdef int renormalize(str name, Tensor w, Tensor index, object max_norm, object n
         raise ValueError(f"{name}: norm_type must be positive, got {norm_type}")
     if not w.storage.writable:
         raise ValueError(f"{name}: max_norm changes weight {shape_of(w)}, which looks at read-only memory; use clone()")
+    if not w.contiguous and strides_overlap(w.ndim, w.sizes, w.strides):
+        raise ValueError(f"{name}: max_norm changes weight {shape_of(w)}, whose rows lie over one another in memory; use clone()")
     rows = contiguous(w)
     prepare(&launch, PD_embed_renorm, w.code)
     launch.buf[0], launch.buf[1] = rows.data, index.data

@@ -12,6 +12,7 @@ from pydl._core.generator import Generator
 from pydl._core.placement import check_format, check_placement
 from pydl._core.tensor import Tensor
 from pydl.ops.arithmetic import pow
+from pydl.ops.compare import isfinite
 from pydl.ops.operands import to
 from pydl.ops.pairs import fitting
 from pydl.ops.parts import as_strided
@@ -93,7 +94,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     x = tensor_arg("poisson", input, "input").detach()
     if not x.is_floating_point():
         raise TypeError(f"poisson: input must be float32 or float64, got {x.dtype}; convert it with .to()")
-    _refuse("poisson", "rates must be finite and not negative", x, _within(x, 0, 1e300))
+    _refuse("poisson", "rates must be finite and not negative", x, bool(isfinite(x).all()) and _within(x, 0, math.inf))
     return draw_counts(contiguous(x), None, generator)
 
 

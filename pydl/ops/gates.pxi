@@ -5,7 +5,7 @@
 def prelu(input, weight):
     """x above 0, weight x below (He, Zhang, Ren & Sun 2015). The derivative at 0 is weight.
 
-    input (N, C, ...) or (C,), weight of one element or (C,), of one float type. Raises ValueError where the sizes do not fit.
+    input (N, C, ...), weight of one element or (C,), of one float type; input of one dimension or none: one element. Raises ValueError where the sizes do not fit.
     """
     cdef Tensor x = real_arg("prelu", input, "input"), w = real_arg("prelu", weight, "weight")
     if x.code != w.code:

@@ -267,7 +267,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """y = (x - mean) / sqrt(var + eps) * weight + bias, with mean and var of every group of C / num_groups channels of a sample.
 
     input (N, C, *), float32 or float64; weight and bias (C,). num_groups = C is instance normalisation, 1 that of all channels
-    together. Raises ValueError for shapes that do not fit and for one value per group, TypeError for other types.
+    together. Raises ValueError for shapes that do not fit and for a single value in each group of a single sample, TypeError for other types.
     Wu & He, "Group normalization", 2018.
     """
     cdef str name = "group_norm"
@@ -281,7 +281,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     if num_groups < 1 or x.sizes[1] % num_groups:
         raise ValueError(f"{name}: expected num_groups to divide the {x.sizes[1]} channels of input {shape_of(x)}, got {num_groups}")
     groups = num_groups
-    if x.numel and x.numel == <size_t>(x.sizes[0] * groups):
+    if x.numel == <size_t>groups and x.sizes[0] <= 1:
         raise ValueError(f"{name}: Expected more than 1 value per group, got input {shape_of(x)} and {groups} groups")
     w, b = parameter(name, weight, "weight", x, (x.sizes[1],)), parameter(name, bias, "bias", x, (x.sizes[1],))
     channels_of(&launch, x)

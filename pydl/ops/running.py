@@ -38,10 +38,10 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     if x.ndim == 0:
         raise ValueError(f"diff: expected a dimension or more, got shape {x.shape}")
     d = dim_arg("diff", dim, x.ndim)
+    if times == 0:
+        return clone(x)
     y = x if prepend is None and append is None else _extended(x, d, prepend, append)
     times = min(times, y.shape[d])
-    if times == 0:
-        return clone(y)
     for _ in range(times):
         m = max(y.shape[d] - 1, 0)
         later, earlier = narrow(y, d, y.shape[d] - m, m), narrow(y, d, 0, m)

@@ -11,6 +11,7 @@ from pydl._core.declare import search as places_in
 from pydl._core.dtypes import bool as bool_
 from pydl._core.dtypes import dtype as DType
 from pydl._core.dtypes import float32, float64, int64, uint8
+from pydl._core.limits import finfo
 from pydl._core.numpy_bridge import from_numpy
 from pydl._core.tensor import Tensor
 from pydl.ops.arithmetic import div, mul, sub
@@ -174,7 +175,7 @@ def _runs(x: Tensor, want_inverse: bool, want_counts: bool) -> tuple[Tensor, Ten
 
 
 def _unique_slices(x: Tensor, d: int, want_inverse: bool, want_counts: bool, neighbours: bool) -> Any:
-    slices = np.moveaxis(x.numpy(), d, 0) if x.ndim else x.numpy().reshape(1)
+    slices = np.moveaxis(x.numpy(), d, 0) if x.ndim else x.numpy().reshape(1).copy()
     n = slices.shape[0]
     rows = slices.reshape(n, -1) if n else slices.reshape(0, 1)
     order = np.arange(n) if neighbours or rows.shape[1] == 0 else np.lexsort(rows.T[::-1])
@@ -239,7 +240,8 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         low, high = (float(end) for end in aminmax(contiguous(x)))
     if low == high:
         low, high = low - 1, high + 1
-    if not low <= high or not np.isfinite(high - low):
+    most = finfo(x.dtype).max
+    if not (low <= high and -most <= low and high <= most):
         raise ValueError(f"histc: expected finite min <= max, got {low} and {high} (input {x.shape})")
     if parts > MOST_BINS:
         raise ValueError(f"histc: {parts} bins are too many (input {x.shape})")

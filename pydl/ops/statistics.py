@@ -12,7 +12,7 @@ from pydl._core.numpy_bridge import from_numpy
 from pydl._core.tensor import Tensor
 from pydl.ops.arithmetic import div, mul, sub
 from pydl.ops.bounds import clamp
-from pydl.ops.compare import eq, isnan, logical_not, logical_or, ne, where
+from pydl.ops.compare import eq, isinf, isnan, logical_and, logical_not, logical_or, ne, where
 from pydl.ops.elementwise import sqrt
 from pydl.ops.fused import lerp
 from pydl.ops.gather import gather, index_select
@@ -232,8 +232,7 @@ def _along_last(x: Tensor, fractions: np.ndarray, interpolation: str) -> Tensor:
         ordered = sort(x, -1)[0]
         low, high = (index_select(ordered, -1, from_numpy(place.astype(np.int64))) for place in (below, above))
         wrong = expand(isnan(narrow(ordered.detach(), -1, x.shape[-1] - 1, 1)), low.shape)
-    y = low if high is low or weight is None else lerp(low, high, expand(from_numpy(weight.astype(ranks.dtype)), low.shape))
-    return where(wrong, np.nan, y)
+    return where(wrong, np.nan, low if high is low or weight is None else _mixed(low, high, weight.astype(ranks.dtype)))
 
 
 def _between(ranks: np.ndarray, interpolation: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -254,7 +253,13 @@ def _ignoring(x: Tensor, fractions: np.ndarray, interpolation: str) -> Tensor:
     ranks = fractions * np.maximum(count - 1, 0).astype(fractions.dtype)
     below, above, weight = _between(ranks, interpolation)
     low, high = (gather(ordered, -1, from_numpy(place.astype(np.int64))) for place in (below, above))
-    return low if weight is None else lerp(low, high, from_numpy(weight.astype(ranks.dtype)))
+    return low if weight is None else _mixed(low, high, weight.astype(ranks.dtype))
+
+
+def _mixed(low: Tensor, high: Tensor, weight: np.ndarray) -> Tensor:
+    """low + weight (high - low), and equal infinities as they are."""
+    endless = logical_and(eq(low, high), isinf(low.detach()))
+    return where(endless, low, lerp(low, high, expand(from_numpy(weight), low.shape)))
 
 
 # ---- Covariances

@@ -67,6 +67,7 @@ DIFFERENT = {
     ("torch.Tensor", "shape"): "a tuple of ints, so that pydl.Tensor(*x.shape) makes a tensor of that shape",
     ("torch.Tensor", "size"): "the sizes are a tuple of ints",
     ("torch.Tensor", "clone"): "the copy is contiguous, whatever the strides of the original are",
+    ("torch.optim.lr_scheduler", "OneCycleLR"): "a step past total_steps keeps the last rate; PyTorch's runs on beyond the end",
     ("torch", "manual_seed"): "another generator (Philox): other numbers, but the same on every machine and for any number of threads",
     ("torch", "set_num_threads"): "results do not depend on it",
     ("torch.nn", "Module"): "load_state_dict raises ValueError with the whole report where PyTorch raises RuntimeError, and changes nothing then",
