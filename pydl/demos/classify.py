@@ -50,7 +50,7 @@ def train(stage: Stage, model: nn.Module, loader: DataLoader, held_out: tuple[py
 def draw(history: History, pictures: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> Callable[[Any], None]:
     """-> a function that draws the learning curve, and some predictions with the wrong ones in red."""
     def onto(figure: Any) -> None:
-        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.2))
+        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.2), wspace=0.05)
         curve(left.subplots(), history["loss"], [100 * share for share in history["val_accuracy"]])
         wrong = np.flatnonzero(predicted != labels)
         right_ones = np.flatnonzero(predicted == labels)
@@ -74,9 +74,12 @@ def curve(axes: Any, losses: list[float], accuracies: list[float]) -> None:
     axes.plot(epochs, losses, color="tab:blue", label="training loss")
     axes.set(xlabel="epoch", ylabel="training loss")
     axes.set_ylim(bottom=0)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     other = axes.twinx()
     other.plot(epochs, accuracies, color="tab:green", label="test accuracy")
     other.set_ylabel("test accuracy in %")
     lines = [*axes.get_lines(), *other.get_lines()]
     axes.legend(lines, [line.get_label() for line in lines], loc="center right")
+    for one in (axes, other):
+        one.spines["top"].set_visible(False)
     axes.set_title(f"test accuracy {accuracies[-1]:.2f} %")
