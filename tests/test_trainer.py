@@ -269,9 +269,12 @@ def test_the_generator_of_the_thread_is_put_back() -> None:
         use_in_thread(pydl.Generator())
 
     model, optimizer = linear()
-    with pytest.raises(OSError, match="gone"):
-        Trainer(model, optimizer, MSE, callbacks=[LambdaCallback(on_fit_begin=replace)]).fit(Careless(), batch_size=2, progress=False)
-    assert current_generator() is default_generator
+    try:
+        with pytest.raises(OSError, match="gone"):
+            Trainer(model, optimizer, MSE, callbacks=[LambdaCallback(on_fit_begin=replace)]).fit(Careless(), batch_size=2, progress=False)
+        assert current_generator() is default_generator
+    finally:
+        use_in_thread(None)
 
 
 def test_fit_within_fit() -> None:
