@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import pydl
-from pydl.data import DataLoader, Dataset, Subset, TensorDataset, default_collate
+from pydl._core.generator import current_generator, default_generator
+from pydl.data import DataLoader, Dataset, Subset, TensorDataset, default_collate, fetch
 
 
 def counted(n):
@@ -219,3 +220,27 @@ def test_no_number_is_cut_off(samples, values, dtype):
 def test_collate_refuses(samples, error, words):
     with pytest.raises(error, match=words):
         default_collate(samples())
+
+
+def test_an_interrupt_leaves_the_thread_its_generator(monkeypatch):
+    """One that comes right behind the call that sets a batch's own generator."""
+    loader, calls, real = DataLoader(Squares(), batch_size=2), [], fetch.use_in_thread
+
+    def interrupted(generator):
+        before = real(generator)
+        calls.append(generator)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return before
+
+    monkeypatch.setattr(fetch, "use_in_thread", interrupted)
+    own = pydl.Generator()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(iter(loader))
+        assert len(calls) == 2 and current_generator() is default_generator
+        real(own)
+        next(iter(loader))
+        assert current_generator() is own
+    finally:
+        real(None)

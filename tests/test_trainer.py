@@ -9,6 +9,7 @@ import pytest
 
 import pydl
 from pydl import metrics, nn, optim
+from pydl._core.generator import current_generator, default_generator, use_in_thread
 from pydl.data import DataLoader, Dataset, TensorDataset
 from pydl.optim import lr_scheduler
 from pydl.training import Callback, LambdaCallback, Trainer
@@ -246,6 +247,34 @@ def test_metrics_that_do_not_fit_say_which() -> None:
     assert list(by_name) == ["loss", "mean_absolute_error"]
     history = Trainer(model, optimizer, MSE, metrics=[metrics.R2Score()], train_metrics=False).fit((X, Y), (X, Y), progress=False)
     assert history.names == ["epoch", "step", "loss", "val_loss", "val_r2_score", "lr", "seconds"]
+
+
+def test_generators_of_validation_data_have_their_names() -> None:
+    model, optimizer = linear()
+    with pytest.raises(ValueError, match="'validation.loader' is the name of another one"):
+        Trainer(model, optimizer, MSE, generators={"validation.loader": pydl.Generator()})
+
+
+def test_the_generator_of_the_thread_is_put_back() -> None:
+    class Careless(Dataset):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, index: int) -> Any:
+            if index == 2:
+                raise OSError("gone")
+            return X[index], Y[index]
+
+    def replace(trainer: Trainer) -> None:
+        use_in_thread(pydl.Generator())
+
+    model, optimizer = linear()
+    try:
+        with pytest.raises(OSError, match="gone"):
+            Trainer(model, optimizer, MSE, callbacks=[LambdaCallback(on_fit_begin=replace)]).fit(Careless(), batch_size=2, progress=False)
+        assert current_generator() is default_generator
+    finally:
+        use_in_thread(None)
 
 
 def test_fit_within_fit() -> None:

@@ -70,6 +70,21 @@ def test_a_callback_that_raises_leaves_a_consistent_model(tmp_path: Path, hook: 
     assert len(run.fit(1)) == 1         # and the trainer can be used again
 
 
+@pytest.mark.parametrize("kind", [OSError, KeyboardInterrupt])
+def test_callbacks_that_raise_at_the_end(kind: type[BaseException]) -> None:
+    def fail(words: str, error: type[BaseException] = ValueError) -> LambdaCallback:
+        def raising(trainer: Any) -> None:
+            raise error(words)
+        return LambdaCallback(on_fit_end=raising)
+
+    run = Run(callbacks=[fail("first", kind), fail("second"), fail("third")])
+    with pytest.raises(kind, match="first") as caught:
+        run.trainer.fit(run.loader, epochs=1, progress=True)
+    notes = [f"(on_fit_end of another callback raised ValueError: {words})" for words in ("second", "third")]
+    assert getattr(caught.value, "__notes__", []) == (notes if kind is OSError else [])
+    assert run.trainer.callbacks is run.trainer.own_callbacks and run.model.training
+
+
 def test_lambda_callback_refuses() -> None:
     with pytest.raises(TypeError, match="there is no hook 'on_end'; there are on_fit_begin"):
         LambdaCallback(on_end=print)

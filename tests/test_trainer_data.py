@@ -1,6 +1,7 @@
 """What a Trainer is given: data in every form, weights of examples, losses; and what is refused."""
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pydl
 from pydl import metrics, nn, optim
 from pydl.data import DataLoader, Subset, TensorDataset
 from pydl.training import Trainer
-from training_runs import MSE, X, Y, bits, close, linear, same, trained
+from training_runs import MSE, RNG, X, Y, bits, close, linear, same, trained
 
 
 def test_the_same_data_in_every_form() -> None:
@@ -164,3 +165,72 @@ def test_a_loss_that_is_nan_or_infinite() -> None:
     with pytest.raises(FloatingPointError, match="the norm of the gradient is (inf|nan) at step 1"):
         Trainer(model, optimizer, lambda out, y: (out - y).square().mean() * 0 + (out * 0).sqrt().sum(), max_grad_norm=1).fit((X, Y), progress=False)
     assert all(np.isfinite(p.detach().numpy()).all() for p in model.parameters())
+
+
+def test_a_reduction_that_is_a_default_or_bound() -> None:
+    def own(out: pydl.Tensor, y: pydl.Tensor, reduction: str = "sum") -> pydl.Tensor:
+        return nn.functional.mse_loss(out, y, reduction=reduction)
+
+    weights = (X, Y, 1 + np.arange(50.0, dtype=np.float32) % 4)
+    for data in ((X, Y), weights):
+        options: dict[str, Any] = {"max_grad_norm": 1.0, "accumulate": 2}
+        expected = trained(options, data=data, loss=nn.MSELoss(reduction="sum"))
+        model, optimizer = linear()
+        mean = Trainer(model, optimizer, nn.MSELoss(reduction="sum")).evaluate(data, batch_size=7)
+        for loss in (functools.partial(nn.functional.mse_loss, reduction="sum"), own, functools.partial(functools.partial(own), reduction="sum")):
+            assert same(trained(options, data=data, loss=loss), expected)
+            model, optimizer = linear()
+            assert Trainer(model, optimizer, loss).evaluate(data, batch_size=7) == mean
+    assert same(trained(loss=functools.partial(own, reduction="mean")), trained())
+    with pytest.raises(ValueError, match="reduction='none'"):
+        trained(loss=functools.partial(own, reduction="none"))
+
+
+F = nn.functional
+CLASS_WEIGHT = pydl.tensor([1.0, 4.0, 0.5], dtype=pydl.float64)
+LOSSES = {
+    "ignored": nn.CrossEntropyLoss(ignore_index=1), "weighted": nn.CrossEntropyLoss(CLASS_WEIGHT),
+    "smooth": nn.CrossEntropyLoss(CLASS_WEIGHT, ignore_index=2, label_smoothing=0.2),
+    "plain": nn.CrossEntropyLoss(), "function": F.cross_entropy, "partial": functools.partial(F.cross_entropy, weight=CLASS_WEIGHT, ignore_index=0),
+    "nll": nn.NLLLoss(CLASS_WEIGHT),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_labels_that_count_differently(name: str) -> None:
+    """Steps of several batches, and means over batches, are those of one large batch."""
+    loss, labels = LOSSES[name], RNG.integers(0, 3, 50)
+    if name in ("plain", "function", "weighted", "nll"):
+        labels[[3, 4, 5, 30]] = -100
+
+    def run(batch_size: int, accumulate: int) -> tuple[Any, ...]:
+        pydl.manual_seed(1)
+        model = nn.Linear(6, 3).to(pydl.float64)
+        parts = nn.Sequential(model, nn.LogSoftmax(1)) if name == "nll" else model
+        trainer = Trainer(parts, optim.SGD(model.parameters(), lr=0.5), loss, accumulate=accumulate)
+        history = trainer.fit((X, labels), epochs=3, batch_size=batch_size, shuffle=False, progress=False)
+        return (*(p.detach().numpy() for p in model.parameters()), history["loss"], trainer.evaluate((X, labels), batch_size=batch_size)["loss"])
+
+    for one, other in zip(run(50, 1), run(8, 7), strict=True):
+        assert np.allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_batches_of_ignored_labels_alone_count_nothing() -> None:
+    labels = RNG.integers(0, 3, 50)
+    labels[10:20] = -100
+    kept = np.r_[:10, 20:50]
+
+    def run(x: Any, y: Any, accumulate: int = 1) -> tuple[Trainer, Any]:
+        pydl.manual_seed(1)
+        model = nn.Linear(6, 3)
+        trainer = Trainer(model, optim.Adam(model.parameters()), nn.CrossEntropyLoss(), accumulate=accumulate, max_grad_norm=1.0)
+        return trainer, trainer.fit((x, y), (x, y), epochs=2, batch_size=10, shuffle=False, progress=False)
+
+    (one, first), (two, second) = run(X, labels), run(X[kept], labels[kept])
+    assert first["loss"] == second["loss"] and first["val_loss"] == second["val_loss"]
+    assert all((p == q).all().item() for p, q in zip(one.model.parameters(), two.model.parameters(), strict=True))
+    assert one.evaluate((X, labels), batch_size=10) == two.evaluate((X[kept], labels[kept]), batch_size=10)
+    assert np.isnan(one.evaluate((X[10:20], labels[10:20]), batch_size=5)["loss"])
+    assert np.isnan(run(X[10:20], labels[10:20], 2)[1]["loss"]).all()
+    with pytest.raises(ValueError, match="the data gave no batches"):
+        one.evaluate([])

@@ -266,6 +266,22 @@ def test_a_handler_of_the_users_decides() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def test_one_that_waits_while_something_fails_is_not_lost() -> None:
+    def fail(trainer: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        raise OSError("no space")
+
+    run, calls = Run(callbacks=[LambdaCallback(on_batch_end=fail)]), []
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run.fit()
+    assert isinstance(caught.value.__context__, OSError) and run.trainer.status == "failed" and run.trainer.step == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, lambda number, frame: calls.append(number))        # the fixture puts back Python's own
+    with pytest.raises(OSError, match="no space"):
+        run.fit()
+    assert calls == [signal.SIGINT]
+
+
 def test_in_another_thread_no_handler_is_touched() -> None:
     found: list[Any] = []
 

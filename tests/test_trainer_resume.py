@@ -10,7 +10,7 @@ import pytest
 
 import pydl
 from pydl import io, nn, optim
-from pydl.data import DataLoader, TensorDataset
+from pydl.data import DataLoader, RandomSampler, Sampler, TensorDataset
 from pydl.metrics import AUROC, Accuracy, ConfusionMatrix, ExpectedCalibrationError, F1Score
 from pydl.training import Callback, Checkpoint, EarlyStopping, LambdaCallback, Trainer
 from training_runs import KINDS, Run, X, Y
@@ -322,3 +322,53 @@ def test_tensors_of_the_data_set_are_not_saved(tmp_path: Path) -> None:
     path = saved(tmp_path)
     assert not any(tensor.shape[:1] == (50,) for tensor in io.load_file(path).values())
     assert isinstance(Run().loader.dataset, TensorDataset)
+
+
+@pytest.mark.parametrize("part", ["loader", "sampler"])
+def test_the_validation_data_have_generators_of_their_own(tmp_path: Path, part: str) -> None:
+    """Shuffled batches of validation data, of which a metric sees the first alone: it depends on their order."""
+    class First:
+        def reset(self) -> None:
+            self.value: float | None = None
+
+        def update(self, output: Any, target: pydl.Tensor) -> None:
+            self.value = target.sum().item() if self.value is None else self.value
+
+        def compute(self) -> Any:
+            return self.value
+
+    def fit(resume: Path | None, callbacks: Any = (), other: Any = None) -> Any:
+        pydl.manual_seed(0)
+        data, own = TensorDataset(pydl.from_numpy(X), pydl.from_numpy(Y)), pydl.Generator().manual_seed(5)
+        held_out = DataLoader(data, 5, shuffle=True, generator=own) if part == "loader" else DataLoader(data, 5, sampler=RandomSampler(data, generator=own))
+        model = nn.Sequential(nn.Linear(6, 1), nn.Dropout(0.5))
+        trainer = Trainer(model, optim.SGD(model.parameters(), lr=0.01), nn.MSELoss(), metrics={"first": First()}, train_metrics=False, callbacks=callbacks)
+        return trainer.fit(data, other or held_out, epochs=3, batch_size=20, progress=False, resume=resume)
+
+    whole = fit(None, [keep_all(tmp_path, "step"), keep_all(tmp_path, "epoch")])
+    assert len(set(whole["val_first"])) == 3
+    for name in ("e0s2.st", "e1s3.st", "e1s4.st", "e2s6.st"):
+        assert [{**row, "seconds": 0} for row in fit(tmp_path / name).rows] == [{**row, "seconds": 0} for row in whole.rows], name
+    other = fit(tmp_path / "e1s4.st", other=(X, Y))         # is no obstacle; a loader without a generator draws from the default one
+    assert len(other) == 3 and (part == "sampler" or other["loss"] == whole["loss"])
+
+
+def test_a_lazy_sampler_with_a_generator_of_its_own(tmp_path: Path) -> None:
+    class Lazy(Sampler[int]):
+        def __init__(self) -> None:
+            self.generator = pydl.Generator().manual_seed(8)
+
+        def __iter__(self) -> Any:
+            return (int(pydl.randint(50, (), generator=self.generator).item()) for _ in range(40))
+
+        def __len__(self) -> int:
+            return 40
+
+    def end(resume: Path | None = None, callbacks: Any = ()) -> str:
+        run = Run("adamw-step", callbacks)
+        run.loader = DataLoader(run.loader.dataset, 8, sampler=Lazy())
+        run.fit(2, resume=resume)
+        return run.bits()
+
+    whole = end(callbacks=[keep_all(tmp_path, "step")])
+    assert end(tmp_path / "e0s3.st") == whole and end(tmp_path / "e1s7.st") == whole

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pydl._core.generator import use_in_thread
+from pydl._core.generator import current_generator, default_generator, use_in_thread
 from pydl.data.collate import default_collate
 from pydl.data.compose import samples_of
 from pydl.data.gathering import gatherer
@@ -36,10 +36,14 @@ class MapFetch:
             places = positions(indices, self.dataset)
             if places is not None:
                 return self.gather(places)
-        with drawing_from(self.generator.manual_seed((self.base_seed + GOLDEN * (number + 1)) % 2**64)):
+        before = own_generator()
+        try:        # it is set in here: a Ctrl-C right behind that must not leave it to the thread
+            use_in_thread(self.generator.manual_seed((self.base_seed + GOLDEN * (number + 1)) % 2**64))
             if isinstance(indices, Tensor) and self.whole:
                 indices = indices.tolist()
             return self.collate(self.samples(indices) if self.whole else self.sample(indices))
+        finally:
+            use_in_thread(before)
 
     def samples(self, indices: list) -> list:
         if callable(getattr(self.dataset, "__getitems__", None)):
@@ -99,10 +103,16 @@ def whole(index: Any) -> int:
     return operator.index(index)
 
 
+def own_generator() -> Generator | None:
+    """What this thread uses in place of the common default generator, or None."""
+    current = current_generator()
+    return None if current is default_generator else current
+
+
 @contextlib.contextmanager
-def drawing_from(generator: Generator) -> Iterator[None]:
-    """Within, random functions of this thread that are given no generator use this one."""
-    before = use_in_thread(generator)
+def own_generator_kept() -> Iterator[None]:
+    """Afterwards this thread uses the generator that it used before."""
+    before = own_generator()
     try:
         yield
     finally:

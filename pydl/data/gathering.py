@@ -1,7 +1,7 @@
 """Whole batches of data that lies in memory: one gather in C for each tensor, in place of a loop over samples."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from pydl.ops.gather import index_select
 from pydl.tensor import Tensor, from_numpy
 
 Gather = Callable[[Tensor], Any]
+UNJOINED = "ConcatDataset: cannot join batches of {}; pass collate_fn="
 
 
 def gatherer(dataset: Any) -> Gather | None:
@@ -44,17 +45,17 @@ def of_array(array: np.ndarray) -> Gather | None:
     return lambda indices: index_select(tensor, 0, indices)
 
 
-def joined(batches: Sequence[Any]) -> Any:
-    """Batches of the same structure, one behind the other."""
+def joined(batches: Sequence[Any], cat: Callable[[Sequence[Any]], Tensor], refusal: str) -> Any:
+    """Batches of the same structure, one behind the other: tensors by cat. refusal: the error for a {} that is not one."""
     first = batches[0]
     if isinstance(first, Tensor):
-        return ops.cat(batches)
-    if isinstance(first, dict):
-        return {key: joined([batch[key] for batch in batches]) for key in first}
+        return cat(batches)
+    if isinstance(first, Mapping):
+        return {key: joined([batch[key] for batch in batches], cat, refusal) for key in first}
     if isinstance(first, (list, tuple)):
-        columns = [joined(column) for column in zip(*batches, strict=True)]
+        columns = [joined(column, cat, refusal) for column in zip(*batches, strict=True)]
         return type(first)(*columns) if hasattr(first, "_fields") else type(first)(columns)
-    raise TypeError(f"ConcatDataset: cannot join batches of {type(first).__name__}; pass collate_fn=")
+    raise TypeError(refusal.format(type(first).__name__))
 
 
 def reordered(batch: Any, order: Tensor) -> Any:
@@ -84,6 +85,6 @@ def of_parts(parts: Sequence[Gather], ends: Sequence[int]) -> Gather:
         pieces = [parts[one](from_numpy(flat[part == one] - starts[one])) for one in touched]
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
-        return reordered(joined(pieces), from_numpy(back))
+        return reordered(joined(pieces, ops.cat, UNJOINED), from_numpy(back))
 
     return gather

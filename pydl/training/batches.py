@@ -7,6 +7,7 @@ import numpy as np
 
 from pydl import ops
 from pydl.data import DataLoader, Dataset, TensorDataset
+from pydl.data.gathering import joined
 from pydl.random import Generator
 from pydl.tensor import Tensor, dtype, from_numpy
 
@@ -155,16 +156,12 @@ def call(model: Any, inputs: Any) -> Any:
     return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
 
 
-def joined(parts: list[Any]) -> Any:
+def outputs_joined(parts: list[Any]) -> Any:
     """The outputs of all batches as one: tensors one after the other, through tuples, lists and dicts."""
-    first = parts[0]
-    if isinstance(first, Tensor):
-        if not all(isinstance(part, Tensor) and part.dim() for part in parts):
-            raise ValueError("predict: expected an output with a row for each example, got a number")
-        return ops.cat([part.detach() for part in parts])
-    if isinstance(first, Mapping):
-        return {key: joined([part[key] for part in parts]) for key in first}
-    if isinstance(first, (tuple, list)):
-        columns = [joined(list(column)) for column in zip(*parts, strict=True)]
-        return type(first)(*columns) if hasattr(first, "_fields") else type(first)(columns)
-    raise TypeError(f"predict: expected an output of tensors, got {type(first).__name__}")
+    return joined(parts, rows_joined, "predict: expected an output of tensors, got {}")
+
+
+def rows_joined(parts: Sequence[Any]) -> Tensor:
+    if not all(isinstance(part, Tensor) and part.dim() for part in parts):
+        raise ValueError("predict: expected an output with a row for each example, got a number")
+    return ops.cat([part.detach() for part in parts])

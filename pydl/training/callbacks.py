@@ -90,13 +90,15 @@ class Callbacks:
             function(*arguments)
 
     def end(self, trainer: Trainer) -> None:
-        """on_fit_end of all of them, even if one raises; then the first error."""
+        """on_fit_end of all of them, even if one raises; then the first error, with the others as notes."""
         errors = []
         for function in self.hooks["on_fit_end"]:
             try:
                 function(trainer)
             except Exception as error:
                 errors.append(error)
+        for other in errors[1:]:
+            errors[0].add_note(f"(on_fit_end of another callback raised {type(other).__name__}: {other})")
         if errors:
             raise errors[0]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydl.io import load_checkpoint, save_checkpoint
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pydl.training.trainer import Trainer
 
 DEFAULT = "default"
+VALIDATION = "validation."      # before the names of what its loader draws from
 OTHER_DATA = "it is not the same data, or not the same batch_size"
 
 
@@ -78,16 +79,27 @@ class Checkpoint(Callback):
         trainer.save(self.path.format(epoch=trainer.epoch, step=trainer.step))
 
 
-def generators_in(loader: Any, extra: Mapping[str, Generator]) -> dict[str, Generator]:
-    """Name -> every generator that the run draws from, beside the default one: the loader's, its samplers', the user's."""
+def generators_in(loader: Any, validation: Any, extra: Mapping[str, Generator]) -> dict[str, Generator]:
+    """Name -> every generator that the run draws from, beside the default one: the loaders', their samplers', the user's."""
     found = dict(extra)
-    places = {"loader": loader, "sampler": getattr(loader, "sampler", None), "batch_sampler": getattr(loader, "batch_sampler", None)}
-    places["batch_sampler.sampler"] = getattr(places["batch_sampler"], "sampler", None)
-    for name, place in places.items():
+    for name, place in {**places_in(loader, ""), **places_in(validation, VALIDATION)}.items():
         own = getattr(place, "generator", None)
         if isinstance(own, Generator) and own is not default_generator and all(own is not other for other in found.values()):
             found[name] = own
     return found
+
+
+def places_in(loader: Any, prefix: str) -> dict[str, Any]:
+    """Name -> what may have a generator, in a loader; nothing where it is None."""
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    places = {"loader": loader, "sampler": getattr(loader, "sampler", None), "batch_sampler": batch_sampler,
+              "batch_sampler.sampler": getattr(batch_sampler, "sampler", None)}
+    return {prefix + name: place for name, place in places.items()}
+
+
+def of_training(generators: Iterable[Any]) -> list[str]:
+    """The names that a checkpoint and a run must share: validation data may be others, or none, after a resume."""
+    return sorted(name for name in map(str, generators) if not name.startswith(VALIDATION))
 
 
 def random_states(generators: Mapping[str, Generator]) -> dict[str, Tensor]:
@@ -129,12 +141,13 @@ def resume_run(path: Path, trainer: Trainer, run: Run) -> None:
             run.means.load_state_dict(state["middle"]["means"])
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"fit: resume: {os.fsdecode(path)}: {error}") from error
-    load_checkpoint(path, model=trainer.model, optimizer=trainer.optimizer, scheduler=trainer.scheduler, generator=run.generators)
+    saved = {name: own for name, own in run.generators.items() if name in state["generators"]}
+    load_checkpoint(path, model=trainer.model, optimizer=trainer.optimizer, scheduler=trainer.scheduler, generator=saved)
     trainer.epoch, trainer.batch, trainer.step = state["epoch"], state["batch"], content.step or 0
     trainer.history.rows[:] = state["history"]
     run.boundary = random_states(run.generators)
     if state["middle"] is not None:
-        run.epoch_random, run.clock = state["middle"]["random"], float(state["middle"]["seconds"])
+        run.epoch_random, run.clock = {**run.boundary, **state["middle"]["random"]}, float(state["middle"]["seconds"])
 
 
 def checked(extra: Any, step: Any) -> dict[str, Any]:
@@ -173,11 +186,11 @@ def check_fits(state: dict[str, Any], trainer: Trainer, run: Run) -> None:
     had = state.get("scheduler")
     if had is not None and trainer.scheduler is None:
         raise ValueError(f"the run had a scheduler, {had}, and the Trainer has none")
-    generators = sorted(map(str, state["generators"]))
-    if generators != sorted(run.generators):
-        raise ValueError(f"the run had generators of {', '.join(generators) or 'nothing'} beside the default one, now there are "
-                         f"those of {', '.join(sorted(run.generators)) or 'nothing'}")
-    if state["middle"] is not None and state["middle"]["random"].keys() != {DEFAULT, *run.generators}:
+    had_generators, generators = of_training(state["generators"]), of_training(run.generators)
+    if had_generators != generators:
+        raise ValueError(f"the run had generators of {', '.join(had_generators) or 'nothing'} beside the default one, now there are "
+                         f"those of {', '.join(generators) or 'nothing'}")
+    if state["middle"] is not None and state["middle"]["random"].keys() != {DEFAULT, *state["generators"]}:
         raise ValueError("the random state of its epoch does not fit its generators")
 
 

@@ -8,7 +8,8 @@ from typing import Any, Self
 
 class Interrupts:
     """Between `with` and its end, a Ctrl-C waits until the code inside an `opened` block, where the handler that was there
-    before is called; that of Python raises KeyboardInterrupt.
+    before is called; that of Python raises KeyboardInterrupt. One that still waits at the end, as where an error ends the code, is
+    delivered then.
 
     A second Ctrl-C does not wait, unless `sealed`: it is for a step that hangs. clean says whether KeyboardInterrupt left an
     `opened` block, and nothing was half done. Only the main thread gets signals, so elsewhere, and where SIGINT is ignored,
@@ -31,6 +32,8 @@ class Interrupts:
     def __exit__(self, *_: object) -> None:
         if self.previous is not None:
             signal.signal(signal.SIGINT, self.previous)
+            if self.pending:
+                self.deliver()
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """The handler."""

@@ -29,7 +29,7 @@ class Run:
     def __init__(self, trainer: Trainer, loader: Iterable[Any], validation: Iterable[Any] | None, interrupts: Interrupts) -> None:
         self.loader, self.validation, self.interrupts = loader, validation, interrupts
         self.length = length_of(loader)
-        self.generators = generators_in(loader, trainer.generators)
+        self.generators = generators_in(loader, validation, trainer.generators)
         self.means = Averages(trainer.metrics if trainer.train_metrics else {})
         self.validated = Averages(trainer.metrics)
         self.clock = 0.0                                    # seconds of training in this epoch
@@ -96,25 +96,28 @@ def fetch(trainer: Trainer, run: Run, iterator: Iterator[Any]) -> list[Batch]:
 
 
 def take_step(trainer: Trainer, run: Run, group: list[Batch]) -> None:
-    """One optimizer step on the gradient of the mean loss of all examples of the group."""
-    optimizer, total, loss_sum = trainer.optimizer, sum(batch.size for batch in group), 0.0
+    """One optimizer step on the gradient of the mean loss of all examples of the group. A batch that counts nothing has none."""
+    optimizer, summed, loss_sum = trainer.optimizer, trainer.objective.summed, 0.0
+    counts = [trainer.objective.share(batch) for batch in group]
+    total = sum(counts)
     optimizer.zero_grad()
-    for batch in group:
+    for batch, count in zip(group, counts, strict=True):
         output = call(trainer.model, batch.inputs)
         loss = trainer.objective(output, batch)
-        number = loss.item()
-        check_loss(trainer, number, loss)
-        share = 1.0 if trainer.objective.summed else batch.size / total
-        (loss if share == 1 else loss * share).backward()
+        if count:
+            number = loss.item()
+            check_loss(trainer, number, loss)
+            share = 1.0 if summed else count / total
+            (loss if share == 1 else loss * share).backward()
+            loss_sum += number * (1 if summed else count)
         run.means.update(output, batch.target)
-        loss_sum += number * (1 if trainer.objective.summed else batch.size)
     clip(trainer)
     run.interrupts.sealed = True
     try:
         optimizer.step()
         trainer.step += 1
         trainer.batch += len(group)
-        trainer.last_loss = loss_sum / total
+        trainer.last_loss = loss_sum / total if total else math.nan
         run.means.add(loss_sum, total)
         if trainer.scheduler is not None and trainer.scheduler_interval == "step":
             trainer.scheduler.step()
@@ -167,16 +170,19 @@ def measure(trainer: Trainer, caller: str, loader: Iterable[Any], means: Average
             step: Callable[[], object] | None = None) -> dict[str, Any]:
     """Mean loss and metrics of all batches, in evaluation mode, unrecorded."""
     means.reset()
+    batches = 0
     with evaluating(trainer.model), no_grad():
         for given in loader:
+            batches += 1
             batch = batch_of(caller, given, trainer.unpack)
             output = call(trainer.model, batch.inputs)
-            number = trainer.objective(output, batch).item()
-            means.add(number * (1 if trainer.objective.summed else batch.size), batch.size)
+            number, count = trainer.objective(output, batch).item(), trainer.objective.share(batch)
+            if count:
+                means.add(number * (1 if trainer.objective.summed else count), count)
             means.update(output, batch.target)
             if step is not None:
                 step()
-    if not means.count:
+    if not batches:
         raise ValueError(f"{caller}: the data gave no batches")
     return means.results()
 

@@ -1,22 +1,28 @@
 """The loss of a batch, and the means over the batches of an epoch."""
 
 import copy
+import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pydl.nn import Module
-from pydl.tensor import Tensor, from_numpy
+from pydl.nn import CrossEntropyLoss, Module, NLLLoss
+from pydl.nn.functional import cross_entropy, nll_loss
+from pydl.tensor import Tensor, float64, from_numpy
 from pydl.training.batches import Batch, size_of
+
+LABELLED = (CrossEntropyLoss, NLLLoss, cross_entropy, nll_loss)     # means over labels, which may be ignored or weighted by class
 
 
 class Objective:
     """A loss function, and how it takes a weight for each example.
 
     One with reduction "none" inside, a module of pydl.nn or a function with `reduction=`, is weighted here: sum(w * l) / sum(w),
-    or sum(w * l) for reduction "sum". Any other is called as loss(output, target, weight).
+    or sum(w * l) for reduction "sum". Any other is called as loss(output, target, weight). What is bound by functools.partial, or a
+    default, is seen; what a function does inside is not: it is taken for a mean over examples.
     """
 
     def __init__(self, loss: Any) -> None:
@@ -24,15 +30,17 @@ class Objective:
             hint = f"; did you mean {loss.__name__}()?" if isinstance(loss, type) else ""
             raise TypeError(f"Trainer: loss: expected a function of (output, target), got {described_type(loss)}{hint}")
         self.loss = loss
-        reduction = getattr(loss, "reduction", None)
+        self.settings = settings_of(loss)
+        reduction = self.settings.get("reduction")
         if reduction == "none":
             raise ValueError("Trainer: loss: expected a loss of one number, got one with reduction='none'; use 'mean' or 'sum'")
         self.summed = reduction == "sum"
+        self.labelled = not self.summed and (isinstance(loss, LABELLED[:2]) or innermost(loss) in LABELLED[2:])
         self.single: Callable[[Any, Any], Tensor] | None = None       # a loss for each example
         if isinstance(loss, Module) and reduction is not None:
             self.single = copy.copy(loss)
             self.single.reduction = "none"
-        elif not isinstance(loss, Module) and takes_reduction(loss):
+        elif not isinstance(loss, Module) and "reduction" in options_of(loss):
             self.single = lambda output, target: loss(output, target, reduction="none")
 
     def __call__(self, output: Any, batch: Batch) -> Tensor:
@@ -50,6 +58,17 @@ class Objective:
                              "use reduction='mean', or take the mean()")
         return value
 
+    def share(self, batch: Batch) -> float:
+        """What a batch counts in a mean: its examples, or where the loss is a mean over labels, those that are not ignored, each by
+        the weight of its class; 0 where there are none, and the loss is NaN."""
+        target = batch.target
+        if not self.labelled or batch.weight is not None or not isinstance(target, Tensor) or target.dtype.is_floating_point:
+            return batch.size
+        weight, counts = self.settings.get("weight"), target != self.settings["ignore_index"]
+        if weight is None:
+            return int(counts.sum().item())
+        return float(weight.detach().to(float64)[target[counts].long()].sum().item())
+
     def weighted(self, each: Tensor, weight: Tensor, count: float) -> Tensor:
         if each.dim() == 0 or len(each) != len(weight):
             raise ValueError(f"Trainer: weight: expected one number an example, got {len(weight)} weights for losses of shape "
@@ -62,11 +81,26 @@ def described_type(value: Any) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
 
 
-def takes_reduction(function: Any) -> bool:
+def settings_of(loss: Any) -> dict[str, Any]:
+    """The attributes of a loss that is an object, or the options of a function."""
+    if isinstance(loss, Module) or hasattr(loss, "reduction"):
+        return {name: getattr(loss, name) for name in ("reduction", "weight", "ignore_index") if hasattr(loss, name)}
+    return options_of(loss)
+
+
+def options_of(function: Any) -> dict[str, Any]:
+    """Name -> default of each parameter, or what functools.partial bound in its place."""
     try:
-        return "reduction" in inspect.signature(function).parameters
+        return {name: one.default for name, one in inspect.signature(function).parameters.items()}
     except (TypeError, ValueError):         # built in, without a signature
-        return False
+        return {}
+
+
+def innermost(function: Any) -> Any:
+    """The function that functools.partial was given."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
 
 
 class MeanOf:
@@ -148,7 +182,7 @@ class Averages:
 
     def results(self) -> dict[str, Any]:
         """Numbers, and lists of them."""
-        found = {"loss": self.total / self.count}
+        found = {"loss": self.total / self.count if self.count else math.nan}
         for name, metric in self.metrics.items():
             value = metric.compute()
             found[name] = value.tolist() if isinstance(value, (np.ndarray, np.generic, Tensor)) else value

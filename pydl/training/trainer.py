@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from pydl.autograd import no_grad
+from pydl.data.fetch import own_generator_kept
 from pydl.nn import Module
 from pydl.optim import Optimizer
 from pydl.optim.lr_scheduler import ReduceLROnPlateau
 from pydl.random import Generator
 from pydl.tensor import dtype
 from pydl.training.bar import Bar, shown
-from pydl.training.batches import Unpack, call, inputs_of, joined, loader_of
+from pydl.training.batches import Unpack, call, inputs_of, loader_of, outputs_joined
 from pydl.training.callbacks import Callback, Callbacks
-from pydl.training.checkpointing import resume_run, save_run, set_random_states
+from pydl.training.checkpointing import VALIDATION, resume_run, save_run, set_random_states
 from pydl.training.history import History, Path
 from pydl.training.interrupt import Interrupts
 from pydl.training.loop import Run, evaluating, measure, modes_kept, run_epochs, stop_at
@@ -46,8 +47,11 @@ class Trainer:
     `monitor` of the history (default: val_loss with validation data, else loss). metrics: names to metrics of pydl.metrics, or to
     functions of (output, target), whose mean over the batches is taken; they are not weighted. train_metrics=False computes them on
     validation data only. max_grad_norm and clip_value clip the gradients, by value first. accumulate: batches that make one step,
-    whose gradient is that of one large batch up to rounding (the last step of an epoch may have fewer). generators: pydl.Generators
-    by name that the run draws from, beside the default one and the loader's; a checkpoint keeps them. check_finite: raise
+    whose gradient is that of one large batch up to rounding (the last step of an epoch may have fewer). Each batch counts by its
+    examples, or with cross_entropy and nll_loss by the labels that are not ignored, each by the weight of its class; one with none
+    counts nothing. Only for a loss of your own that is a mean over something else are steps, and means over batches, not those of
+    one large batch; so, too, for any loss whose `reduction` is bound within a function, where nobody sees it. generators: pydl.Generators
+    by name that the run draws from, beside the default one and the loaders'; a checkpoint keeps them. check_finite: raise
     FloatingPointError, before the parameters change, where the loss or (with max_grad_norm) the gradient's norm is NaN or infinite.
 
     Raises TypeError and ValueError for parts that are something else, or do not belong together.
@@ -129,7 +133,11 @@ class Trainer:
 
         resume: a checkpoint of Checkpoint or `save`, from which the run goes on until there are `epochs` epochs in all. Nothing
         differs by a bit from the run that was not interrupted, given the same parts, data and settings, and batches that depend
-        on nothing but pydl's generators; where it stopped in the middle of an epoch, the batches before are fetched once more.
+        on nothing but pydl's generators; where it stopped in the middle of an epoch, the batches before are fetched once more,
+        without the model. So there is one exception, in the middle of an epoch alone: a sampler, a data set's `gather`, an
+        IterableDataset without workers or an iterable of your own that draws from the default generator batch by batch, not only
+        before the first, where the model (dropout) or a callback draws from it, too. Give it a generator of its own, and name that
+        in `generators` unless it is the attribute `generator` of the loader or its sampler.
 
         A Ctrl-C stops the run between two steps, never in one; on_interrupt: "return" the history with interrupted=True, or
         "raise" KeyboardInterrupt. The best weights are put back, checkpoints are written. A second one does not wait, and raises.
@@ -148,7 +156,7 @@ class Trainer:
             if data is not None and isinstance(data, Iterator) and epochs > 1:
                 raise TypeError(f"fit: a {type(data).__name__} gives its batches only once, but there are {epochs} epochs; "
                                 "expected a DataLoader, a list of batches, a data set or a tuple of arrays")
-        with Interrupts() as interrupts:
+        with own_generator_kept(), Interrupts() as interrupts:
             self._run = Run(self, loader, held_out, interrupts)
             self._fit(self._run, epochs, resume, progress)
         if self.history.interrupted and on_interrupt == "raise":
@@ -183,9 +191,11 @@ class Trainer:
                 self.status = "failed"
             self.history.stopped = self.stopped
             self.optimizer.zero_grad()
-            if begun:
-                self.callbacks.end(self)
-            self.callbacks = self.own_callbacks
+            try:
+                if begun:
+                    self.callbacks.end(self)
+            finally:
+                self.callbacks = self.own_callbacks
         if run.interrupts.pending:          # it came after the last step
             try:
                 with run.interrupts.opened:
@@ -194,7 +204,10 @@ class Trainer:
                 self.status, self.history.interrupted = "interrupted", True
 
     def evaluate(self, data: Any, *, batch_size: int = 256, progress: bool = False) -> dict[str, Any]:
-        """{"loss": mean over all examples, and the metrics}, in evaluation mode, without gradients. data: as for fit."""
+        """{"loss": mean over all examples, and the metrics}, in evaluation mode, without gradients. data: as for fit.
+
+        Batches count as those that `accumulate` joins; NaN where no target counts.
+        """
         loader = loader_of("evaluate", data, count("evaluate", "batch_size", batch_size), False, self._type())
         with shown(progress, "evaluating", loader) as step:
             return measure(self, "evaluate", loader, Averages(self.metrics), step)
@@ -213,7 +226,7 @@ class Trainer:
                     step()
         if not outputs:
             raise ValueError("predict: the data gave no batches")
-        return joined(outputs)
+        return outputs_joined(outputs)
 
     def _type(self) -> dtype | None:
         """The model's type of floating-point numbers."""
@@ -257,6 +270,6 @@ def generators_by_name(given: Mapping[str, Generator] | None) -> dict[str, Gener
     if not isinstance(given, Mapping) or not all(isinstance(own, Generator) for own in given.values()):
         raise TypeError("Trainer: generators: expected a dict of names to pydl.Generators")
     for name in given:
-        if name in ("default", "loader", "sampler", "batch_sampler", "batch_sampler.sampler"):
+        if name in ("default", "loader", "sampler", "batch_sampler", "batch_sampler.sampler") or str(name).startswith(VALIDATION):
             raise ValueError(f"Trainer: generators: {name!r} is the name of another one")
     return dict(given)
