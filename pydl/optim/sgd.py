@@ -3,7 +3,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydl._core.step import sgd_step
-from pydl.optim.optimizer import Group, Optimizer, number
+from pydl.optim.optimizer import Group, Optimizer, number, only_off
 
 
 class SGD(Optimizer):
@@ -27,8 +27,10 @@ class SGD(Optimizer):
         *,
         maximize: bool = False,
         foreach: bool | None = None,
+        differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
+        only_off("SGD", differentiable=differentiable)
         super().__init__(params, {
             "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov,
             "maximize": maximize,
