@@ -15,20 +15,25 @@ def x(*shape: int) -> pydl.Tensor:
     return pydl.from_numpy(np.arange(1, 1 + int(np.prod(shape)), dtype=np.float32).reshape(shape))
 
 
+ANYTHING = ("cpu", "get_device", "__str__", "__sizeof__", "__getstate__")     # Python functions that ask nothing of their argument
 METHODS = [name for name in dir(pydl.Tensor) if callable(getattr(pydl.Tensor, name)) and name not in ("__new__", "__class__", "__init_subclass__",
                                                                                                     "__subclasshook__", "__dir__")]
 
 
-@pytest.mark.parametrize("method", METHODS)
+NUMEL = pytest.param("numel", marks=pytest.mark.xfail(strict=True, reason="Tensor.numel(None) reads memory of no tensor"))
+
+
+@pytest.mark.parametrize("method", [NUMEL if name == "numel" else name for name in METHODS])
 def test_a_method_of_something_else_is_refused(method: str) -> None:
     """`Tensor.detach(3)` read the memory of a tensor where there was none."""
     for wrong in (3, "text", None, object(), pydl.float32):
         if hasattr(object, method) and not isinstance(wrong, int):
             continue
-        try:
+        if method in ANYTHING:
             getattr(pydl.Tensor, method)(wrong)
-        except (TypeError, AttributeError, ValueError):
-            pass
+        else:
+            with pytest.raises((TypeError, AttributeError)):
+                getattr(pydl.Tensor, method)(wrong)
 
 
 @pytest.mark.parametrize("thing", [pydl.Generator.get_state, type(pydl.float32).is_signed.__get__, pydl.Generator.manual_seed])
