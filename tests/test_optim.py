@@ -275,6 +275,8 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         ((1.0, 0.9), ValueError), ((0.9, -0.1), ValueError), ((math.nan, 0.9), ValueError), (0.9, TypeError), ((0.9,), TypeError))),
     (lambda: optim.AdamW([P], eps=-1), ValueError, "eps"), (lambda: optim.AdamW([P], weight_decay=-1), ValueError, "weight_decay"),
     (lambda: optim.Adam([{"params": [P], "lr": -1}]), ValueError, "lr"),
+    (lambda: optim.SGD([P], dampening="a"), TypeError, "SGD: dampening .* got str"),
+    (lambda: optim.SGD([P], lr="0.1"), TypeError, "SGD: lr must be a number, got str"),
     (lambda: optim.AdamW([]), ValueError, "AdamW: optimizer got an empty"), (lambda: optim.Adam(3), TypeError, "Adam: params .* got int"),
     (lambda: optim.SGD([{"lr": 1}]), ValueError, r"SGD: a parameter group must have 'params', got one with only \['lr'\]"),
     (lambda: optim.SGD([{"params": 3}]), TypeError, "SGD: params of a group .* got int"),

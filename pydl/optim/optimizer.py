@@ -200,6 +200,8 @@ def number(optimizer: str, group: Group, name: str) -> float:
     """group[name] as a number >= 0."""
     value = group[name]
     try:
+        if isinstance(value, (str, bytes)):     # float() would parse them
+            raise TypeError
         ok = float(value) >= 0
     except (TypeError, ValueError):
         raise TypeError(f"{optimizer}: {name} must be a number, got {type(value).__name__}") from None
