@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
 from pydl import ops
 from pydl.autograd import no_grad
 from pydl.nn import init
+from pydl.nn.checks import size_of
 from pydl.nn.lazy import LazyModuleMixin
 from pydl.nn.module import Module
 from pydl.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
@@ -20,17 +20,6 @@ def row_shape(layer: str, normalized_shape: SupportsIndex | Sequence[int]) -> tu
     if not sizes or not all(isinstance(size, SupportsIndex) for size in sizes):
         raise TypeError(f"{layer}: normalized_shape: expected an int or ints, one or more, got {normalized_shape!r}")
     return tuple(size_of(layer, "normalized_shape", size) for size in sizes)
-
-
-def size_of(layer: str, name: str, size: SupportsIndex) -> int:
-    """size as an int >= 0."""
-    try:
-        number = operator.index(size)
-    except TypeError:
-        raise TypeError(f"{layer}: {name}: expected an int, got {size!r}") from None
-    if number < 0:
-        raise ValueError(f"{layer}: {name}: expected 0 or more, got {number}")
-    return number
 
 
 class LayerNorm(Module):
