@@ -285,7 +285,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     *((lambda name=name, switch=switch: getattr(optim, name)([P], **{switch: True}), ValueError, f"{name}: {switch} must be False")
       for name in ("SGD", "Adam", "AdamW") for switch in ("differentiable", "capturable")[: 1 if name == "SGD" else 2]),
     *((lambda state=state: optim.Adam([P]).load_state_dict(state), error, f"load_state_dict: .*{match}") for state, error, match in (
-        (3, TypeError, "got int"), ({}, ValueError, "Adam .*'state' is missing"), ({"state": {}}, ValueError, "'param_groups' is missing"),
+        (3, TypeError, "got int"), ({}, ValueError, "Adam .*'param_groups' is missing"), ({"param_groups": []}, ValueError, "'state' is missing"),
         ({"state": {}, "param_groups": 3}, TypeError, "param_groups .* int"), ({"state": [], "param_groups": []}, TypeError, "state .* list"),
         ({"state": {}, "param_groups": [{}]}, ValueError, "group 0 .*params"), ({"state": {}, "param_groups": [3]}, ValueError, "group 0"),
         ({"state": {0: 3}, "param_groups": [{"params": [0]}]}, TypeError, "parameter 0 .* int"))),

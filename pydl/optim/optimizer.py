@@ -165,7 +165,7 @@ def check_layout(optimizer: str, state_dict: Any) -> None:
     """TypeError or ValueError for what is not laid out as a state_dict() is."""
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"load_state_dict: {optimizer} expected a state_dict(), got {type(state_dict).__name__}")
-    for name, kind in (("state", Mapping), ("param_groups", (list, tuple))):
+    for name, kind in (("param_groups", (list, tuple)), ("state", Mapping)):
         if name not in state_dict:
             raise ValueError(f"load_state_dict: {optimizer} expected a state_dict() with 'state' and 'param_groups': {name!r} is missing")
         if not isinstance(state_dict[name], kind):
