@@ -211,8 +211,10 @@ class profile:
     def export_chrome_trace(self, path: str | os.PathLike[str]) -> None:
         """Writes the events as JSON in Chrome's trace event format, a track for each thread that launched kernels.
 
-        To be opened in chrome://tracing or ui.perfetto.dev. Raises OSError where the file cannot be written.
+        To be opened in chrome://tracing or ui.perfetto.dev. A file of that name is replaced as a whole, or not at all. Raises OSError
+        where the file cannot be written, ValueError where path is no regular file.
         """
+        from pydl.io.replace import replacing  # not before it is needed: `import pydl` loads no files
         tracks: dict[int, int] = {}
         entries: list[dict[str, Any]] = []
         for e in self._each():
@@ -227,8 +229,8 @@ class profile:
             entries.append(entry)
         named = [{"name": "thread_name", "ph": "M", "pid": os.getpid(), "tid": track,
                   "args": {"name": self._names.get(thread, f"thread {track}")}} for thread, track in tracks.items()]
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump({"traceEvents": named + entries, "displayTimeUnit": "ns"}, file)
+        with replacing("export_chrome_trace", path) as file:
+            file.write(json.dumps({"traceEvents": named + entries, "displayTimeUnit": "ns"}).encode())
 
 
 class Launches:

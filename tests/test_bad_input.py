@@ -15,6 +15,7 @@ def x(*shape: int) -> pydl.Tensor:
     return pydl.from_numpy(np.arange(1, 1 + int(np.prod(shape)), dtype=np.float32).reshape(shape))
 
 
+ANYTHING = ("cpu", "get_device", "__str__", "__sizeof__", "__getstate__")     # Python functions that ask nothing of their argument
 METHODS = [name for name in dir(pydl.Tensor) if callable(getattr(pydl.Tensor, name)) and name not in ("__new__", "__class__", "__init_subclass__",
                                                                                                     "__subclasshook__", "__dir__")]
 
@@ -25,10 +26,11 @@ def test_a_method_of_something_else_is_refused(method: str) -> None:
     for wrong in (3, "text", None, object(), pydl.float32):
         if hasattr(object, method) and not isinstance(wrong, int):
             continue
-        try:
+        if method in ANYTHING:
             getattr(pydl.Tensor, method)(wrong)
-        except (TypeError, AttributeError, ValueError):
-            pass
+        else:
+            with pytest.raises((TypeError, AttributeError)):
+                getattr(pydl.Tensor, method)(wrong)
 
 
 @pytest.mark.parametrize("thing", [pydl.Generator.get_state, type(pydl.float32).is_signed.__get__, pydl.Generator.manual_seed])

@@ -56,9 +56,14 @@ def test_json_and_compare(tmp_path: Path) -> None:
 
 
 def test_cases_that_the_file_lacks_are_no_failure(tmp_path: Path) -> None:
-    (tmp_path / "before.json").write_text('{"rows": []}')
-    done = bench(*QUICK, "--compare", "before.json", folder=tmp_path)
-    assert done.returncode == 0 and done.stdout.count("not in the file") == 2
+    row = {"case": "gemm 128x128x128", "threads": 1, "seconds": 1e3}
+    (tmp_path / "before.json").write_text(json.dumps({"rows": [row]}))
+    done = bench(*QUICK, "--compare", "before.json", "--threads", "1", folder=tmp_path)
+    assert done.returncode == 0 and done.stdout.count("not in the file") == 1 and "0 slower" in done.stdout
+    for rows in ([], [{**row, "threads": 2}], [{**row, "case": "another"}]):        # nothing in common: that is no success
+        (tmp_path / "before.json").write_text(json.dumps({"rows": rows}))
+        done = bench(*QUICK, "--compare", "before.json", "--threads", "1", folder=tmp_path)
+        assert done.returncode == 2 and "before.json: it has none of the chosen cases" in done.stderr and not done.stdout
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"rows": [1]}', '{"rows": [{"case": "x"}]}', "\x00"])

@@ -118,6 +118,9 @@ def test_blocks_are_cut_as_lists_are(sizes: list[int], drop_last: bool) -> None:
       for n, error in ((0, ValueError), (-1, ValueError), (True, TypeError), (1.0, TypeError))),
     (lambda: BatchSampler([1], 1, 0), TypeError, "drop_last"),
     (lambda: list(RandomSampler([], num_samples=3)), ValueError, "no samples to draw 3 from"),
+    (lambda: RandomSampler([1], generator=3), TypeError, "RandomSampler: generator: .* got int"),
+    (lambda: SubsetRandomSampler([1], generator=3), TypeError, "SubsetRandomSampler: generator: .* got int"),
+    (lambda: WeightedRandomSampler([1], 1, generator=3), TypeError, "WeightedRandomSampler: generator: .* got int"),
     (lambda: iter(Sampler()), NotImplementedError, "__iter__"),
     (lambda: list(SequentialSampler(3)), TypeError, "len"),
 ])

@@ -227,10 +227,13 @@ def test_random_split() -> None:
     ([7, 4], ValueError, "sum to 11, the data set has 10"), ([-1, 11], ValueError, "expected 0 or more, got -1"),
     ([0.5, 0.6], ValueError, "must sum to 1, got 1.1"), ([float("nan"), 1], ValueError, "got nan"),
     ([5.0, 5.0], TypeError, "expected ints"), ([], ValueError, "sum to 0"), ([0.5, 0.4], TypeError, "fractions that sum to 1"),
+    (["a", "b"], TypeError, "random_split: length 0: expected an int or a fraction, got 'a'"), ([4, None], TypeError, "length 1: .* None"),
 ])
 def test_random_split_refuses(lengths: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         random_split(numbered(10), lengths)
+    with pytest.raises(TypeError, match="random_split: generator: expected a pydl.Generator, got int"):
+        random_split(numbered(10), [10], generator=3)       # type: ignore[arg-type]
 
 
 def test_base_classes() -> None:

@@ -31,6 +31,8 @@ def run_group(group: str, log: Path, *options: str) -> subprocess.CompletedProce
     command = [sys.executable, str(Path(__file__).with_name("fuzzrun.py")), group, str(EXAMPLES), str(TIMES - 1), str(log), *options]
     path = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": path, "PYDL_NUM_THREADS": "2", "PYTHONFAULTHANDLER": "1"}
+    if "ASAN_OPTIONS" in os.environ:        # an address sanitizer takes all of the address space: it bounds single allocations itself
+        environment["ASAN_OPTIONS"] = f"{os.environ['ASAN_OPTIONS']}:max_allocation_size_mb={fuzzrun.ROOM >> 20}"
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS)
 
 

@@ -27,7 +27,7 @@ LAYERS = {
     "threads": {"_core"},
     "testing": {*BELOW_OPS, "tensor", "ops"},
     "costs": {"_core"},
-    "profiler": {"_core", "costs"},
+    "profiler": {"_core", "costs", "io"},      # io where a trace is written
     "nn": {"ops", "tensor", "random", "autograd", "profiler"},
     "func": {"nn"},
     "optim": {*BELOW_OPS, "tensor", "nn"},      # nn for swa_utils: an averaged model is a module

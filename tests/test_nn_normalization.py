@@ -43,6 +43,26 @@ def test_rms_norm():
     assert functional.rms_norm(pydl.zeros(1, 2), [2]).tolist() == [[0, 0]]
 
 
+@pytest.mark.parametrize(("make", "error", "words"), [
+    (lambda: nn.GroupNorm("2", 4), TypeError, "GroupNorm: num_groups: expected an int, got '2'"),
+    (lambda: nn.GroupNorm(2, 4.0), TypeError, "GroupNorm: num_channels: expected an int, got 4.0"),
+    (lambda: nn.GroupNorm(2, -4), ValueError, "GroupNorm: num_channels: expected 0 or more, got -4"),
+    (lambda: nn.GroupNorm(0, 4), ValueError, "GroupNorm: num_groups: expected a divisor"),
+    (lambda: nn.BatchNorm1d(2.5), TypeError, "BatchNorm1d: num_features: expected an int, got 2.5"),
+    (lambda: nn.BatchNorm1d(-2), ValueError, "BatchNorm1d: num_features: expected 0 or more, got -2"),
+    (lambda: nn.LayerNorm(-1), ValueError, "LayerNorm: normalized_shape: expected 0 or more, got -1"),
+    (lambda: nn.RMSNorm([2, -1]), ValueError, "RMSNorm: normalized_shape: expected 0 or more, got -1"),
+    (lambda: nn.Linear(2.5, 3), TypeError, "Linear: in_features: expected an int, got 2.5"),
+    (lambda: nn.Bilinear("a", 1, 1), TypeError, "Bilinear: in1_features: expected an int, got 'a'"),
+    (lambda: nn.Bilinear(1, 1, -1), ValueError, "Bilinear: out_features: expected 0 or more, got -1"),
+    (lambda: nn.Embedding(3, -2), ValueError, "Embedding: embedding_dim: expected 0 or more, got -2"),
+    (lambda: nn.PReLU(-1), ValueError, "PReLU: num_parameters: expected 0 or more, got -1"),
+])
+def test_sizes_are_refused_in_the_name_of_the_layer(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
 def test_group_norm():
     x = rng.standard_normal((4, 6, 5)).astype(np.float32)
     layer = nn.GroupNorm(3, 6)

@@ -138,6 +138,13 @@ def test_clipping_refuses():
         utils.clip_grads_with_norm_(ps, -1, pydl.tensor(1.0))
     with pytest.raises(ValueError, match="norm_type: expected a number or inf, got nan"):
         utils.clip_grad_norm_(ps, 1.0, math.nan)
+    for wrong, error in (("a", ValueError), (None, TypeError), (pydl.ones(2), TypeError)):
+        for call, name in ((lambda x: utils.clip_grad_norm_(ps, x), "clip_grad_norm_: max_norm"),
+                           (lambda x: utils.clip_grad_norm_(ps, 1.0, x), "clip_grad_norm_: norm_type"),
+                           (lambda x: utils.get_total_norm(ps, x), "get_total_norm: norm_type"),
+                           (lambda x: utils.clip_grad_value_(ps, x), "clip_grad_value_: clip_value")):
+            with pytest.raises(error, match=f"{name}: expected a number, got "):
+                call(wrong)
     with pytest.raises(TypeError, match="clip_grad_norm_: element 0: expected a Tensor, got tuple"):
         utils.clip_grad_norm_(nn.Linear(1, 1).named_parameters(), 1.0)
     with pytest.raises(TypeError, match="clip_grad_value_: expected a Tensor or an iterable of tensors, got int"):

@@ -275,6 +275,20 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         ((1.0, 0.9), ValueError), ((0.9, -0.1), ValueError), ((math.nan, 0.9), ValueError), (0.9, TypeError), ((0.9,), TypeError))),
     (lambda: optim.AdamW([P], eps=-1), ValueError, "eps"), (lambda: optim.AdamW([P], weight_decay=-1), ValueError, "weight_decay"),
     (lambda: optim.Adam([{"params": [P], "lr": -1}]), ValueError, "lr"),
+    (lambda: optim.SGD([P], dampening="a"), TypeError, "SGD: dampening .* got str"),
+    (lambda: optim.SGD([P], lr="0.1"), TypeError, "SGD: lr must be a number, got str"),
+    (lambda: optim.AdamW([]), ValueError, "AdamW: optimizer got an empty"), (lambda: optim.Adam(3), TypeError, "Adam: params .* got int"),
+    (lambda: optim.SGD([{"lr": 1}]), ValueError, r"SGD: a parameter group must have 'params', got one with only \['lr'\]"),
+    (lambda: optim.SGD([{"params": 3}]), TypeError, "SGD: params of a group .* got int"),
+    (lambda: optim.Adam([P], decoupled_weight_decay=True), ValueError, "Adam: decoupled_weight_decay must be False.*use AdamW"),
+    (lambda: optim.AdamW([{"params": P, "decoupled_weight_decay": False}]), ValueError, "AdamW: decoupled_weight_decay .*use Adam$"),
+    *((lambda name=name, switch=switch: getattr(optim, name)([P], **{switch: True}), ValueError, f"{name}: {switch} must be False")
+      for name in ("SGD", "Adam", "AdamW") for switch in ("differentiable", "capturable")[: 1 if name == "SGD" else 2]),
+    *((lambda state=state: optim.Adam([P]).load_state_dict(state), error, f"load_state_dict: .*{match}") for state, error, match in (
+        (3, TypeError, "got int"), ({}, ValueError, "Adam .*'param_groups' is missing"), ({"param_groups": []}, ValueError, "'state' is missing"),
+        ({"state": {}, "param_groups": 3}, TypeError, "param_groups .* int"), ({"state": [], "param_groups": []}, TypeError, "state .* list"),
+        ({"state": {}, "param_groups": [{}]}, ValueError, "group 0 .*params"), ({"state": {}, "param_groups": [3]}, ValueError, "group 0"),
+        ({"state": {0: 3}, "param_groups": [{"params": [0]}]}, TypeError, "parameter 0 .* int"))),
 ]
 
 
@@ -362,6 +376,18 @@ def test_load_refuses_another_optimizers_state(mine: Any, other: Any, words: str
     for index, own in before["state"].items():
         assert all(np.array_equal(value.numpy(), after["state"][index][key].numpy()) for key, value in own.items())
     a.step()
+
+
+@pytest.mark.parametrize(("mine", "other"), [("Adam", "AdamW"), ("AdamW", "Adam")])
+def test_a_state_tells_which_weight_decay_it_means(mine: str, other: str) -> None:
+    """AdamW's state was taken by Adam, whose weight decay is another one."""
+    a, state = stepped(mine, lr=0.5), stepped(other).state_dict()
+    with pytest.raises(ValueError, match=f"{mine}: decoupled_weight_decay .*: use {other}$"):
+        a.load_state_dict(state)
+    assert a.param_groups[0]["lr"] == 0.5
+    del state["param_groups"][0]["decoupled_weight_decay"]      # of an older version
+    a.load_state_dict(state)
+    assert a.param_groups[0]["lr"] == 1e-3 and a.param_groups[0]["decoupled_weight_decay"] is (mine == "AdamW")
 
 
 def test_a_state_from_before_maximize_is_taken() -> None:

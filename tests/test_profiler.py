@@ -299,3 +299,23 @@ def test_chrome_trace(tmp_path: Path) -> None:
         assert all(end <= start + 1e-3 for (_, end), (start, _) in zip(spans, spans[1:]))
     with pytest.raises(OSError):
         prof.export_chrome_trace(tmp_path / "nowhere" / "trace.json")
+
+
+def test_a_trace_replaces_an_older_one_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pydl.profile() as prof:
+        pydl.ones(3).sum()
+    path = tmp_path / "trace.json"
+    path.write_text("old")
+
+    def full(descriptor: int) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="no space left"):
+            prof.export_chrome_trace(path)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    prof.export_chrome_trace(path)
+    assert json.loads(path.read_text())["traceEvents"] and list(tmp_path.iterdir()) == [path]
+    with pytest.raises(ValueError, match="export_chrome_trace: .*folder"):
+        prof.export_chrome_trace(tmp_path)

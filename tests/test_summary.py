@@ -205,3 +205,24 @@ def test_inside_a_profile() -> None:
 def test_refusals(arguments: tuple, named: dict, error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
         pydl.summary(*arguments, **named)
+
+
+def test_a_module_that_catches_an_error_of_another() -> None:
+    class Fails(nn.Module):
+        def forward(self, x: pydl.Tensor) -> pydl.Tensor:
+            raise OverflowError
+
+    class Catches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fails, self.layer = Fails(), nn.Linear(3, 5)
+
+        def forward(self, x: pydl.Tensor) -> pydl.Tensor:
+            try:
+                return self.fails(x)
+            except OverflowError:
+                return self.layer(x)
+
+    found = pydl.summary(nn.Sequential(Catches(), nn.Linear(5, 2)), (4, 3))
+    assert [(row.kind, row.output_shape, row.macs) for row in found.rows] == [
+        ("Sequential", (4, 2), 100), ("Catches", (4, 5), 60), ("Fails", None, 0), ("Linear", (4, 5), 60), ("Linear", (4, 2), 40)]

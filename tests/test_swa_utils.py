@@ -100,6 +100,13 @@ def test_update_bn() -> None:
     with pytest.raises(AttributeError):
         update_bn(["no tensor"], model)
     assert layer.momentum == 0.1 and not model.training
+    model.train()
+    frozen = model[1].eval()
+    update_bn([pydl.ones(2)], model)
+    assert model.training and layer.training and not frozen.training        # each is in its own mode again
+    with pytest.raises(AttributeError):
+        update_bn(["no tensor"], model)
+    assert model.training and layer.training and not frozen.training
     update_bn(None, nn.Identity())      # type: ignore[arg-type]
 
 

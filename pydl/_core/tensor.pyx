@@ -338,11 +338,11 @@ cdef class Tensor:
 
 # Properties whose names are fields above.
 
-def tensor_numel(Tensor self):
+def tensor_numel(Tensor self not None):
     """The number of elements."""
     return self.numel
 
-def tensor_strides(Tensor self):
+def tensor_strides(Tensor self not None):
     """Steps between neighbours along each dimension, in bytes, as NumPy counts them."""
     return tuple([self.strides[d] * self.itemsize for d in range(self.ndim)])
 

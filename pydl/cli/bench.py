@@ -14,7 +14,8 @@ from pydl.cli.usage import at_least, pattern, thread_count
 PEERS = ("none", "numpy", "torch")
 DESCRIPTION = """Times a training step, matrix products, elementwise ops, reductions, losses and optimizers in float32. With --peer
 both libraries run in one process, in turns, and the ratio is time(peer) / time(pydl): above 1 pydl is faster. With --compare
-FILE, which an earlier --json wrote, exits 1 where a case takes more than --tolerance times as long as then."""
+FILE, which an earlier --json wrote, exits 1 where a case takes more than --tolerance times as long as then, 2 where FILE has
+none of the cases."""
 Table = list[dict[str, Any]]
 
 
@@ -47,6 +48,10 @@ def run(options: argparse.Namespace) -> int:
         print(f"pydl bench: --compare {options.compare}: {error}", file=sys.stderr)
         return 1
     at_first = pydl.get_num_threads()
+    if before is not None:
+        wanted = {(case.name, threads) for case in chosen for threads in options.threads or [at_first]}
+        if not wanted & {(row["case"], row["threads"]) for row in before}:
+            options.usage_error(f"--compare {options.compare}: it has none of the chosen cases with as many threads: nothing to compare")
     try:
         rows = measured(chosen, options, at_first)
     finally:

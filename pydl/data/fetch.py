@@ -93,6 +93,8 @@ def positions(indices: Any, dataset: Any) -> Tensor | None:
         return None
     if min(numbers) < 0:
         size = len(dataset)
+        if min(numbers) < -size:
+            raise IndexError(f"DataLoader: index {min(numbers)} is out of range for a data set of {size}")
         numbers = [i + size if i < 0 else i for i in numbers]
     return tensor(numbers)
 

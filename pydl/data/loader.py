@@ -1,18 +1,17 @@
 """DataLoader: goes through a data set in batches."""
 from __future__ import annotations
 
-import operator
 import os
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex
 
 from pydl.data.collate import default_collate, default_convert
 from pydl.data.dataset import IterableDataset
 from pydl.data.gathering import gatherer
 from pydl.data.passes import AheadPass, DirectPass
-from pydl.data.samplers import BatchSampler, RandomSampler, SequentialSampler, batches_of, drawn_seed, has_blocks, positive
+from pydl.data.samplers import BatchSampler, RandomSampler, SequentialSampler, batches_of, count, drawn_seed, generator_of, has_blocks
 from pydl.data.workers import Pool, Settings
 from pydl.random import Generator
 
@@ -71,7 +70,9 @@ class DataLoader:
         pin_memory_device: str = "",
         in_order: bool = True,
     ) -> None:
-        self.num_workers = count("num_workers", num_workers)
+        self.num_workers = count("DataLoader: num_workers", num_workers, 0)
+        if not isinstance(timeout, (SupportsFloat, SupportsIndex)):
+            raise TypeError(f"DataLoader: timeout: expected a number of seconds, got {timeout!r}")
         if not timeout >= 0:
             raise ValueError(f"DataLoader: timeout: expected 0 or more seconds, got {timeout}")
         check_workers(self.num_workers, timeout, prefetch_factor, persistent_workers)
@@ -87,7 +88,8 @@ class DataLoader:
         self.streams = isinstance(dataset, IterableDataset)
         check_dataset(dataset, self.streams, sampler is not None or batch_sampler is not None)
         check_exclusive(self.streams, batch_size, shuffle, sampler, batch_sampler, drop_last)
-        size = None if batch_size is None or batch_sampler is not None else positive("DataLoader: batch_size", batch_size)
+        size = None if batch_size is None or batch_sampler is not None else count("DataLoader: batch_size", batch_size)
+        generator = generator_of("DataLoader", generator)
         if sampler is None and not self.streams:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         if size is not None and sampler is not None:
@@ -162,22 +164,9 @@ class DataLoader:
         return self._pool, False
 
 
-def count(name: str, value: Any) -> int:
-    """value as an int that is not negative."""
-    if isinstance(value, bool):
-        raise TypeError(f"DataLoader: {name}: expected an int, got {value!r}")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"DataLoader: {name}: expected an int, got {type(value).__name__}") from None
-    if number < 0:
-        raise ValueError(f"DataLoader: {name}: expected 0 or more, got {number}")
-    return number
-
-
 def check_workers(workers: int, timeout: float, prefetch_factor: int | None, persistent: bool) -> None:
     if prefetch_factor is not None:
-        positive("DataLoader: prefetch_factor", prefetch_factor)
+        count("DataLoader: prefetch_factor", prefetch_factor)
     for name, given in (("prefetch_factor", prefetch_factor is not None), ("persistent_workers", persistent), ("timeout", timeout > 0)):
         if given and workers == 0:
             raise ValueError(f"DataLoader: {name} needs num_workers > 0: without workers nothing is made ahead")

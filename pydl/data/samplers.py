@@ -52,8 +52,8 @@ class RandomSampler(Sampler[int]):
     ) -> None:
         if not isinstance(replacement, bool):
             raise TypeError(f"RandomSampler: replacement: expected a bool, got {replacement!r}")
-        self.data_source, self.replacement, self.generator = data_source, replacement, generator
-        self._num_samples = None if num_samples is None else positive("RandomSampler: num_samples", num_samples)
+        self.data_source, self.replacement, self.generator = data_source, replacement, generator_of("RandomSampler", generator)
+        self._num_samples = None if num_samples is None else count("RandomSampler: num_samples", num_samples)
 
     @property
     def num_samples(self) -> int:
@@ -85,7 +85,7 @@ class SubsetRandomSampler(Sampler[int]):
     """The given indices in random order, drawn from generator, by default the global one."""
 
     def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
-        self.indices, self.generator = indices, generator
+        self.indices, self.generator = indices, generator_of("SubsetRandomSampler", generator)
 
     def __iter__(self) -> Iterator[int]:
         for i in randperm(len(self.indices), generator=self.generator).tolist():
@@ -111,8 +111,8 @@ class WeightedRandomSampler(Sampler[int]):
         self.weights = as_tensor(weights, dtype=float64)
         if self.weights.dim() != 1:
             raise ValueError(f"WeightedRandomSampler: weights: expected one dimension, got shape {tuple(self.weights.shape)}")
-        self.num_samples = positive("WeightedRandomSampler: num_samples", num_samples)
-        self.replacement, self.generator = replacement, generator
+        self.num_samples = count("WeightedRandomSampler: num_samples", num_samples)
+        self.replacement, self.generator = replacement, generator_of("WeightedRandomSampler", generator)
 
     def __iter__(self) -> Iterator[int]:
         yield from multinomial(self.weights, self.num_samples, self.replacement, generator=self.generator).tolist()
@@ -127,7 +127,7 @@ class BatchSampler(Sampler[list[int]]):
     def __init__(self, sampler: Iterable[Any], batch_size: int, drop_last: bool) -> None:
         if not isinstance(drop_last, bool):
             raise TypeError(f"BatchSampler: drop_last: expected a bool, got {drop_last!r}")
-        self.sampler, self.batch_size, self.drop_last = sampler, positive("BatchSampler: batch_size", batch_size), drop_last
+        self.sampler, self.batch_size, self.drop_last = sampler, count("BatchSampler: batch_size", batch_size), drop_last
 
     def __iter__(self) -> Iterator[list[int]]:
         indices = iter(self.sampler)
@@ -141,17 +141,24 @@ class BatchSampler(Sampler[list[int]]):
         return full + (rest > 0 and not self.drop_last)
 
 
-def positive(what: str, value: Any) -> int:
-    """value as an int above 0."""
+def count(what: str, value: Any, least: int = 1) -> int:
+    """value as an int that is not below least."""
     if isinstance(value, bool):
         raise TypeError(f"{what}: expected an int, got {value!r}")
     try:
         number = operator.index(value)
     except TypeError:
         raise TypeError(f"{what}: expected an int, got {type(value).__name__}") from None
-    if number <= 0:
-        raise ValueError(f"{what}: expected 1 or more, got {number}")
+    if number < least:
+        raise ValueError(f"{what}: expected {least} or more, got {number}")
     return number
+
+
+def generator_of(who: str, generator: Any) -> Generator | None:
+    """generator, if it is one or None."""
+    if generator is not None and not isinstance(generator, Generator):
+        raise TypeError(f"{who}: generator: expected a pydl.Generator, got {type(generator).__name__}")
+    return generator
 
 
 def drawn_seed(generator: Generator | None) -> int:

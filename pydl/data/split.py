@@ -6,9 +6,10 @@ import math
 import operator
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex
 
 from pydl.data.compose import Subset
+from pydl.data.samplers import generator_of
 from pydl.ops import randperm
 from pydl.random import Generator
 
@@ -20,8 +21,11 @@ def random_split(dataset: Any, lengths: Sequence[int | float], generator: Genera
     order is drawn from generator, by default the global one. Warns where a part gets nothing. Raises ValueError where the lengths
     do not sum to that of the data set, or one is negative; TypeError for lengths that are no ints.
     """
+    generator_of("random_split", generator)
     size, wanted = len(dataset), list(lengths)
     for i, length in enumerate(wanted):
+        if not isinstance(length, (SupportsIndex, SupportsFloat)):
+            raise TypeError(f"random_split: length {i}: expected an int or a fraction, got {length!r}")
         if not length >= 0:
             raise ValueError(f"random_split: length {i}: expected 0 or more, got {length}")
     if wanted and math.isclose(sum(wanted), 1):

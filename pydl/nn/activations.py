@@ -4,6 +4,7 @@ from typing import Any
 
 from pydl import ops
 from pydl.nn import functional, init
+from pydl.nn.checks import size_of
 from pydl.nn.module import Module
 from pydl.nn.parameter import Parameter
 from pydl.tensor import Tensor, dtype, empty
@@ -137,8 +138,8 @@ class PReLU(Module):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: dtype | None = None) -> None:
         super().__init__()
-        self.num_parameters, self.init = num_parameters, init
-        self.weight = Parameter(empty((num_parameters,), device=device, dtype=dtype))
+        self.num_parameters, self.init = size_of("PReLU", "num_parameters", num_parameters), init
+        self.weight = Parameter(empty((self.num_parameters,), device=device, dtype=dtype))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

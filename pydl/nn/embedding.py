@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
-from typing import Any, Self, SupportsIndex
+from typing import Any, Self
 
 from pydl import ops
 from pydl.autograd import no_grad
 from pydl.nn import init
+from pydl.nn.checks import size_of
 from pydl.nn.module import Module
 from pydl.nn.parameter import Parameter
 from pydl.tensor import Tensor, dtype, empty
@@ -21,11 +21,7 @@ class _Table(Module):
     def _make(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None, sparse: bool, weight: Tensor | None,
               freeze: bool, device: Any, dtype: dtype | None) -> None:
         name = type(self).__name__
-        for what, value in (("num_embeddings", num_embeddings), ("embedding_dim", embedding_dim)):
-            if not isinstance(value, SupportsIndex):
-                raise TypeError(f"{name}: {what}: expected an int, got {value!r}")
-            if operator.index(value) < 0:
-                raise ValueError(f"{name}: {what}: expected 0 or more, got {value}")
+        num_embeddings, embedding_dim = size_of(name, "num_embeddings", num_embeddings), size_of(name, "embedding_dim", embedding_dim)
         if sparse:
             raise ValueError(f"{name}: sparse gradients are not there; with sparse=False the gradient is dense")
         if padding_idx is not None:

@@ -1,12 +1,12 @@
 """Affine layers and changes of shape."""
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
 from pydl import ops
 from pydl.nn import init
+from pydl.nn.checks import size_of
 from pydl.nn.module import Module
 from pydl.nn.parameter import Parameter
 from pydl.tensor import Tensor, dtype, empty
@@ -39,11 +39,7 @@ class Linear(Module):
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None,
                  dtype: dtype | None = None) -> None:
         super().__init__()
-        for name, value in (("in_features", in_features), ("out_features", out_features)):
-            if not isinstance(value, SupportsIndex):
-                raise TypeError(f"Linear: {name}: expected an int, got {value!r}")
-            if operator.index(value) < 0:
-                raise ValueError(f"Linear: {name}: expected 0 or more, got {value}")
+        in_features, out_features = size_of("Linear", "in_features", in_features), size_of("Linear", "out_features", out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(empty((out_features, in_features), device=device, dtype=dtype))
         self.register_parameter("bias", Parameter(empty((out_features,), dtype=dtype)) if bias else None)
@@ -75,7 +71,9 @@ class Bilinear(Module):
     def __init__(self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device: Any = None,
                  dtype: dtype | None = None) -> None:
         super().__init__()
-        if in1_features <= 0:
+        in1_features, in2_features, out_features = (size_of("Bilinear", name, size) for name, size in (
+            ("in1_features", in1_features), ("in2_features", in2_features), ("out_features", out_features)))
+        if in1_features == 0:
             raise ValueError(f"Bilinear: in1_features: expected 1 or more, got {in1_features}")
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         self.weight = Parameter(empty((out_features, in1_features, in2_features), device=device, dtype=dtype))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
 from pydl import ops
 from pydl.autograd import no_grad
 from pydl.nn import init
+from pydl.nn.checks import size_of
 from pydl.nn.lazy import LazyModuleMixin
 from pydl.nn.module import Module
 from pydl.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
@@ -19,7 +19,7 @@ def row_shape(layer: str, normalized_shape: SupportsIndex | Sequence[int]) -> tu
     sizes = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
     if not sizes or not all(isinstance(size, SupportsIndex) for size in sizes):
         raise TypeError(f"{layer}: normalized_shape: expected an int or ints, one or more, got {normalized_shape!r}")
-    return tuple(operator.index(size) for size in sizes)
+    return tuple(size_of(layer, "normalized_shape", size) for size in sizes)
 
 
 class LayerNorm(Module):
@@ -91,6 +91,7 @@ class GroupNorm(Module):
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device: Any = None,
                  dtype: dtype | None = None, *, bias: bool = True) -> None:
         super().__init__()
+        num_groups, num_channels = size_of("GroupNorm", "num_groups", num_groups), size_of("GroupNorm", "num_channels", num_channels)
         if num_groups < 1 or num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups: expected a divisor of num_channels={num_channels}, got {num_groups}")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
@@ -130,6 +131,7 @@ class _BatchNorm(Module):
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
                  track_running_stats: bool = True, device: Any = None, dtype: dtype | None = None, *, bias: bool = True) -> None:
         super().__init__()
+        num_features = size_of(type(self).__name__, "num_features", num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         made = [Parameter(empty((num_features,), device=device, dtype=dtype)) if there else None for there in (affine, affine and bias)]

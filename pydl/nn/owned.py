@@ -1,8 +1,9 @@
-"""What a module owns, as the dictionaries that PyTorch's modules have: `_parameters`, `_buffers`, `_modules`."""
+"""What a module owns, as the dictionaries that PyTorch's modules have: `_parameters`, `_buffers`, `_modules`; and modes that are lent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,3 +37,14 @@ class Owned(MutableMapping):
 
     def __repr__(self) -> str:
         return repr(dict(self))
+
+
+@contextmanager
+def modes_kept(model: Module) -> Iterator[None]:
+    """Afterwards every module is in the mode that it was in, training or evaluation, whatever happens."""
+    before = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training

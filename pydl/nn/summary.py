@@ -260,7 +260,9 @@ class Calls:
         self.open.append((module, self.launches.position()))
 
     def leave(self, module: Module, inputs: tuple, output: Any) -> None:
-        module, start = self.open.pop()
+        inner, start = self.open.pop()
+        while inner is not module:      # one that raised, and module went on
+            inner, start = self.open.pop()
         self.outputs.setdefault(module, []).append((shapes_of(output), bytes_of(output)))
         self.spans.setdefault(module, []).append((start, self.launches.position()))
 

@@ -1,7 +1,7 @@
 """What all optimizers share: parameter groups, state, saving and loading, checks of hyperparameters."""
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydl._core.step import Step, zero_grad
@@ -9,6 +9,7 @@ from pydl.autograd import enable_grad
 from pydl.tensor import Tensor, tensor
 
 Group = dict[str, Any]
+LATER = ("maximize", "decoupled_weight_decay")      # hyperparameters that older states, PyTorch's too, do not name
 
 
 class Optimizer:
@@ -33,9 +34,11 @@ class Optimizer:
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
         self._launches = Step()
+        if not isinstance(params, Iterable):
+            raise TypeError(f"{type(self).__name__}: params must be an iterable of Tensors or dicts, got {type(params).__name__}")
         groups = list(params)
         if not groups:
-            raise ValueError("optimizer got an empty parameter list")
+            raise ValueError(f"{type(self).__name__}: optimizer got an empty parameter list")
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
             self.add_param_group(group)
 
@@ -43,7 +46,12 @@ class Optimizer:
         """Also optimize these parameters: {"params": tensors, and hyperparameters that differ from the defaults}."""
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, got {type(param_group).__name__}")
+        if "params" not in param_group:
+            names = sorted(map(str, param_group))
+            raise ValueError(f"{type(self).__name__}: a parameter group must have 'params', got one with only {names}")
         params = param_group["params"]
+        if not isinstance(params, (Tensor, Iterable)):
+            raise TypeError(f"{type(self).__name__}: params of a group must be Tensors, got {type(params).__name__}")
         if isinstance(params, (set, frozenset)):
             raise TypeError("optimizer parameters need to be in an order, and a set has none; use a list")
         group = {**self.defaults, **param_group, "params": [params] if isinstance(params, Tensor) else list(params)}
@@ -103,6 +111,7 @@ class Optimizer:
 
         Raises ValueError where it does not fit, or belongs to another kind of optimizer; nothing has changed then.
         """
+        check_layout(type(self).__name__, state_dict)
         saved = state_dict["param_groups"]
         if len(saved) != len(self.param_groups):
             raise ValueError(f"load_state_dict: {len(saved)} parameter groups saved, the optimizer has {len(self.param_groups)}")
@@ -112,7 +121,7 @@ class Optimizer:
             if len(old["params"]) != len(new["params"]):
                 raise ValueError(f"load_state_dict: group {number} holds {len(new['params'])} parameters in the saved state, "
                                  f"{len(old['params'])} in the optimizer")
-            missing = [name for name in self.defaults if name not in new and name != "maximize"]    # PyTorch has it since 1.12
+            missing = [name for name in self.defaults if name not in new and name not in LATER]
             if missing:
                 raise ValueError(f"load_state_dict: group {number} of the saved state has no {missing[0]}: "
                                  f"it is not of {type(self).__name__}")
@@ -152,6 +161,23 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
+def check_layout(optimizer: str, state_dict: Any) -> None:
+    """TypeError or ValueError for what is not laid out as a state_dict() is."""
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(f"load_state_dict: {optimizer} expected a state_dict(), got {type(state_dict).__name__}")
+    for name, kind in (("param_groups", (list, tuple)), ("state", Mapping)):
+        if name not in state_dict:
+            raise ValueError(f"load_state_dict: {optimizer} expected a state_dict() with 'state' and 'param_groups': {name!r} is missing")
+        if not isinstance(state_dict[name], kind):
+            raise TypeError(f"load_state_dict: {name} of a state of {optimizer} must not be a {type(state_dict[name]).__name__}")
+    for number, group in enumerate(state_dict["param_groups"]):
+        if not isinstance(group, Mapping) or not isinstance(group.get("params"), (list, tuple)):
+            raise ValueError(f"load_state_dict: group {number} of the saved state must be a dict with a list of 'params'")
+    for index, own in state_dict["state"].items():
+        if not isinstance(own, Mapping):
+            raise TypeError(f"load_state_dict: the state of parameter {index} must be a dict, got {type(own).__name__}")
+
+
 def loaded(p: Tensor, key: str, value: Any) -> Any:
     """A copy of a saved value for parameter p: of p's type and shape."""
     if not isinstance(value, Tensor):
@@ -174,6 +200,8 @@ def number(optimizer: str, group: Group, name: str) -> float:
     """group[name] as a number >= 0."""
     value = group[name]
     try:
+        if isinstance(value, (str, bytes)):     # float() would parse them
+            raise TypeError
         ok = float(value) >= 0
     except (TypeError, ValueError):
         raise TypeError(f"{optimizer}: {name} must be a number, got {type(value).__name__}") from None
@@ -204,6 +232,12 @@ def not_nan(optimizer: str, group: Group, *names: str) -> None:
             raise TypeError(f"{optimizer}: {name} must be a number, got {type(value).__name__}") from None
         if wrong:
             raise ValueError(f"{optimizer}: {name} must be a number, got nan")
+
+
+def decay_is(optimizer: str, group: Group, decoupled: bool, other: str) -> None:
+    """ValueError where a group asks for the other kind of weight decay, as a state of the other optimizer does."""
+    if bool(group["decoupled_weight_decay"]) is not decoupled:
+        raise ValueError(f"{optimizer}: decoupled_weight_decay must be {decoupled}, got {group['decoupled_weight_decay']!r}: use {other}")
 
 
 def only_off(optimizer: str, **switches: bool) -> None:

@@ -3,7 +3,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydl._core.step import sgd_step
-from pydl.optim.optimizer import Group, Optimizer, number
+from pydl.optim.optimizer import Group, Optimizer, not_nan, number, only_off
 
 
 class SGD(Optimizer):
@@ -27,8 +27,10 @@ class SGD(Optimizer):
         *,
         maximize: bool = False,
         foreach: bool | None = None,
+        differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
+        only_off("SGD", differentiable=differentiable)
         super().__init__(params, {
             "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov,
             "maximize": maximize,
@@ -37,9 +39,8 @@ class SGD(Optimizer):
     def check(self, group: Group) -> None:
         for name in ("lr", "momentum", "weight_decay"):
             number("SGD", group, name)
+        not_nan("SGD", group, "dampening")
         dampening = group["dampening"]
-        if dampening != dampening:
-            raise ValueError("SGD: dampening must be a number, got nan")
         if group["nesterov"] and (group["momentum"] <= 0 or dampening != 0):
             raise ValueError("SGD: nesterov needs a momentum above 0 and no dampening, got "
                              f"momentum {group['momentum']}, dampening {dampening}")

@@ -20,6 +20,7 @@ from typing import Any
 
 from pydl.autograd import no_grad
 from pydl.nn.module import Module
+from pydl.nn.owned import modes_kept
 from pydl.optim.lr_scheduler.base import LRScheduler
 from pydl.optim.lr_scheduler.checks import optimizer_of, per_group, whole
 from pydl.optim.optimizer import Optimizer
@@ -145,25 +146,24 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
     """Computes the running statistics of a model's batch norm layers anew, in one pass over loader: an average over its batches.
 
     A batch is a tensor, or a list or tuple that begins with one. An averaged model needs it before it is used: its statistics are
-    not those of its weights. The model's mode is as before afterwards.
+    not those of its weights. Every module is in the mode that it was in afterwards.
     """
     layers: list[Any] = [m for m in model.modules() if hasattr(m, "reset_running_stats") and hasattr(m, "momentum")]
     if not layers:
         return
-    momenta, training = [layer.momentum for layer in layers], model.training
+    momenta = [layer.momentum for layer in layers]
     try:
         for layer in layers:
             layer.reset_running_stats()
             layer.momentum = None
-        model.train()
-        with no_grad():
+        with modes_kept(model), no_grad():
+            model.train()
             for batch in loader:
                 input = batch[0] if isinstance(batch, (list, tuple)) else batch
                 model(input if device is None else input.to(device))
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
-        model.train(training)
 
 
 class SWALR(LRScheduler):

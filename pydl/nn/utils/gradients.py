@@ -120,14 +120,23 @@ def gradients_of(caller: str, parameters: Tensors) -> list[Tensor]:
 
 
 def limit(caller: str, name: str, value: float) -> float:
-    bound = float(value)
+    bound = number_of(caller, name, value)
     if not bound >= 0:
         raise ValueError(f"{caller}: {name}: expected 0 or more, got {value}")
     return bound
 
 
+def number_of(caller: str, name: str, value: float) -> float:
+    """value as a float; "inf" is one, as in PyTorch."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        kind = ValueError if isinstance(value, str) else TypeError
+        raise kind(f"{caller}: {name}: expected a number, got {value!r}") from None
+
+
 def total_norm(caller: str, tensors: list[Tensor], norm_type: float, error_if_nonfinite: bool) -> Tensor:
-    power = float(norm_type)
+    power = number_of(caller, "norm_type", norm_type)
     if math.isnan(power):
         raise ValueError(f"{caller}: norm_type: expected a number or inf, got {norm_type}")
     dtype = float64 if any(x.dtype == float64 for x in tensors) else float32
