@@ -22,6 +22,14 @@ def test_it_passes(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_of_that_name_is_not_taken_for_the_package(tmp_path: Path) -> None:
+    """As in a checkout that is not built: the children of the check of instruction sets took it."""
+    (tmp_path / "pydl").mkdir()
+    (tmp_path / "pydl" / "__init__.py").write_text("raise ImportError('not this one')")
+    done = subprocess.run([sys.executable, "-P", "-m", "pydl", "selftest"], capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selftest, "CHECKS", {"arithmetic": selftest.CHECKS["arithmetic"]})
     assert selftest.run(argparse.Namespace(json=True)) == 0

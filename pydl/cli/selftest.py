@@ -206,7 +206,7 @@ print(pydl.current_isa())
 def instruction_sets() -> None:
     for name in pydl.available_isas():
         environment = {**os.environ, "PYDL_ISA": name, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=False, timeout=60, env=environment)
+        done = subprocess.run([sys.executable, "-P", "-c", CHILD], capture_output=True, text=True, check=False, timeout=60, env=environment)
         if done.returncode or done.stdout.strip() != name:
             raise Failed(f"{name}: {(done.stderr.strip().splitlines() or ['it ran ' + done.stdout.strip()])[-1]}")
 
