@@ -164,6 +164,9 @@ static void N(gemm_vector)(N(gemm_op) *op) {
 
 enum { N(GEMM_MC) = MC * 4 / sizeof(real) / MR * MR, N(GEMM_NC) = NC, N(GEMM_CHUNK_COLS) = 16 * NR };
 
+/* At most GEMM_MC, and as even as tiles allow: two threads should not wait for one long chunk. */
+INLINE size_t N(gemm_chunk_rows)(size_t m) { return ceil_div(ceil_div(m, ceil_div(m, N(GEMM_MC))), MR) * MR; }
+
 typedef struct N(gemm_block) {
     N(gemm_op) op;      /* k, a, b, c of this block */
     real *a, *b;        /* packed */
@@ -192,7 +195,7 @@ static void N(gemm_large_chunk)(void *context, size_t chunk) {
     const N(gemm_block) *block = context;
     const N(gemm_op) *op = &block->op;
     const size_t across = ceil_div(block->cols, N(GEMM_CHUNK_COLS));
-    const size_t i0 = chunk / across * N(GEMM_MC), i1 = min_size(i0 + N(GEMM_MC), op->m);
+    const size_t rows = N(gemm_chunk_rows)(op->m), i0 = chunk / across * rows, i1 = min_size(i0 + rows, op->m);
     const size_t j0 = chunk % across * N(GEMM_CHUNK_COLS), j1 = min_size(j0 + N(GEMM_CHUNK_COLS), block->cols);
     const size_t full = (i1 - i0) / MR, rest = (i1 - i0) % MR;
     N(tile) t = {.k = op->k, .kc = op->k, .lda = MR, .ldb = (ptrdiff_t)TN, .a_step = (ptrdiff_t)op->panel_a};
@@ -234,7 +237,7 @@ static void N(gemm_large)(const N(gemm_op) *whole, real *workspace) {
                     b_groups = ceil_div(ceil_div(block.cols, TN), GEMM_PANELS);
                 }
                 pd_parallel(block.a_groups + b_groups, N(gemm_large_pack), &block);
-                pd_parallel(ceil_div(op->m, N(GEMM_MC)) * ceil_div(block.cols, N(GEMM_CHUNK_COLS)),
+                pd_parallel(ceil_div(op->m, N(gemm_chunk_rows)(op->m)) * ceil_div(block.cols, N(GEMM_CHUNK_COLS)),
                             N(gemm_large_chunk), &block);
             }
 }
