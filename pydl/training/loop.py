@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydl.autograd import no_grad
 from pydl.nn import Module
+from pydl.nn.owned import modes_kept
 from pydl.nn.utils import clip_grad_norm_, clip_grad_value_
 from pydl.optim.lr_scheduler import ReduceLROnPlateau
 from pydl.tensor import Tensor
@@ -193,16 +194,6 @@ def evaluating(model: Module) -> Iterator[None]:
     with modes_kept(model):
         model.eval()
         yield
-
-
-@contextmanager
-def modes_kept(model: Module) -> Iterator[None]:
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, training in before:
-            module.training = training
 
 
 def stop_at(trainer: Trainer, run: Run) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydl.autograd import no_grad
 from pydl.data.fetch import own_generator_kept
 from pydl.nn import Module
+from pydl.nn.owned import modes_kept
 from pydl.optim import Optimizer
 from pydl.optim.lr_scheduler import ReduceLROnPlateau
 from pydl.random import Generator
@@ -19,7 +20,7 @@ from pydl.training.callbacks import Callback, Callbacks
 from pydl.training.checkpointing import VALIDATION, resume_run, save_run, set_random_states
 from pydl.training.history import History, Path
 from pydl.training.interrupt import Interrupts
-from pydl.training.loop import Run, evaluating, measure, modes_kept, run_epochs, stop_at
+from pydl.training.loop import Run, evaluating, measure, run_epochs, stop_at
 from pydl.training.objective import Averages, Objective, described_type, metrics_of
 from pydl.training.stopping import count
 
