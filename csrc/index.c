@@ -8,21 +8,41 @@
 #ifndef PD_INDEX_ONCE
 #define PD_INDEX_ONCE
 
-enum { INDEX_GRAIN = 1 << 17, INDEX_AHEAD = 8, INDEX_BLOCK = 1 << 16 };
+enum { INDEX_GRAIN = 1 << 17, INDEX_AHEAD = 8, INDEX_BLOCK = 1 << 16, INDEX_RANGES = 64 };
 
 /* ---- checks and positions: one function for all element types ---- */
 
+typedef struct range_job {
+    const int64_t *index;
+    size_t n, per_chunk;
+    int64_t low[INDEX_RANGES], high[INDEX_RANGES];
+} range_job;
+
+static UNUSED void index_range_chunk(void *context, size_t chunk) {
+    range_job *job = context;
+    const size_t first = chunk * job->per_chunk, last = min_size(first + job->per_chunk, job->n);
+    int64_t low = job->index[first], high = low;
+    for (size_t i = first; i < last; i++) {
+        low = job->index[i] < low ? job->index[i] : low;
+        high = job->index[i] > high ? job->index[i] : high;
+    }
+    job->low[chunk] = low, job->high[chunk] = high;
+}
+
 /* index (n,) -> (2,): the smallest and the largest; (0, -1) where there is none. */
 static UNUSED void index_range(const pd_launch *launch) {
-    const int64_t *index = launch->buf[0];
-    int64_t *out = launch->buf[1];
     const size_t n = launch->lines.n;
-    int64_t low = n ? index[0] : 0, high = n ? index[0] : -1;
-    for (size_t i = 0; i < n; i++) {
-        low = index[i] < low ? index[i] : low;
-        high = index[i] > high ? index[i] : high;
+    int64_t *out = launch->buf[1];
+    out[0] = 0, out[1] = -1;
+    if (n == 0) return;
+    range_job job = {.index = launch->buf[0], .n = n, .per_chunk = max_size(INDEX_BLOCK, ceil_div(n, INDEX_RANGES))};
+    const size_t chunks = ceil_div(n, job.per_chunk);
+    pd_parallel(chunks, index_range_chunk, &job);
+    out[0] = job.low[0], out[1] = job.high[0];
+    for (size_t i = 1; i < chunks; i++) {
+        out[0] = job.low[i] < out[0] ? job.low[i] : out[0];
+        out[1] = job.high[i] > out[1] ? job.high[i] : out[1];
     }
-    out[0] = low, out[1] = high;
 }
 
 /* One index array's share of a position: y = (index + size where negative) * scalar[1], size = scalar[0]; added to y
@@ -96,11 +116,11 @@ static UNUSED void mask_positions(const pd_launch *launch) {
     pd_parallel(ceil_div(launch->lines.n, INDEX_BLOCK), mask_positions_chunk, (void *)launch);
 }
 
-/* ---- a batch of rows from several arrays at once: buf = sources, targets (arrays of step.count pointers), index;
- * step.sizes = bytes of a row; scalar[0] = the number of indices ---- */
+/* ---- batches of rows from several arrays at once: buf = sources (step.count pointers), targets (as many for every batch), index;
+ * step.sizes = bytes of a row; scalar[0] = the number of indices, scalar[1] = those of a batch ---- */
 typedef struct many_job {
     const pd_launch *launch;
-    size_t count, per_chunk;
+    size_t count, batch, per_chunk;
 } many_job;
 
 /* Asks for a row that will be copied soon, into the second level of the cache, which can wait for more lines at a time: most of
@@ -109,49 +129,58 @@ static UNUSED void prefetch_row(const char *row, size_t bytes) {
     for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(row + at, 0, 2);
 }
 
+/* Rows first .. last of the indices, all of one batch, of array a. */
+static UNUSED void rows_take_some(const many_job *job, size_t a, size_t first, size_t last) {
+    const size_t bytes = job->launch->step.sizes[a], soon = min_size(bytes, 16 * 64), batch = first / job->batch;
+    const size_t ahead = soon > 64 ? INDEX_AHEAD / 2 : INDEX_AHEAD;
+    const int64_t *index = job->launch->buf[2];
+    const char *source = ((char *const *)job->launch->buf[0])[a];
+    char *target = ((char *const *)job->launch->buf[1])[batch * job->launch->step.count + a] + (first - batch * job->batch) * bytes;
+    for (size_t i = first; i < last; i++, target += bytes) {
+        if (i + ahead < last) prefetch_row(source + (size_t)index[i + ahead] * bytes, soon);
+        memcpy(target, source + (size_t)index[i] * bytes, bytes);
+    }
+}
+
 static UNUSED void rows_take_many_chunk(void *context, size_t chunk) {
     const many_job *job = context;
-    char *const *source = job->launch->buf[0], *const *target = job->launch->buf[1];
-    const int64_t *index = job->launch->buf[2];
-    const size_t first = chunk * job->per_chunk, last = min_size(first + job->per_chunk, job->count);
-    for (size_t a = 0; a < job->launch->step.count; a++) {
-        const size_t bytes = job->launch->step.sizes[a], soon = min_size(bytes, 16 * 64);
-        const size_t ahead = soon > 64 ? INDEX_AHEAD / 2 : INDEX_AHEAD;
-        for (size_t i = first; i < last; i++) {
-            if (i + ahead < last) prefetch_row(source[a] + (size_t)index[i + ahead] * bytes, soon);
-            memcpy(target[a] + i * bytes, source[a] + (size_t)index[i] * bytes, bytes);
-        }
+    const size_t end = min_size((chunk + 1) * job->per_chunk, job->count);
+    for (size_t first = chunk * job->per_chunk, last; first < end; first = last) {
+        last = min_size(end, (first / job->batch + 1) * job->batch);
+        for (size_t a = 0; a < job->launch->step.count; a++) rows_take_some(job, a, first, last);
     }
 }
 
 static UNUSED void rows_take_many(const pd_launch *launch) {
-    many_job job = {launch, (size_t)launch->scalar[0], 0};
+    many_job job = {launch, (size_t)launch->scalar[0], (size_t)launch->scalar[1], 0};
     size_t bytes = 0;
     for (size_t a = 0; a < launch->step.count; a++) bytes += launch->step.sizes[a];
-    job.per_chunk = max_size(1, 2 * INDEX_GRAIN / max_size(1, bytes));
-    const size_t chunks = ceil_div(job.count, job.per_chunk);
-    if (chunks == 1) rows_take_many_chunk(&job, 0);
-    else if (chunks > 1) pd_parallel(chunks, rows_take_many_chunk, &job);
+    job.per_chunk = max_size(1, INDEX_GRAIN / max_size(1, bytes));
+    pd_parallel(ceil_div(job.count, job.per_chunk), rows_take_many_chunk, &job);
 }
 
+/* A unit is `width` of the indices (or columns) of one `outer`; a chunk is a run of units. */
 typedef struct rows_job {
     const pd_launch *launch;
-    size_t per_chunk, blocks; /* indices (or columns) of a chunk; chunks of one `outer` */
+    size_t width, blocks, units, per_chunk; /* blocks: units of one `outer` */
 } rows_job;
 
-/* Chunks of `per` out of `total` for each of `outer`; one chunk where all of it is small. */
-static UNUSED size_t rows_chunks(rows_job *job, size_t outer, size_t total, size_t bytes_each) {
-    job->per_chunk = max_size(1, INDEX_GRAIN / max_size(1, bytes_each));
-    job->blocks = ceil_div(total, job->per_chunk);
-    return outer * job->blocks;
+/* Units of at least `least` out of `total` for each of `outer`. */
+static UNUSED void rows_run(rows_job *job, size_t outer, size_t total, size_t bytes_each, size_t least, pd_task task) {
+    if (outer * total == 0) return;
+    bytes_each = max_size(1, bytes_each);
+    job->width = min_size(total, max_size(least, INDEX_GRAIN / bytes_each));
+    job->blocks = ceil_div(total, job->width);
+    job->units = outer * job->blocks;
+    job->per_chunk = max_size(1, INDEX_GRAIN / (job->width * bytes_each));
+    pd_parallel(ceil_div(job->units, job->per_chunk), task, job);
 }
 #endif
 
-static void N(rows_take_chunk)(void *context, size_t chunk) {
-    const rows_job *job = context;
+static void N(rows_take_unit)(const rows_job *job, size_t unit) {
     const pd_rows g = job->launch->rows;
-    const size_t outer = chunk / job->blocks, first = chunk % job->blocks * job->per_chunk;
-    const size_t last = min_size(first + job->per_chunk, g.count);
+    const size_t outer = unit / job->blocks, first = unit % job->blocks * job->width;
+    const size_t last = min_size(first + job->width, g.count);
     const int64_t *index = job->launch->buf[1];
     const N(cell) *x = (const N(cell) *)job->launch->buf[0] + outer * g.n * g.inner;
     N(cell) *restrict y = (N(cell) *)job->launch->buf[2] + (outer * g.count + first) * g.inner;
@@ -167,14 +196,17 @@ static void N(rows_take_chunk)(void *context, size_t chunk) {
     }
 }
 
+static void N(rows_take_chunk)(void *context, size_t chunk) {
+    const rows_job *job = context;
+    const size_t first = chunk * job->per_chunk, last = min_size(first + job->per_chunk, job->units);
+    for (size_t unit = first; unit < last; unit++) N(rows_take_unit)(job, unit);
+}
+
 /* buf: x, index, y. */
 static void N(rows_take)(const pd_launch *launch) {
     const pd_rows *g = &launch->rows;
-    rows_job job = {launch, 0, 0};
-    if (g->outer * g->count * g->inner == 0) return;
-    const size_t chunks = rows_chunks(&job, g->outer, g->count, g->inner * sizeof(T));
-    if (chunks == 1) N(rows_take_chunk)(&job, 0);
-    else pd_parallel(chunks, N(rows_take_chunk), &job);
+    rows_job job = {.launch = launch};
+    if (g->inner) rows_run(&job, g->outer, g->count, g->inner * sizeof(T), 1, N(rows_take_chunk));
 }
 
 #if PD_REAL
@@ -182,13 +214,12 @@ static void N(rows_take)(const pd_launch *launch) {
 #else
 #define ADD(a, b) ((T)((uint64_t)(a) + (uint64_t)(b))) /* wraps */
 #endif
-/* Columns first .. last of every row, in the order of the indices. */
+/* A unit is `width` columns of every row, in the order of the indices; wide, so that rows are read and written in long runs. */
 #define ROWS_WRITE(name, value)                                                                              \
-    static void N(name##_chunk)(void *context, size_t chunk) {                                               \
-        const rows_job *job = context;                                                                       \
+    static void N(name##_unit)(const rows_job *job, size_t unit) {                                           \
         const pd_rows g = job->launch->rows;                                                                 \
-        const size_t outer = chunk / job->blocks, first = chunk % job->blocks * job->per_chunk;              \
-        const size_t width = min_size(job->per_chunk, g.inner - first);                                      \
+        const size_t outer = unit / job->blocks, first = unit % job->blocks * job->width;                    \
+        const size_t width = min_size(job->width, g.inner - first);                                          \
         const int64_t *index = job->launch->buf[1];                                                          \
         const T *restrict y = (const T *)job->launch->buf[0] + outer * g.count * g.inner + first;            \
         T *restrict x = (T *)job->launch->buf[2] + outer * g.n * g.inner + first;                            \
@@ -205,14 +236,16 @@ static void N(rows_take)(const pd_launch *launch) {
                 *to = value;                                                                                 \
             }                                                                                                \
     }                                                                                                        \
+    static void N(name##_chunk)(void *context, size_t chunk) {                                               \
+        const rows_job *job = context;                                                                       \
+        const size_t first = chunk * job->per_chunk, last = min_size(first + job->per_chunk, job->units);    \
+        for (size_t unit = first; unit < last; unit++) N(name##_unit)(job, unit);                            \
+    }                                                                                                        \
     static void N(name)(const pd_launch *launch) {                                                           \
         const pd_rows *g = &launch->rows;                                                                    \
-        rows_job job = {launch, 0, 0};                                                                       \
-        if (g->outer * g->count * g->inner == 0) return;                                                     \
-        const size_t each = min_size(max_size(1, g->count) * sizeof(T), INDEX_GRAIN / (256 / sizeof(T)));    \
-        const size_t chunks = rows_chunks(&job, g->outer, g->inner, each);                                   \
-        if (chunks == 1) N(name##_chunk)(&job, 0);                                                           \
-        else pd_parallel(chunks, N(name##_chunk), &job);                                                     \
+        rows_job job = {.launch = launch};                                                                   \
+        const size_t share = ceil_div(g->inner, pd_num_threads()), least = max_size(share, 256 / sizeof(T)); \
+        if (g->count) rows_run(&job, g->outer, g->inner, g->count * sizeof(T), least, N(name##_chunk));      \
     }
 /* buf: y, index, x. */
 ROWS_WRITE(rows_put, new)

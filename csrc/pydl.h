@@ -106,7 +106,7 @@ const char *pd_isa_available(size_t index);    /* names, best first; NULL past t
 const char *pd_kernel_name(int id);             /* as in kernels.inc, for messages */
 const char *pd_compiler(void);                 /* what compiled the kernels */
 
-/* ---- Threads: chunks are handed out dynamically; what is in a chunk must not depend on the number of threads. ---- */
+/* ---- Threads: each takes chunks of its own run, then of others; no result may depend on who did what. ---- */
 typedef void (*pd_task)(void *context, size_t chunk);
 void pd_parallel(size_t chunks, pd_task task, void *context);
 size_t pd_num_threads(void);

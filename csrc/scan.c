@@ -5,10 +5,10 @@
  *   recurrence    y_0 = 0, y_k = a_(k-1) + b_(k-1) y_(k-1); what the derivatives of products are made of
  *   cummax        the largest of x_0 ... x_k (scalar[1]: the smallest) and where it is: the last of equal ones, of NaN the last
  *   logcumsumexp  y_k = log(e^x_0 + ... + e^x_k)
- * SCAN_WIDTH neighbouring lines run side by side; a line is walked in order, so that its bits depend on nothing else. */
+ * SCAN_WIDTH neighbouring lines run side by side (SCAN_SIDE where they are not next to each other in memory); a line is walked in order, so that its bits depend on nothing else. */
 #ifndef SCAN_ONCE
 #define SCAN_ONCE
-enum { SCAN_WIDTH = 16, SCAN_UNIT = 1 << 15, SCAN_BLOCK = 64 };
+enum { SCAN_WIDTH = 16, SCAN_SIDE = 8, SCAN_UNIT = 1 << 15, SCAN_BLOCK = 64 };
 #endif
 
 /* What is carried along, and the type of the result */
@@ -65,7 +65,7 @@ static void N(scan_run)(const pd_launch *launch,
         carry_t carry[SCAN_WIDTH];                                                                           \
         for (size_t c = 0; c < w; c++) carry[c] = start;                                                     \
         for (size_t k = 0; k < n; k++, x += next, y += next)                                                 \
-            for (size_t c = 0; c < w; c++) {                                                                 \
+            _Pragma("GCC unroll 8") for (size_t c = 0; c < w; c++) {                                         \
                 const carry_t a = carry[c], b = (carry_t)x[(ptrdiff_t)c * apart];                            \
                 carry[c] = (step);                                                                           \
                 y[(ptrdiff_t)c * apart] = (scan_t)(before ? a : carry[c]);                                   \
@@ -77,7 +77,12 @@ static void N(scan_run)(const pd_launch *launch,
         const size_t n = launch->lines.n;                                                                    \
         if (w == 1) N(name##_walk)(x, y, n, 1, next, apart);                                                 \
         else if (w == SCAN_WIDTH && apart == 1) N(name##_walk)(x, y, n, SCAN_WIDTH, next, 1);                \
-        else N(name##_walk)(x, y, n, w, next, apart);                                                        \
+        else {                                                                                               \
+            size_t c = 0;                                                                                    \
+            for (; c + SCAN_SIDE <= w; c += SCAN_SIDE, x += SCAN_SIDE * apart, y += SCAN_SIDE * apart)       \
+                N(name##_walk)(x, y, n, SCAN_SIDE, next, apart);                                             \
+            if (c < w) N(name##_walk)(x, y, n, w - c, next, apart);                                          \
+        }                                                                                                    \
     }                                                                                                        \
     static void N(name)(const pd_launch *launch) { N(scan_run)(launch, N(name##_lines)); }
 

@@ -219,10 +219,7 @@ typedef struct N(softmax_job) {
 static void N(softmax_chunk)(void *context, size_t chunk) {
     const N(softmax_job) *job = context;
     const pd_lines *g = &job->launch->lines;
-    /* Even chunks first: neighbours share the cache lines at their edges, and should not run side by side. */
-    const size_t even = (ceil_div(job->tiles, job->tiles_per_chunk) + 1) / 2;
-    const size_t place = chunk < even ? 2 * chunk : 2 * (chunk - even) + 1;
-    const size_t first = place * job->tiles_per_chunk, last = min_size(first + job->tiles_per_chunk, job->tiles);
+    const size_t first = chunk * job->tiles_per_chunk, last = min_size(first + job->tiles_per_chunk, job->tiles);
     const size_t pieces = ceil_div(g->inner, SOFTMAX_WIDTH);
     const T *a = job->launch->buf[0], *b = job->launch->buf[1];
     T *forward = job->launch->buf[1], *backward = job->launch->buf[2];

@@ -28,10 +28,9 @@ enum { MAX_THREADS = 256, SPIN_NS = 50000, LONG_SPIN_NS = 1000000, STACK_BYTES =
 
 static struct {
     _Alignas(64) _Atomic uint64_t state;
-    _Alignas(64) _Atomic size_t next;   /* the next chunk nobody has taken */
     _Alignas(64) pd_task task;          /* written while no job is open */
     void *context;
-    size_t chunks;
+    size_t chunks, runs;
     _Alignas(64) _Atomic int busy;      /* somebody submits, or changes the workers */
     _Atomic size_t wanted;              /* threads in all, the caller included; 0: not yet asked */
     _Atomic size_t limit;               /* workers with an index from here on end */
@@ -42,6 +41,11 @@ static struct {
     pthread_mutex_t mutex;
     pthread_cond_t work, done;
 } pool = {.mutex = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+
+/* Chunks taken of each run: the job's number (upper half) and how many. One of another job stands for none. */
+static struct {
+    _Alignas(64) _Atomic uint64_t value;
+} taken[MAX_THREADS];
 
 static void pause_cpu(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -73,20 +77,36 @@ static int spin_until_changed(uint64_t mask, uint64_t value) {
     return 0;
 }
 
-static void run_chunks(void) {
-    const pd_task task = pool.task;
-    void *const context = pool.context;
-    const size_t chunks = pool.chunks;
-    size_t chunk;
-    while ((chunk = atomic_fetch_add_explicit(&pool.next, 1, memory_order_relaxed)) < chunks) task(context, chunk);
+/* The next of `count` chunks of a run, or `count` where nothing is left. */
+static size_t take_chunk(size_t run, uint64_t job, size_t count) {
+    uint64_t value = atomic_load_explicit(&taken[run].value, memory_order_relaxed), next;
+    do {
+        next = JOB(value) == job ? value & UINT32_MAX : 0;
+        if (next >= count) return count;
+    } while (!atomic_compare_exchange_weak_explicit(&taken[run].value, &value, job << 32 | (next + 1), memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return (size_t)next;
 }
 
-static void join_job(void) {
+/* Thread `self`: its own run, then what is left of the others'. */
+static void run_chunks(size_t self, uint64_t job) {
+    const pd_task task = pool.task;
+    void *const context = pool.context;
+    const size_t chunks = pool.chunks, runs = pool.runs, share = chunks / runs, more = chunks % runs;
+    for (size_t i = 0; i < runs; i++) {
+        const size_t run = (self + i) % runs, first = run * share + (run < more ? run : more);
+        const size_t count = share + (run < more);
+        size_t next;
+        while ((next = take_chunk(run, job, count)) < count) task(context, first + next);
+    }
+}
+
+static void join_job(size_t self) {
     uint64_t state = atomic_load(&pool.state);
     do {
         if (!(state & OPEN)) return;
     } while (!atomic_compare_exchange_weak(&pool.state, &state, state + 1));
-    run_chunks();
+    run_chunks(self, JOB(state));
     state = atomic_fetch_sub(&pool.state, 1) - 1;
     if ((state & WAITED) && !(state & INSIDE)) {
         pthread_mutex_lock(&pool.mutex);
@@ -111,7 +131,7 @@ static void *worker(void *argument) {
         const uint64_t state = atomic_load(&pool.state);
         if (JOB(state) != job) {
             job = JOB(state);
-            join_job();
+            join_job(index + 1);
         } else if (!spin_until_changed(~(OPEN | WAITED | INSIDE), state & ~(OPEN | WAITED | INSIDE)))
             sleep_until_work(job, index);
     }
@@ -166,18 +186,24 @@ static void adjust_workers(size_t threads) {
     atomic_store(&pool.spins, threads <= pd_cpu_count());
 }
 
-static void open_job(size_t chunks, pd_task task, void *context, size_t helpers) {
+/* The number of the job. */
+static uint64_t open_job(size_t chunks, pd_task task, void *context, size_t runs) {
     pool.task = task;
     pool.context = context;
     pool.chunks = chunks;
-    atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
-    const uint64_t job = (JOB(atomic_load_explicit(&pool.state, memory_order_relaxed)) + 1) & UINT32_MAX;
-    atomic_store(&pool.state, (job ? job : 1) << 32 | OPEN); /* a worker starts out having seen job 0 */
+    pool.runs = runs;
+    uint64_t job = (JOB(atomic_load_explicit(&pool.state, memory_order_relaxed)) + 1) & UINT32_MAX;
+    if (job <= 1) { /* the first, or after a fork, or the numbers come round; a worker starts out having seen job 0 */
+        job = 1;
+        for (size_t i = 0; i < MAX_THREADS; i++) atomic_store_explicit(&taken[i].value, 0, memory_order_relaxed);
+    }
+    atomic_store(&pool.state, job << 32 | OPEN);
     size_t sleepers = atomic_load(&pool.sleepers);
-    if (sleepers == 0) return;
+    if (sleepers == 0) return job;
     pthread_mutex_lock(&pool.mutex); /* whoever counted itself asleep now waits, or will see the new job */
     pthread_mutex_unlock(&pool.mutex);
-    for (; helpers > 0 && sleepers > 0; helpers--, sleepers--) pthread_cond_signal(&pool.work);
+    for (size_t helpers = runs - 1; helpers > 0 && sleepers > 0; helpers--, sleepers--) pthread_cond_signal(&pool.work);
+    return job;
 }
 
 static void close_job(void) {
@@ -195,13 +221,12 @@ static void close_job(void) {
 
 void pd_parallel(size_t chunks, pd_task task, void *context) {
     const size_t threads = chunks > 1 ? pd_num_threads() : 1;
-    if (threads == 1 || atomic_exchange_explicit(&pool.busy, 1, memory_order_acquire)) {
+    if (threads == 1 || chunks > UINT32_MAX || atomic_exchange_explicit(&pool.busy, 1, memory_order_acquire)) {
         for (size_t chunk = 0; chunk < chunks; chunk++) task(context, chunk);
         return;
     }
     if (pool.asked != threads - 1) adjust_workers(threads);
-    open_job(chunks, task, context, (chunks < threads ? chunks : threads) - 1);
-    run_chunks();
+    run_chunks(0, open_job(chunks, task, context, chunks < threads ? chunks : threads));
     close_job();
     atomic_store_explicit(&pool.busy, 0, memory_order_release);
 }

@@ -91,6 +91,28 @@ def test_a_batch_is_a_copy():
     assert data.tensors[0].tolist()[1] == [3, 4, 5]
 
 
+@pytest.mark.parametrize("view", [False, True])
+def test_a_change_in_place_shows_in_the_next_batch(view):
+    x, y = pydl.zeros(10, 2), pydl.arange(10)
+    seen = []
+    for number, (images, labels) in enumerate(DataLoader(TensorDataset(x, y), batch_size=3)):
+        images.add_(100)        # a batch is the caller's own: nobody gathers anew for that
+        seen.append((images[:, 0] - 100).tolist())
+        assert labels.tolist() == list(range(10))[3 * number:3 * number + 3]
+        (x.view(20) if view else x).fill_(number + 1)
+    assert seen == [[0, 0, 0], [1, 1, 1], [2, 2, 2], [3]]
+
+
+def test_batches_made_at_once_are_independent():
+    x = pydl.tensor([[1.0], [2.0], [3.0], [4.0]])
+    first, second = (batch for (batch,) in DataLoader(TensorDataset(x), batch_size=2))
+    weight = pydl.ones(1, requires_grad=True)
+    loss = (first * weight).sum()
+    second.mul_(2)
+    loss.backward()
+    assert weight.grad.tolist() == [3] and second.tolist() == [[6], [8]]
+
+
 def test_shuffle_is_complete_fresh_and_fixed_by_the_seed():
     loader = DataLoader(counted(50), batch_size=8, shuffle=True)
     pydl.manual_seed(3)

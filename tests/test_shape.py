@@ -147,6 +147,23 @@ def test_rows_of_several_tensors():
     np.testing.assert_array_equal(x.grad.numpy()[:, 0, 0], np.bincount(index, minlength=50))
 
 
+def test_batches_of_several_tensors():
+    rng = np.random.default_rng(3)
+    arrays, index = [rng.standard_normal((50, 700)), rng.integers(0, 9, 50)], rng.integers(0, 50, 333)
+    batches = pydl.ops.take_batches([pydl.tensor(a) for a in arrays], pydl.tensor(index), 64)
+    assert [len(x) for x, _ in batches] == [64] * 5 + [13]
+    for got, a in zip(zip(*batches, strict=True), arrays, strict=True):
+        np.testing.assert_array_equal(pydl.cat(got).numpy(), a[index])
+
+
+@pytest.mark.parametrize(("place", "value"), [(0, -1), (150_001, 50), (299_999, -51)])
+def test_one_bad_index_among_many(place, value):
+    index = np.zeros(300_000, np.int64)
+    index[place] = value
+    with pytest.raises(IndexError, match=str(value)):
+        pydl.index_select(pydl.zeros(50), 0, pydl.tensor(index))
+
+
 def test_a_number_is_its_own_slice():
     x = pydl.tensor(4.0)
     for k in (0, 1):

@@ -1,8 +1,9 @@
 """Streams of random numbers: a seed and a position. Kernels read both, and advance the position, when they run."""
 import os
+import threading
 
 cimport cython
-from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
+from cpython.ref cimport PyObject
 from libc.string cimport memcpy
 
 from pydl._core.kernels cimport PD_U8
@@ -85,6 +86,7 @@ cdef class Generator:
 default_generator = Generator()
 default_generator.seed()
 cdef Generator default = default_generator
+cdef object kept = threading.local()     # holds what pydl_own_generator points to, as long as the thread lives
 
 def current_generator():
     """The generator that random functions use in this thread where they are given none."""
@@ -96,14 +98,11 @@ def use_in_thread(generator):
     Returns what the thread had for itself before, or None.
     """
     global pydl_own_generator
-    cdef PyObject *before = pydl_own_generator
-    cdef object previous = None if before == NULL else <object>before
+    cdef object previous = None if pydl_own_generator == NULL else <object>pydl_own_generator
     if generator is not None and not isinstance(generator, Generator):
         raise TypeError(f"use_in_thread: generator must be a pydl.Generator, got {type(generator).__name__}")
-    if generator is not None:
-        Py_INCREF(generator)
     pydl_own_generator = NULL if generator is None else <PyObject *>generator
-    Py_XDECREF(before)
+    kept.generator = generator
     return previous
 
 cdef void *state_of(object generator) except NULL:

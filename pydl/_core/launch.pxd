@@ -17,4 +17,4 @@ cdef Tensor duplicate(Tensor x)                                         # a cont
 cdef Tensor cast(Tensor x, int code)                                    # x itself where it has that type
 cdef Tensor filled(int code, object shape, double value)
 cdef int fill(Tensor x, double value) except -1                         # in place, any strides
-cdef Tensor broadcast_to(Tensor x, int ndim, const ptrdiff_t *sizes)    # a view with stride 0; ValueError
+cdef Tensor broadcast_to(Tensor x, int ndim, const ptrdiff_t *sizes, str op=*)    # a view with stride 0; ValueError

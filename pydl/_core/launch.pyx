@@ -23,6 +23,7 @@ CAST[:] = [PD_cast_f32, PD_cast_f64, PD_cast_i64, PD_cast_i32, PD_cast_u8, PD_ca
 
 cdef enum:
     GIL_GRAIN = 16384   # below so many elements a launch is over before another thread could use the interpreter
+    MEMSET_BYTES = 1 << 20
 
 
 cdef str op_name(int kernel):
@@ -223,7 +224,7 @@ cdef int map_into(int kernel, int code, tuple inputs, Tensor out, double s0=0, d
     if not out.storage.writable:
         raise ValueError(f"{op_name(kernel)}: the tensor looks at read-only memory; use clone()")
     for item in inputs:
-        x = broadcast_to(<Tensor>item, out.ndim, out.sizes)
+        x = broadcast_to(<Tensor>item, out.ndim, out.sizes, op_name(kernel))
         safe.append(duplicate(x) if overlaps(x, out) else x)
     return map_run(&launch, kernel, code, tuple(safe), out, s0, s1)
 
@@ -245,16 +246,16 @@ cdef Tensor filled(int code, object shape, double value):
     return y
 
 cdef int fill(Tensor x, double value) except -1:
-    """Sets every element; zero by memset where the memory allows."""
+    """Sets every element; a little of zeros by memset where the memory allows."""
     cdef pd_launch launch
     cdef size_t nbytes = x.numel * x.itemsize
-    if value == 0 and not signbit(value) and x.contiguous:
+    if nbytes < MEMSET_BYTES and value == 0 and not signbit(value) and x.contiguous:
         with nogil:
             memset(x.data, 0, nbytes)
         return 0
     return map_run(&launch, PD_fill, x.code, (), x, value, 0)
 
-cdef Tensor broadcast_to(Tensor x, int ndim, const ptrdiff_t *sizes):
+cdef Tensor broadcast_to(Tensor x, int ndim, const ptrdiff_t *sizes, str op="broadcast_to"):
     cdef ptrdiff_t strides[PD_MAX_DIMS]
     cdef int d, skipped = ndim - x.ndim
     cdef bint fits = skipped >= 0
@@ -269,5 +270,5 @@ cdef Tensor broadcast_to(Tensor x, int ndim, const ptrdiff_t *sizes):
             fits = False
             break
     if not fits:
-        raise ValueError(f"broadcast_to: shape {shape_of(x)} does not broadcast to {tuple([sizes[i] for i in range(ndim)])}")
+        raise ValueError(f"{op}: shape {shape_of(x)} does not broadcast to {tuple([sizes[i] for i in range(ndim)])}")
     return view_of(x, ndim, sizes, strides, 0)

@@ -4,13 +4,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pydl.ops.gather import take_rows
+from pydl.ops.gather import take_batches, take_rows
 from pydl.tensor import Tensor
 
 if TYPE_CHECKING:
     from pydl.data.compose import ChainDataset, ConcatDataset
 
 Sample = TypeVar("Sample", covariant=True)
+AHEAD_BYTES, AHEAD_RESULTS = 1 << 19, 256       # of the batches that are gathered at once
 
 
 class Dataset(Generic[Sample]):
@@ -75,3 +76,20 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     def gather(self, indices: Tensor) -> list[Tensor]:
         """indices (B,) int64, not negative -> a list with one tensor (B, ...) for each of the data set's."""
         return take_rows(self.tensors, indices)
+
+    def batches_ahead(self, size: int) -> int:
+        """How many batches of `size` are worth gathering at once: small ones share the cost of a call, and all threads take part."""
+        sample = sum(tensor.nbytes for tensor in self.tensors) / max(len(self), 1)
+        return max(1, int(min(AHEAD_BYTES / max(sample * size, 1), AHEAD_RESULTS / len(self.tensors))))
+
+    def gather_ahead(self, spans: Iterator[Tensor], size: int) -> Iterator[list[Tensor]]:
+        """The batches of `size` of each span of indices. A span is gathered at once; what is left of it again after a change in place."""
+        for indices in spans:
+            done = 0
+            while done < len(indices):
+                versions = [tensor._version for tensor in self.tensors]
+                for batch in take_batches(self.tensors, indices[done:], size):
+                    if done and versions != [tensor._version for tensor in self.tensors]:
+                        break
+                    yield batch
+                    done += size

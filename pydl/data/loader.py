@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, SupportsFloat, SupportsIndex
 
 from pydl.data.collate import default_collate, default_convert
-from pydl.data.dataset import IterableDataset
+from pydl.data.dataset import IterableDataset, TensorDataset
 from pydl.data.gathering import gatherer
 from pydl.data.passes import AheadPass, DirectPass
-from pydl.data.samplers import BatchSampler, RandomSampler, SequentialSampler, batches_of, count, drawn_seed, generator_of, has_blocks
+from pydl.data.samplers import (BatchSampler, RandomSampler, SequentialSampler, batches_of, count, drawn_seed, generator_of, has_blocks,
+                                spans_of)
 from pydl.data.workers import Pool, Settings
 from pydl.random import Generator
 
@@ -24,6 +25,8 @@ class DataLoader:
     dataset: anything with `__getitem__` and `__len__`, or an IterableDataset. A batch of tensors in memory (TensorDataset, arrays,
     and what Subset, ConcatDataset, StackDataset and random_split make of them) is gathered in one call a tensor, without a loop
     over samples, as long as collate_fn is the default; other samples are fetched one by one and handed to collate_fn as a list.
+    Small batches of a TensorDataset are gathered several at a time (half a MiB): a tensor changed in place meanwhile is read anew,
+    but what NumPy writes into an array that the data set looks at may show only some batches later.
     sampler gives the indices, batch_sampler whole lists of them; batch_size=None gives single samples, not batches.
     drop_last=True leaves out a last batch that is not full.
 
@@ -131,26 +134,38 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         base_seed = drawn_seed(self.generator)
+        if self.num_workers == 0 and (batches := self._gathered()) is not None:
+            return batches
         settings = Settings(self.dataset, self.collate_fn, self._auto_collation, self.batch_size, self.drop_last, self.worker_init_fn)
-        indices, in_tensors = self._indices()
         if self.num_workers == 0:
-            if in_tensors and (gather := gatherer(self.dataset)) is not None and self.collate_fn is default_collate:
-                return map(gather, indices or ())
-            return DirectPass(settings, indices, base_seed, self._expected)
+            return DirectPass(settings, self._indices(), base_seed, self._expected)
         pool, owned = self._workers(settings)
-        batches = AheadPass(pool, None if owned else self, indices, base_seed, self._expected, self.prefetch_factor or 1, self.timeout)
+        ahead = AheadPass(pool, None if owned else self, self._indices(), base_seed, self._expected, self.prefetch_factor or 1, self.timeout)
         if not owned:
-            self._last = weakref.ref(batches)
-        return batches
+            self._last = weakref.ref(ahead)
+        return ahead
 
-    def _indices(self) -> tuple[Iterator[Any] | None, bool]:
-        """The indices of each batch, None where there are none, and whether they are tensors, as our own samplers make them."""
+    def _gathered(self) -> Iterator[Any] | None:
+        """Batches gathered from memory without a loop over samples; None where the data set, the sampler or collate_fn needs one."""
+        batches = self.batch_sampler
+        if type(batches) is not BatchSampler or not has_blocks(batches.sampler) or self.collate_fn is not default_collate:
+            return None
+        gather, blocks = gatherer(self.dataset), batches.sampler.blocks()      # type: ignore[attr-defined]
+        if gather is None:
+            return None
+        if getattr(gather, "__func__", None) is TensorDataset.gather:
+            span = self.dataset.batches_ahead(batches.batch_size)
+            return self.dataset.gather_ahead(spans_of(blocks, batches.batch_size, batches.drop_last, span), batches.batch_size)
+        return map(gather, batches_of(blocks, batches.batch_size, batches.drop_last))
+
+    def _indices(self) -> Iterator[Any] | None:
+        """The indices of each batch, in tensors where our own samplers make them; None where there are none."""
         batches = self.batch_sampler
         if batches is None:
-            return None if self.sampler is None else iter(self.sampler), False
+            return None if self.sampler is None else iter(self.sampler)
         if type(batches) is BatchSampler and has_blocks(batches.sampler):
-            return batches_of(batches.sampler.blocks(), batches.batch_size, batches.drop_last), True       # type: ignore[attr-defined]
-        return iter(batches), False
+            return batches_of(batches.sampler.blocks(), batches.batch_size, batches.drop_last)       # type: ignore[attr-defined]
+        return iter(batches)
 
     def _workers(self, settings: Settings) -> tuple[Pool, bool]:
         """The workers of a new pass, and whether they are for it alone: the persistent ones may still be in another."""

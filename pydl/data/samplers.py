@@ -176,14 +176,20 @@ def has_blocks(sampler: Any) -> bool:
     return False
 
 
-def batches_of(blocks: Iterator[Tensor], size: int, drop_last: bool) -> Iterator[Tensor]:
-    """The indices of a BatchSampler, as slices of tensors."""
+def spans_of(blocks: Iterator[Tensor], size: int, drop_last: bool, span: int) -> Iterator[Tensor]:
+    """The indices of a BatchSampler, those of up to `span` batches at a time."""
     rest: Tensor | None = None
     for block in blocks:
         indices = block if rest is None else cat([rest, block])
         whole = len(indices) // size * size
-        for start in range(0, whole, SPAN * size):
-            yield from indices[start:min(start + SPAN * size, whole)].split(size)
+        for start in range(0, whole, span * size):
+            yield indices[start:min(start + span * size, whole)]
         rest = indices[whole:] if whole < len(indices) else None
     if rest is not None and not drop_last:
         yield rest
+
+
+def batches_of(blocks: Iterator[Tensor], size: int, drop_last: bool) -> Iterator[Tensor]:
+    """The indices of each batch."""
+    for indices in spans_of(blocks, size, drop_last, SPAN):
+        yield from indices.split(size)

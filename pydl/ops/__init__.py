@@ -62,7 +62,7 @@ INTERNAL = {
     "binary_cross_entropy", "box", "box_put", "diagonal_put", "dropout1d", "dropout2d", "dropout3d", "dropout_bwd",
     "gaussian_nll_loss", "getitem", "huber_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",
-    "take_rows", "triplet_margin_with_distance_loss", "unfold",
+    "take_batches", "take_rows", "triplet_margin_with_distance_loss", "unfold",
     "elu_", "glu", "gumbel_softmax", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu_", "logsigmoid", "mish",
     "overwrite", "relu6", "softmin", "softshrink", "softsign", "tanhshrink",
 }
