@@ -52,9 +52,8 @@ static void N(arg_row)(const N(arg_job) *job, const T *x, T *value, int64_t *ind
     size_t step = 0;
     for (size_t i = 0; i < n; i += 4 * ARG_STEP) {
         const size_t start = min_size(i, n - 4 * ARG_STEP); /* the last four may look again at what was seen */
-        const T *at[4] = {x + start, x + start + ARG_STEP, x + start + 2 * ARG_STEP, x + start + 3 * ARG_STEP};
-        N(acc_t) four[4], shift[4] = {0};
-        job->how->runs(at, ARG_STEP, shift, four);
+        N(acc_t) four[4];
+        job->how->runs(x + start, ARG_STEP, 4, ARG_STEP, NULL, four);
         for (size_t s = 0; s < 4; s++) {
             const T here = (T)four[s];
             if (job->smallest ? N(below)(here, best) : N(above)(here, best)) best = here, step = start + s * ARG_STEP;
@@ -67,13 +66,11 @@ static void N(arg_row)(const N(arg_job) *job, const T *x, T *value, int64_t *ind
 /* Up to four short contiguous lines side by side */
 static void N(arg_short_rows)(const N(arg_job) *job, const T *x, size_t rows, T *value, int64_t *index) {
     const size_t n = job->launch->lines.n;
-    const T *at[4];
-    N(acc_t) four[4], shift[4] = {0};
-    for (size_t s = 0; s < 4; s++) at[s] = x + min_size(s, rows - 1) * n;
-    job->how->runs(at, n, shift, four);
+    N(acc_t) best[4];
+    job->how->runs(x, (ptrdiff_t)n, rows, n, NULL, best);
     for (size_t s = 0; s < rows; s++) {
-        value[s] = (T)four[s];
-        index[s] = (int64_t)N(arg_search)(at[s], n, value[s]);
+        value[s] = (T)best[s];
+        index[s] = (int64_t)N(arg_search)(x + s * n, n, value[s]);
     }
 }
 

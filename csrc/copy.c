@@ -91,7 +91,8 @@ static UNUSED void copy_make_plan(copy_plan *p, const pd_launch *launch, size_t 
     copy_order(p, &launch->map);
     copy_choose_plane(p, block, itemsize);
     const size_t last = p->ndim - 1, n = p->shape[last];
-    const size_t grain = (p->mode == COPY_ROWS ? COPY_GRAIN : COPY_STRIDED_GRAIN) / itemsize;
+    const int in_runs = p->mode == COPY_ROWS || (p->mode == COPY_LINES && stride_size(p->from[last]) <= 1 && p->to[last] == 1);
+    const size_t grain = (in_runs ? COPY_GRAIN : COPY_STRIDED_GRAIN) / itemsize;
     if (p->mode == COPY_TRANSPOSE) p->tile_rows = COPY_TILE_ROWS, p->tile_n = COPY_TILE_N;
     else if (p->mode == COPY_STRIDED) p->tile_rows = p->tile_n = COPY_TILE_STRIDED;
     else p->tile_rows = max_size(1, grain / n), p->tile_n = grain;

@@ -7,12 +7,10 @@ MAP1_MOVE(round, v_round(x))
 MAP1_MOVE(trunc, v_trunc(x))
 MAP1_MOVE(reciprocal, 1 / x)
 MAP1_MOVE(frac, x - v_trunc(x))
-/* NaN becomes s[0], infinity s[1], -infinity s[2]: rare, so that one question comes first */
+/* NaN becomes s[0], infinity s[1], -infinity s[2] */
 INLINE vreal N(number_for)(vreal x, const double *s) {
-    const vint finite = v_abs(x) < (real)INFINITY;
-    if (!UNLIKELY(v_any(~finite))) return x;
-    const vreal endless = v_blend(x > 0, v_set((real)s[1]), v_set((real)s[2]));
-    return v_blend(finite, x, v_blend(x != x, v_set((real)s[0]), endless));
+    const vreal endless = v_set((real)INFINITY), y = v_if_nan(x, v_set((real)s[0]), x);
+    return v_if_equal(x, endless, v_set((real)s[1]), v_if_equal(x, -endless, v_set((real)s[2]), y));
 }
 MAP1_MOVE(nan_to_num, N(number_for)(x, s))
 #undef MAP_COST

@@ -9,6 +9,7 @@
 #define PD_INDEX_ONCE
 
 enum { INDEX_GRAIN = 1 << 17, INDEX_AHEAD = 8, INDEX_BLOCK = 1 << 16, INDEX_RANGES = 64 };
+enum { INDEX_NARROW = 64, INDEX_WIDE = 1 << 14 }; /* bytes of a row */
 
 /* ---- checks and positions: one function for all element types ---- */
 
@@ -159,10 +160,11 @@ static UNUSED void rows_take_many(const pd_launch *launch) {
     pd_parallel(ceil_div(job.count, job.per_chunk), rows_take_many_chunk, &job);
 }
 
-/* A unit is `width` of the indices (or columns) of one `outer`; a chunk is a run of units. */
+/* A unit is `width` of the indices (or columns, or rows) of one `outer`; a chunk is a run of units. */
 typedef struct rows_job {
     const pd_launch *launch;
     size_t width, blocks, units, per_chunk; /* blocks: units of one `outer` */
+    int by_row;
 } rows_job;
 
 /* Units of at least `least` out of `total` for each of `outer`. */
@@ -177,6 +179,19 @@ static UNUSED void rows_run(rows_job *job, size_t outer, size_t total, size_t by
 }
 #endif
 
+static void N(elements_take)(const N(cell) *x, const int64_t *index, N(cell) *restrict y, size_t n) {
+    V_UNROLL4
+    for (size_t i = 0; i < n; i++) y[i] = x[index[i]];
+}
+
+/* From four rows at once: an index is read once for all of them. */
+static void N(elements_take4)(const N(cell) *x, size_t x_row, const int64_t *index, N(cell) *restrict y, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const N(cell) *at = x + index[i];
+        y[i] = at[0], y[n + i] = at[x_row], y[2 * n + i] = at[2 * x_row], y[3 * n + i] = at[3 * x_row];
+    }
+}
+
 static void N(rows_take_unit)(const rows_job *job, size_t unit) {
     const pd_rows g = job->launch->rows;
     const size_t outer = unit / job->blocks, first = unit % job->blocks * job->width;
@@ -185,9 +200,7 @@ static void N(rows_take_unit)(const rows_job *job, size_t unit) {
     const N(cell) *x = (const N(cell) *)job->launch->buf[0] + outer * g.n * g.inner;
     N(cell) *restrict y = (N(cell) *)job->launch->buf[2] + (outer * g.count + first) * g.inner;
     if (g.inner == 1) {
-        const size_t count = last - first;
-        V_UNROLL4
-        for (size_t i = 0; i < count; i++) y[i] = x[index[first + i]];
+        N(elements_take)(x, index + first, y, last - first);
         return;
     }
     for (size_t i = first; i < last; i++, y += g.inner) {
@@ -198,8 +211,13 @@ static void N(rows_take_unit)(const rows_job *job, size_t unit) {
 
 static void N(rows_take_chunk)(void *context, size_t chunk) {
     const rows_job *job = context;
-    const size_t first = chunk * job->per_chunk, last = min_size(first + job->per_chunk, job->units);
-    for (size_t unit = first; unit < last; unit++) N(rows_take_unit)(job, unit);
+    const pd_rows g = job->launch->rows;
+    size_t unit = chunk * job->per_chunk;
+    const size_t last = min_size(unit + job->per_chunk, job->units);
+    for (; g.inner == 1 && job->blocks == 1 && unit + 4 <= last; unit += 4)
+        N(elements_take4)((const N(cell) *)job->launch->buf[0] + unit * g.n, g.n, job->launch->buf[1],
+                          (N(cell) *)job->launch->buf[2] + unit * g.count, g.count);
+    for (; unit < last; unit++) N(rows_take_unit)(job, unit);
 }
 
 /* buf: x, index, y. */
@@ -214,27 +232,34 @@ static void N(rows_take)(const pd_launch *launch) {
 #else
 #define ADD(a, b) ((T)((uint64_t)(a) + (uint64_t)(b))) /* wraps */
 #endif
-/* A unit is `width` columns of every row, in the order of the indices; wide, so that rows are read and written in long runs. */
+/* A unit is `width` columns of all rows that are written, or all columns of those among rows first .. first + width of x: what
+ * two threads write must not lie in the same cache line row after row. In the order of the indices. */
 #define ROWS_WRITE(name, value)                                                                              \
+    INLINE void N(name##_row)(T *restrict x, const T *restrict y, size_t n) {                                \
+        for (size_t j = 0; j < n; j++) {                                                                     \
+            T *const to = x + j;                                                                             \
+            const T new = y[j];                                                                              \
+            *to = value;                                                                                     \
+        }                                                                                                    \
+    }                                                                                                        \
     static void N(name##_unit)(const rows_job *job, size_t unit) {                                           \
         const pd_rows g = job->launch->rows;                                                                 \
         const size_t outer = unit / job->blocks, first = unit % job->blocks * job->width;                    \
-        const size_t width = min_size(job->width, g.inner - first);                                          \
         const int64_t *index = job->launch->buf[1];                                                          \
-        const T *restrict y = (const T *)job->launch->buf[0] + outer * g.count * g.inner + first;            \
-        T *restrict x = (T *)job->launch->buf[2] + outer * g.n * g.inner + first;                            \
-        if (g.inner == 1)                                                                                    \
+        const T *y = (const T *)job->launch->buf[0] + outer * g.count * g.inner;                             \
+        T *x = (T *)job->launch->buf[2] + outer * g.n * g.inner;                                             \
+        if (job->by_row) {                                                                                   \
+            for (size_t i = 0; i < g.count; i++, y += g.inner)                                               \
+                if ((size_t)index[i] - first < job->width) N(name##_row)(x + (size_t)index[i] * g.inner, y, g.inner); \
+        } else if (g.inner == 1)                                                                             \
             for (size_t i = 0; i < g.count; i++) {                                                           \
                 T *const to = x + index[i];                                                                  \
                 const T new = y[i];                                                                          \
                 *to = value;                                                                                 \
             }                                                                                                \
-        else for (size_t i = 0; i < g.count; i++)                                                            \
-            for (size_t j = 0; j < width; j++) {                                                             \
-                T *const to = x + (size_t)index[i] * g.inner + j;                                            \
-                const T new = y[i * g.inner + j];                                                            \
-                *to = value;                                                                                 \
-            }                                                                                                \
+        else                                                                                                 \
+            for (size_t i = 0; i < g.count; i++, y += g.inner)                                               \
+                N(name##_row)(x + (size_t)index[i] * g.inner + first, y + first, min_size(job->width, g.inner - first)); \
     }                                                                                                        \
     static void N(name##_chunk)(void *context, size_t chunk) {                                               \
         const rows_job *job = context;                                                                       \
@@ -243,9 +268,15 @@ static void N(rows_take)(const pd_launch *launch) {
     }                                                                                                        \
     static void N(name)(const pd_launch *launch) {                                                           \
         const pd_rows *g = &launch->rows;                                                                    \
+        const size_t threads = pd_num_threads(), bytes = g->count * g->inner * sizeof(T);                    \
         rows_job job = {.launch = launch};                                                                   \
-        const size_t share = ceil_div(g->inner, pd_num_threads()), least = max_size(share, 256 / sizeof(T)); \
-        if (g->count) rows_run(&job, g->outer, g->inner, g->count * sizeof(T), least, N(name##_chunk));      \
+        if (bytes == 0) return;                                                                              \
+        job.by_row = threads > 1 && g->inner * sizeof(T) >= INDEX_NARROW && g->inner * sizeof(T) < INDEX_WIDE; \
+        if (job.by_row) rows_run(&job, g->outer, g->n, bytes / g->n, ceil_div(g->n, 2 * threads), N(name##_chunk)); \
+        else {                                                                                               \
+            const size_t least = g->inner * sizeof(T) < INDEX_WIDE ? g->inner : ceil_div(g->inner, threads); \
+            rows_run(&job, g->outer, g->inner, g->count * sizeof(T), least, N(name##_chunk));                \
+        }                                                                                                    \
     }
 /* buf: y, index, x. */
 ROWS_WRITE(rows_put, new)
@@ -298,6 +329,14 @@ INLINE T N(combined)(T a, T b, int how) {
 
 /* A run of lines is a plane of `lines` (neighbours along the last other dimension) x n; the nearer one goes innermost. */
 #define AXIS_KERNEL(name, statement)                                                                         \
+    INLINE void N(name##_line)(T *x, const int64_t *index, T *y, size_t n, ptrdiff_t in, ptrdiff_t yn, ptrdiff_t step, int how) { \
+        (void)how;                                                                                           \
+        V_UNROLL4                                                                                            \
+        for (ptrdiff_t j = 0; j < (ptrdiff_t)n; j++) {                                                       \
+            T *const at = x + index[j * in] * step, *const value = y + j * yn;                               \
+            statement;                                                                                       \
+        }                                                                                                    \
+    }                                                                                                        \
     INLINE void N(name##_plane)(const N(axis_plan) *p, T *x, const int64_t *index, T *y, size_t lines) {     \
         const size_t l = p->ndim - 1;                                                                        \
         const ptrdiff_t xl = p->stride[0][l], il = p->stride[1][l], yl = p->stride[2][l];                    \
@@ -305,11 +344,10 @@ INLINE T N(combined)(T a, T b, int how) {
         const int how = (int)p->launch->scalar[2];                                                           \
         (void)how;                                                                                           \
         if (stride_size(in) < stride_size(il) || lines == 1) {                                               \
-            for (ptrdiff_t i = 0; i < (ptrdiff_t)lines; i++)                                                 \
-                for (ptrdiff_t j = 0; j < (ptrdiff_t)p->n; j++) {                                            \
-                    T *const at = x + i * xl + index[i * il + j * in] * step, *const value = y + i * yl + j * yn; \
-                    statement;                                                                               \
-                }                                                                                            \
+            for (ptrdiff_t i = 0; i < (ptrdiff_t)lines; i++) {                                               \
+                if (in == 1 && yn == 1 && step == 1) N(name##_line)(x + i * xl, index + i * il, y + i * yl, p->n, 1, 1, 1, how); \
+                else N(name##_line)(x + i * xl, index + i * il, y + i * yl, p->n, in, yn, step, how);        \
+            }                                                                                                \
         } else                                                                                               \
             for (ptrdiff_t j = 0; j < (ptrdiff_t)p->n; j++)                                                  \
                 for (ptrdiff_t i = 0; i < (ptrdiff_t)lines; i++) {                                           \

@@ -201,13 +201,13 @@ static UNUSED __attribute__((noinline)) void map_run(const pd_launch *launch, co
         const size_t a_step = step[0], b_step = step[1], c_step = step[2];                                   \
         real *to = out;                                                                                      \
         MAP_SCALARS;                                                                                         \
-        for (size_t i = 0; i < n; i += VL, a += a_step, b += b_step, c += c_step) {                          \
-            const size_t left = n - i;                                                                       \
-            const vreal x = v_load_left(a, a_step ? left : VL);                                              \
-            const vreal y = v_load_left(b, b_step ? left : VL);                                              \
-            const vreal z = v_load_left(c, c_step ? left : VL);                                              \
-            v_store_left(to + i, N(name##_at)(x, y, z, s), left);                                            \
-        }                                                                                                    \
+        size_t i = 0;                                                                                        \
+        V_UNROLL4                                                                                            \
+        for (; i + VL <= n; i += VL, a += a_step, b += b_step, c += c_step)                                  \
+            v_store(to + i, N(name##_at)(v_load(a), v_load(b), v_load(c), s));                               \
+        if (i == n) return;                                                                                  \
+        const vreal x = v_load_left(a, a_step ? n - i : VL), y = v_load_left(b, b_step ? n - i : VL);        \
+        v_store_part(to + i, N(name##_at)(x, y, v_load_left(c, c_step ? n - i : VL), s), n - i);             \
     }                                                                                                        \
     MAP_STEPPED(name, 3, {sizeof(T), sizeof(T), sizeof(T), sizeof(T)})
 /* For what is bound by memory: unrolled, and a broadcast operand stays in a register. */

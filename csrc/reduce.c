@@ -69,75 +69,78 @@ INLINE T N(merge_lanes)(N(reduce_merge_v) merge, vreal v) {
 #undef ACROSS8
 #undef ACROSS16
 
-/* out[s] = the block of n <= BLOCK elements at x[s] + i, for the four s. */
-INLINE void N(block_of)(N(reduce_step) step, N(reduce_merge_v) merge, T identity, const T *const *x, size_t i, size_t n,
-                        const T *shift, T *out) {
-    const T *x0 = x[0] + i, *x1 = x[1] + i, *x2 = x[2] + i, *x3 = x[3] + i;
-    const vreal m0 = v_set(shift[0]), m1 = v_set(shift[1]), m2 = v_set(shift[2]), m3 = v_set(shift[3]);
+/* a and the elements at x, of which `left` are left: VL, fewer, or none. */
+INLINE vreal N(step_left)(N(reduce_step) step, vreal a, const T *x, ptrdiff_t left, vreal m) {
+    if (left >= (ptrdiff_t)VL) return step(a, v_load(x), m);
+    if (left <= 0) return a;
+    return v_blend(N(first_lanes)((size_t)left), step(a, v_load_part(x, (size_t)left), m), a);
+}
+
+/* The n <= BLOCK elements at x */
+INLINE T N(block_of)(N(reduce_step) step, N(reduce_merge_v) merge, T identity, const T *x, size_t n, vreal m) {
     vreal a0 = v_set(identity), a1 = a0, a2 = a0, a3 = a0;
-    const size_t whole = n & ~(VL - 1);
+    const T *const end = x + (n & ~(LANES - 1));
     V_UNROLL4
-    for (size_t j = 0; j < whole; j += VL) {
-        a0 = step(a0, v_load(x0 + j), m0);
-        a1 = step(a1, v_load(x1 + j), m1);
-        a2 = step(a2, v_load(x2 + j), m2);
-        a3 = step(a3, v_load(x3 + j), m3);
+    for (; x < end; x += LANES) {
+        a0 = step(a0, v_load(x), m);
+        a1 = step(a1, v_load(x + VL), m);
+        a2 = step(a2, v_load(x + 2 * VL), m);
+        a3 = step(a3, v_load(x + 3 * VL), m);
     }
-    if (whole < n) {
-        const size_t rest = n - whole;
-        const vint mask = N(first_lanes)(rest);
-        a0 = v_blend(mask, step(a0, v_load_part(x0 + whole, rest), m0), a0);
-        a1 = v_blend(mask, step(a1, v_load_part(x1 + whole, rest), m1), a1);
-        a2 = v_blend(mask, step(a2, v_load_part(x2 + whole, rest), m2), a2);
-        a3 = v_blend(mask, step(a3, v_load_part(x3 + whole, rest), m3), a3);
+    const ptrdiff_t left = (ptrdiff_t)(n % LANES), v = VL;
+    if (left) {
+        a0 = N(step_left)(step, a0, x, left, m);
+        a1 = N(step_left)(step, a1, x + v, left - v, m);
+        a2 = N(step_left)(step, a2, x + 2 * v, left - 2 * v, m);
+        a3 = N(step_left)(step, a3, x + 3 * v, left - 3 * v, m);
     }
-    out[0] = N(merge_lanes)(merge, a0);
-    out[1] = N(merge_lanes)(merge, a1);
-    out[2] = N(merge_lanes)(merge, a2);
-    out[3] = N(merge_lanes)(merge, a3);
+    return N(merge_lanes)(merge, merge(merge(a0, a2), merge(a1, a3)));
 }
 
-/* The blocks of n <= RUN elements at x[s], merged pairwise */
-INLINE void N(runs_of)(N(reduce_step) step, N(reduce_merge_v) merge, T (*merge_two)(T, T), T identity, const T *const *x,
-                       size_t n, const T *shift, T *out) {
-    T level[REDUCE_RUN + 1][4];
-    size_t depth = 0;
-    for (size_t i = 0, block = 1; i < n || block == 1; i += BLOCK, block++) {
-        N(block_of)(step, merge, identity, x, i, min_size(n - i, BLOCK), shift, level[depth++]);
-        for (size_t carry = block; !(carry & 1); carry >>= 1, depth--)
-            for (size_t s = 0; s < 4; s++) level[depth - 2][s] = merge_two(level[depth - 2][s], level[depth - 1][s]);
+INLINE void N(runs_of)(N(reduce_step) step, N(reduce_merge_v) merge, T (*merge_two)(T, T), T identity, const T *x, ptrdiff_t apart,
+                       size_t rows, size_t n, const T *shift, T *out) {
+    for (size_t s = 0; s < rows; s++, x += apart) {
+        const vreal m = v_set(shift ? shift[s] : 0);
+        T level[REDUCE_RUN + 1];
+        size_t depth = 0;
+        for (size_t i = 0, block = 1; i < n || block == 1; i += BLOCK, block++) {
+            level[depth++] = N(block_of)(step, merge, identity, x + i, min_size(n - i, BLOCK), m);
+            for (size_t carry = block; !(carry & 1); carry >>= 1, depth--) level[depth - 2] = merge_two(level[depth - 2], level[depth - 1]);
+        }
+        for (; depth > 1; depth--) level[depth - 2] = merge_two(level[depth - 2], level[depth - 1]);
+        out[s] = level[0];
     }
-    for (; depth > 1; depth--)
-        for (size_t s = 0; s < 4; s++) level[depth - 2][s] = merge_two(level[depth - 2][s], level[depth - 1][s]);
-    memcpy(out, level[0], sizeof level[0]);
 }
 
-INLINE void N(onto_of)(N(reduce_step) step, size_t w, size_t rows, T *to, const T *const *rows_at, const T *shift) {
-    const T *x[8];
-    for (size_t r = 0; r < 8; r++) x[r] = rows_at[min_size(r, rows - 1)];
+/* Two vectors of columns at a time: while one waits for its addition, the other's goes on. */
+INLINE void N(onto_of)(N(reduce_step) step, T identity, size_t w, size_t rows, T *to, const T *const *x, const T *shift, int fresh) {
     size_t c = 0;
-    for (; c + VL <= w; c += VL) {
-        const vreal m = shift ? v_load(shift + c) : v_set(0);
-        vreal a = v_load(to + c);
-        for (size_t r = 0; r < rows; r++) a = step(a, v_load(x[r] + c), m);
+    for (; c + 2 * VL <= w; c += 2 * VL) {
+        const vreal m = shift ? v_load(shift + c) : v_set(0), n = shift ? v_load(shift + c + VL) : v_set(0);
+        vreal a = fresh ? v_set(identity) : v_load(to + c), b = fresh ? a : v_load(to + c + VL);
+        for (size_t r = 0; r < rows; r++) {
+            a = step(a, v_load(x[r] + c), m);
+            b = step(b, v_load(x[r] + c + VL), n);
+        }
         v_store(to + c, a);
+        v_store(to + c + VL, b);
     }
-    if (c == w) return;
-    const vreal m = shift ? v_load_part(shift + c, w - c) : v_set(0);
-    vreal a = v_load_part(to + c, w - c);
-    for (size_t r = 0; r < rows; r++) a = step(a, v_load_part(x[r] + c, w - c), m);
-    v_store_part(to + c, a, w - c);
+    for (; c < w; c += VL) {
+        const size_t left = w - c;
+        const vreal m = shift ? v_load_left(shift + c, left) : v_set(0);
+        vreal a = fresh ? v_set(identity) : v_load_left(to + c, left);
+        for (size_t r = 0; r < rows; r++) a = step(a, v_load_left(x[r] + c, left), m);
+        v_store_left(to + c, a, left);
+    }
 }
 
 /* A reducer of the step and the merge of these names; `finisher` as in reduce.h. */
 #define REDUCER(name, first, merge_two, finisher)                                                            \
-    static void N(name##_runs)(const T *const *x, size_t n, const T *shift, T *out) {                        \
-        N(runs_of)(N(name##_step), N(merge_two##_v), N(merge_two), first, x, n, shift, out);                                   \
+    static void N(name##_runs)(const T *x, ptrdiff_t apart, size_t rows, size_t n, const T *shift, T *out) { \
+        N(runs_of)(N(name##_step), N(merge_two##_v), N(merge_two), first, x, apart, rows, n, shift, out);    \
     }                                                                                                        \
-    static void N(name##_onto)(size_t w, size_t rows, T *to, const T *const *x, const T *shift) {            \
-        if (rows == 8) N(onto_of)(N(name##_step), w, 8, to, x, shift);                                       \
-        else                                                                                                 \
-            for (size_t r = 0; r < rows; r++) N(onto_of)(N(name##_step), w, 1, to, x + r, shift);            \
+    static void N(name##_onto)(size_t w, size_t rows, T *to, const T *const *x, const T *shift, int fresh) { \
+        N(onto_of)(N(name##_step), first, w, rows, to, x, shift, fresh);                                     \
     }                                                                                                        \
     static void N(name##_merge)(size_t w, T *to, const T *with) {                                            \
         for (size_t c = 0; c < w; c++) to[c] = N(merge_two)(to[c], with[c]);                                 \
@@ -215,6 +218,16 @@ static void N(logsumexp)(const pd_launch *launch) {
         v_store_part(y + k, v_load_part(largest + k, kept - k) + v_log(v_load_part(y + k, kept - k)), kept - k);
 }
 
+/* The largest of a row, NaN if there is one */
+static T N(row_max)(const T *x, size_t n) {
+    T largest = -(T)INFINITY, here;
+    for (size_t i = 0; i < n; i += RUN) {
+        N(amax_runs)(x + i, 0, 1, min_size(RUN, n - i), NULL, &here);
+        largest = N(larger)(largest, here);
+    }
+    return largest;
+}
+
 /* Both ends of lines.n > 0 contiguous elements, looked at once: x -> low (1,), high (1,). */
 enum { N(ENDS_CHUNKS) = 64 };
 typedef struct N(ends_job) {
@@ -227,15 +240,12 @@ static void N(ends_chunk)(void *context, size_t chunk) {
     N(ends_job) *job = context;
     const size_t first = chunk * job->per_chunk, last = min_size(first + job->per_chunk, job->n);
     T low = job->x[first], high = low;
-    for (size_t i = first; i < last; i += 4 * BLOCK) {
-        const size_t n = min_size(BLOCK, last - i);
-        const T *at[4];
-        T four[4], none[4] = {0};
-        for (size_t s = 0; s < 4; s++) at[s] = job->x + min_size(i + s * BLOCK, last - n); /* the last may be seen again */
-        N(amin_runs)(at, n, none, four);
-        for (size_t s = 0; s < 4; s++) low = N(smaller)(low, four[s]);
-        N(amax_runs)(at, n, none, four);
-        for (size_t s = 0; s < 4; s++) high = N(larger)(high, four[s]);
+    for (size_t i = first; i < last; i += BLOCK) {
+        T end;
+        N(amin_runs)(job->x + i, 0, 1, min_size(BLOCK, last - i), NULL, &end);
+        low = N(smaller)(low, end);
+        N(amax_runs)(job->x + i, 0, 1, min_size(BLOCK, last - i), NULL, &end);
+        high = N(larger)(high, end);
     }
     job->low[chunk] = low, job->high[chunk] = high;
 }
@@ -258,16 +268,18 @@ static void N(aminmax)(const pd_launch *launch) {
 /* ---- Integers: the accumulators are int64, sums and products wrap; the order does not matter. ---- */
 #define INT_REDUCER(name, first, step, finisher)                                                             \
     INLINE int64_t N(name##_step)(int64_t a, int64_t x) { return (step); }                                   \
-    static void N(name##_runs)(const T *const *x, size_t n, const int64_t *shift, int64_t *out) {            \
+    static void N(name##_runs)(const T *x, ptrdiff_t apart, size_t rows, size_t n, const int64_t *shift, int64_t *out) { \
         (void)shift;                                                                                         \
-        for (size_t s = 0; s < 4; s++) {                                                                     \
+        for (size_t s = 0; s < rows; s++, x += apart) {                                                      \
             int64_t a = first;                                                                               \
-            for (size_t i = 0; i < n; i++) a = N(name##_step)(a, (int64_t)x[s][i]);                          \
+            for (size_t i = 0; i < n; i++) a = N(name##_step)(a, (int64_t)x[i]);                             \
             out[s] = a;                                                                                      \
         }                                                                                                    \
     }                                                                                                        \
-    static void N(name##_onto)(size_t w, size_t rows, int64_t *to, const T *const *x, const int64_t *shift) { \
+    static void N(name##_onto)(size_t w, size_t rows, int64_t *to, const T *const *x, const int64_t *shift, int fresh) { \
         (void)shift;                                                                                         \
+        if (fresh)                                                                                           \
+            for (size_t c = 0; c < w; c++) to[c] = first;                                                    \
         for (size_t r = 0; r < rows; r++)                                                                    \
             for (size_t c = 0; c < w; c++) to[c] = N(name##_step)(to[c], (int64_t)x[r][c]);                  \
     }                                                                                                        \

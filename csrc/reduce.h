@@ -5,8 +5,8 @@
  *   block    BLOCK consecutive i; element i goes to lane i % LANES, each lane adds its elements one after another
  *   lanes    of a block are merged by halves: lane l with lane l + LANES/2, and so on
  *   blocks   are merged pairwise, as the digits of a binary counter carry
- * The tree is walked in two ways: along rows (the LANES are the lanes of a vector, four blocks at a time), or down
- * columns (the LANES are LANES rows of accumulators, contiguous kept elements fill the vectors).
+ * The tree is walked in two ways: along rows (the LANES are those of four vectors, so that memory is read in one stream and
+ * four chains of additions run at once), or down columns (contiguous kept elements fill the vectors, lane after lane).
  * Pairwise summation: Higham, "The accuracy of floating point summation", 1993. */
 #ifndef PD_REDUCE_ONCE
 #define PD_REDUCE_ONCE
@@ -18,7 +18,7 @@ enum {
     REDUCE_PARTS = 4096,     /* most partial results of a launch */
     REDUCE_LEVELS = 32,      /* of the binary counter */
     REDUCE_RUN = 3,          /* log2 of the blocks that are summed in one call */
-    REDUCE_QUARTERS = 5,     /* a long row is walked 4 << 5 blocks at a time */
+    REDUCE_HALVES = 7,       /* log2 of the most LANES there are, and the result */
     REDUCE_ALONE = 1 << 17,  /* fewer elements are not worth a second thread */
 };
 
@@ -40,24 +40,24 @@ static size_t reduce_offset(size_t ndim, const size_t *shape, const ptrdiff_t *s
 
 #if PD_REAL
 typedef T acc_t;
-enum { N(REDUCE_LANES) = VL };
+enum { N(REDUCE_LANES) = 4 * VL };
 #else
 typedef int64_t acc_t;
-enum { N(REDUCE_LANES) = 4 };
+enum { N(REDUCE_LANES) = 16 };
 #endif
 #define LANES ((size_t)N(REDUCE_LANES))
 #define BLOCK (64 * LANES)
 #define RUN (BLOCK << REDUCE_RUN)
 
 /* What is reduced. A shift is a number per kept element that the step may use (a mean, a maximum), or NULL.
- * runs: out[s] = the n <= RUN elements at x[s], their blocks merged pairwise, for the four s.
- * onto: to[c] = step(... step(step(to[c], x[0][c]), x[1][c]) ...) over `rows` <= 8 rows x, for c < w.
+ * runs: out[s] = the n <= RUN elements at x + s * apart, their blocks merged pairwise, for s < rows.
+ * onto: to[c] = step(... step(step(to[c], x[0][c]), x[1][c]) ...) over `rows` rows x, for c < w; fresh: from the identity.
  * merge: to[c] = to[c] and with[c], the earlier elements first.
  * finish: what becomes of the final accumulators; NULL: they are the output. */
 typedef struct reducer {
     acc_t identity;
-    void (*runs)(const T *const *x, size_t n, const acc_t *shift, acc_t *out);
-    void (*onto)(size_t w, size_t rows, acc_t *to, const T *const *x, const acc_t *shift);
+    void (*runs)(const T *x, ptrdiff_t apart, size_t rows, size_t n, const acc_t *shift, acc_t *out);
+    void (*onto)(size_t w, size_t rows, acc_t *to, const T *const *x, const acc_t *shift, int fresh);
     void (*merge)(size_t w, acc_t *to, const acc_t *with);
     void (*finish)(size_t count, const acc_t *from, void *out, size_t at, const double *scalar);
 } reducer;
@@ -118,118 +118,94 @@ static const T *N(reduce_fetch)(const pd_reduce *g, const T *x, size_t i, size_t
     return stage;
 }
 
-/* 4 << log2 consecutive blocks from element i of a row: its four quarters side by side, so that four chains of
- * additions run at once and each walks through memory in order. */
-static acc_t N(reduce_quarters)(const reduce_job *job, const T *x, size_t i, size_t log2, const acc_t *shift) {
-    T stage[4 * BLOCK];
-    acc_t level[(REDUCE_LEVELS + 1) * 4];
-    reduce_counter counter = {4, 0, 0, level, job->how};
-    const pd_reduce *g = &job->launch->reduce;
-    const size_t at_once = N(reduce_in_order)(g) ? min_size(REDUCE_RUN, log2) : 0;
-    for (size_t block = 0; block < (size_t)1 << log2; block += (size_t)1 << at_once) {
-        const T *at[4];
-        for (size_t s = 0; s < 4; s++)
-            at[s] = N(reduce_fetch)(g, x, i + ((s << log2) + block) * BLOCK, BLOCK, stage + s * BLOCK);
-        job->how->runs(at, BLOCK << at_once, shift, level + 4 * counter.depth);
-        N(reduce_carry)(&counter, at_once);
-    }
-    job->how->merge(1, level, level + 1);
-    job->how->merge(1, level + 2, level + 3);
-    job->how->merge(1, level, level + 2);
-    return level[0];
-}
-
-/* Long rows: elements first..last of kept element k. */
-static void N(reduce_long_row)(const reduce_job *job, size_t k, size_t first, size_t last, acc_t *to) {
+/* Elements first .. last of kept element k. */
+static void N(reduce_row)(const reduce_job *job, size_t k, size_t first, size_t last, acc_t *to) {
     const pd_reduce *g = &job->launch->reduce;
     const T *x = (const T *)job->launch->buf[0] + (ptrdiff_t)reduce_offset(g->kept, g->shape, g->stride, k);
-    const acc_t m = job->shift ? job->shift[k] : 0, shift[4] = {m, m, m, m};
-    acc_t level[REDUCE_LEVELS + 1], four[4];
+    const acc_t *shift = job->shift ? job->shift + k : NULL;
+    const size_t log2 = N(reduce_in_order)(g) ? REDUCE_RUN : 0, piece = BLOCK << log2;
+    acc_t level[REDUCE_LEVELS + 1];
     reduce_counter counter = {1, 0, 0, level, job->how};
-    size_t i = first, log2 = REDUCE_QUARTERS;
-    while (i + 4 * BLOCK <= last) {
-        while (i + ((4 * BLOCK) << log2) > last) log2--;
-        level[counter.depth] = N(reduce_quarters)(job, x, i, log2, shift);
-        N(reduce_carry)(&counter, log2 + 2);
-        i += (4 * BLOCK) << log2;
-    }
-    for (; i < last; i += BLOCK) {
+    for (size_t i = first; i < last; i += piece) {
         T stage[BLOCK];
-        const size_t count = min_size(BLOCK, last - i);
-        const T *at = N(reduce_fetch)(g, x, i, count, stage), *same[4] = {at, at, at, at};
-        job->how->runs(same, count, shift, four);
-        level[counter.depth] = four[0];
-        N(reduce_carry)(&counter, 0);
+        const size_t count = min_size(piece, last - i);
+        job->how->runs(N(reduce_fetch)(g, x, i, count, stage), 0, 1, count, shift, level + counter.depth);
+        N(reduce_carry)(&counter, log2);
     }
     *to = *N(reduce_total)(&counter);
 }
 
-/* Short rows: all elements of the kept elements k .. k + rows - 1, rows <= 4, side by side. */
-static void N(reduce_short_rows)(const reduce_job *job, size_t k, size_t rows, acc_t *to) {
+/* The kept elements k .. end; short ones that lie evenly spaced in one call. */
+static void N(reduce_rows)(const reduce_job *job, size_t k, size_t end, size_t first, size_t last, acc_t *to) {
     const pd_reduce *g = &job->launch->reduce;
-    const T *x[4], *at[4];
-    T stage[4 * BLOCK];
-    acc_t level[(REDUCE_LEVELS + 1) * 4], shift[4] = {0};
-    reduce_counter counter = {4, 0, 0, level, job->how};
-    for (size_t s = 0; s < 4; s++) {
-        const size_t row = k + min_size(s, rows - 1);
-        x[s] = (const T *)job->launch->buf[0] + (ptrdiff_t)reduce_offset(g->kept, g->shape, g->stride, row);
-        if (job->shift) shift[s] = job->shift[row];
-    }
-    if (job->n <= RUN && N(reduce_in_order)(g)) {
-        job->how->runs(x, job->n, shift, level);
-        memcpy(to, level, rows * sizeof(acc_t));
+    if (job->n > RUN || !N(reduce_in_order)(g)) {
+        for (; k < end; k++) N(reduce_row)(job, k, first, last, to++);
         return;
     }
-    for (size_t i = 0; i < job->n; i += BLOCK) {
-        const size_t count = min_size(BLOCK, job->n - i);
-        for (size_t s = 0; s < 4; s++)
-            at[s] = s < rows ? N(reduce_fetch)(g, x[s], i, count, stage + s * BLOCK) : at[0];
-        job->how->runs(at, count, shift, level + 4 * counter.depth);
-        N(reduce_carry)(&counter, 0);
+    for (size_t rows; k < end; k += rows, to += rows) {
+        const T *x = (const T *)job->launch->buf[0] + (ptrdiff_t)reduce_offset(g->kept, g->shape, g->stride, k);
+        rows = min_size(end - k, job->inner - k % job->inner);
+        job->how->runs(x, g->kept ? g->stride[g->kept - 1] : 0, rows, job->n, job->shift ? job->shift + k : NULL, to);
     }
-    memcpy(to, N(reduce_total)(&counter), rows * sizeof(acc_t));
 }
 
-/* One block of `count` rows from row i, `w` columns from x: lane by lane into acc[LANES][w], their total in acc[0].
- * Lanes without a row are left out: merging the identity changes no bit. */
-static void N(reduce_columns_block)(const reduce_job *job, const T *x, size_t i, size_t count, size_t w,
-                                    const acc_t *shift, acc_t *acc) {
-    const pd_reduce *g = &job->launch->reduce;
-    const size_t *shape = g->shape + g->kept;
-    const ptrdiff_t *stride = g->stride + g->kept;
-    const int adjacent = g->reduced == 1 && stride[0] == (ptrdiff_t)w && !shift;
-    const size_t groups = count / LANES, at_once = adjacent ? 1 : LANES, wide = adjacent ? LANES * w : w;
-    const T *row[8];
-    size_t lanes = min_size(LANES, count);
-    for (size_t c = 0; c < lanes * w; c++) acc[c] = job->how->identity;
-    for (size_t j = 0; j < groups; j += 8) {
-        const size_t rows = min_size(8, groups - j);
-        for (size_t lane = 0; lane < at_once; lane++) {
-            for (size_t r = 0; r < rows; r++)
-                row[r] = x + (ptrdiff_t)reduce_offset(g->reduced, shape, stride, i + (j + r) * LANES + lane);
-            job->how->onto(wide, rows, acc + lane * w, row, shift);
-        }
+/* A block of `count` rows from row i, `w` columns from x. */
+typedef struct N(reduce_block) {
+    const reduce_job *job;
+    const T *x;
+    size_t i, count, w;
+    const acc_t *shift;
+} N(reduce_block);
+
+/* `rows` <= BLOCK / LANES rows of the block onto `to`, from row `first` and LANES apart: what one lane adds. */
+static void N(reduce_lane)(const N(reduce_block) *b, size_t first, size_t rows, size_t w, acc_t *to) {
+    const pd_reduce *g = &b->job->launch->reduce;
+    const T *row[BLOCK / LANES];
+    for (size_t r = 0; r < rows; r++)
+        row[r] = b->x + (ptrdiff_t)reduce_offset(g->reduced, g->shape + g->kept, g->stride + g->kept, b->i + first + r * LANES);
+    b->job->how->onto(w, rows, to, row, b->shift, 1);
+}
+
+/* Lanes `lane`, lane + apart, lane + 2 apart ..., merged. A lane without a row is left out: merging the identity changes no bit.
+ * spare: room for one more result at each of the levels below. */
+static void N(reduce_lanes)(const N(reduce_block) *b, size_t lane, size_t apart, acc_t *to, acc_t *spare) {
+    if (apart == LANES) {
+        N(reduce_lane)(b, lane, ceil_div(b->count - lane, LANES), b->w, to);
+        return;
     }
-    for (size_t lane = 0; lane < count % LANES; lane++) {
-        row[0] = x + (ptrdiff_t)reduce_offset(g->reduced, shape, stride, i + groups * LANES + lane);
-        job->how->onto(w, 1, acc + lane * w, row, shift);
+    N(reduce_lanes)(b, lane, 2 * apart, to, spare);
+    if (lane + apart >= min_size(LANES, b->count)) return;
+    N(reduce_lanes)(b, lane + apart, 2 * apart, spare, spare + b->w);
+    b->job->how->merge(b->w, to, spare);
+}
+
+/* The same where rows follow one another in memory and are short: LANES of them are one wide row. */
+static void N(reduce_wide)(const N(reduce_block) *b, acc_t *to, acc_t *acc) {
+    const size_t w = b->w, groups = b->count / LANES, rest = b->count % LANES;
+    size_t lanes = min_size(LANES, b->count);
+    if (groups) N(reduce_lane)(b, 0, groups, LANES * w, acc);
+    if (rest) { /* one more row for the first lanes */
+        const T *row = b->x + (b->i + groups * LANES) * w;
+        b->job->how->onto(rest * w, 1, acc, &row, NULL, groups == 0);
     }
     for (size_t half = LANES / 2; half > 0; half /= 2) {
-        if (lanes > half) job->how->merge((lanes - half) * w, acc, acc + half * w);
+        if (lanes > half) b->job->how->merge((lanes - half) * w, acc, acc + half * w);
         lanes = min_size(lanes, half);
     }
+    memcpy(to, acc, w * sizeof(acc_t));
 }
 
-/* Columns k .. k + w - 1 (neighbours in memory), rows first..last. */
+/* Columns k .. k + w - 1 (neighbours in memory), rows first .. last. */
 static void N(reduce_columns)(const reduce_job *job, size_t k, size_t w, size_t first, size_t last, acc_t *to) {
     const pd_reduce *g = &job->launch->reduce;
     const T *x = (const T *)job->launch->buf[0] + (ptrdiff_t)reduce_offset(g->kept, g->shape, g->stride, k);
-    acc_t acc[LANES * REDUCE_WIDTH], level[(REDUCE_LEVELS + 1) * REDUCE_WIDTH];
+    acc_t acc[REDUCE_HALVES * REDUCE_WIDTH], level[(REDUCE_LEVELS + 1) * REDUCE_WIDTH];
     reduce_counter counter = {w, 0, 0, level, job->how};
+    const int wide = g->reduced == 1 && g->stride[g->kept] == (ptrdiff_t)w && !job->shift && LANES * w <= REDUCE_HALVES * REDUCE_WIDTH;
     for (size_t i = first; i < last; i += BLOCK) {
-        N(reduce_columns_block)(job, x, i, min_size(BLOCK, last - i), w, job->shift ? job->shift + k : NULL, acc);
-        memcpy(level + counter.depth * w, acc, w * sizeof(acc_t));
+        const N(reduce_block) block = {job, x, i, min_size(BLOCK, last - i), w, job->shift ? job->shift + k : NULL};
+        if (wide) N(reduce_wide)(&block, level + counter.depth * w, acc);
+        else N(reduce_lanes)(&block, 0, 1, level + counter.depth * w, acc);
         N(reduce_carry)(&counter, 0);
     }
     memcpy(to, N(reduce_total)(&counter), w * sizeof(acc_t));
@@ -245,10 +221,7 @@ static void N(reduce_tile)(const reduce_job *job, size_t tile, size_t first, siz
     }
     acc_t *to = parts ? parts + k : buffer;
     if (job->down) N(reduce_columns)(job, k, end - k, first, last, to);
-    else if (job->n >= 4 * BLOCK)
-        for (size_t row = k; row < end; row++) N(reduce_long_row)(job, row, first, last, to + (row - k));
-    else
-        for (size_t row = k; row < end; row += 4) N(reduce_short_rows)(job, row, min_size(4, end - row), to + (row - k));
+    else N(reduce_rows)(job, k, end, first, last, to);
     if (!parts) job->how->finish(end - k, buffer, job->out, k, job->launch->scalar);
 }
 
@@ -280,7 +253,7 @@ static size_t N(reduce_plan)(reduce_job *job) {
         job->pieces = max_size(job->pieces, min_size(pd_num_threads(), job->inner / REDUCE_NARROW));
     if (job->down) across = ceil_div(job->inner, job->pieces);
     const size_t length = min_size(segment, job->n);
-    job->width = min_size(REDUCE_WIDTH, 4 * max_size(1, REDUCE_UNIT / 4 / length));
+    job->width = min_size(REDUCE_WIDTH, max_size(1, REDUCE_UNIT / length));
     job->tiles = job->down ? job->kept / job->inner * job->pieces : ceil_div(job->kept, job->width);
     job->tiles_per_chunk = max_size(1, REDUCE_UNIT / (length * (job->down ? across : job->width)));
     return ceil_div(job->tiles, job->tiles_per_chunk) * job->segments;

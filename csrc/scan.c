@@ -8,7 +8,7 @@
  * SCAN_WIDTH neighbouring lines run side by side (SCAN_SIDE where they are not next to each other in memory); a line is walked in order, so that its bits depend on nothing else. */
 #ifndef SCAN_ONCE
 #define SCAN_ONCE
-enum { SCAN_WIDTH = 16, SCAN_SIDE = 8, SCAN_UNIT = 1 << 15, SCAN_BLOCK = 64 };
+enum { SCAN_WIDTH = 16, SCAN_SIDE = 8, SCAN_UNIT = 1 << 15, SCAN_BLOCK = 64, SCAN_STEADY = 16 };
 #endif
 
 /* What is carried along, and the type of the result */
@@ -98,9 +98,20 @@ SCAN(cumprod, 1, 0, a * b)
 static void N(cummax_line)(const T *x, T *y, int64_t *index, size_t n, ptrdiff_t next, int least) {
     T best = x[0];
     int64_t place = 0;
-    for (size_t k = 0; k < n; k++, x += next, y += next, index += next) {
-        if (BETTER(*x, best)) best = *x, place = (int64_t)k;
-        *y = best, *index = place;
+    for (size_t k = 0, count; k < n; k += count, x += count * next, y += count * next, index += count * next) {
+        bits_t better = 0;
+        count = min_size(SCAN_STEADY, n - k);
+        if (next == 1)
+            for (size_t j = 0; j < count; j++) better |= BETTER(x[j], best);
+        if (next == 1 && !better) { /* by far the most blocks of a long line */
+            for (size_t j = 0; j < count; j++) y[j] = best;
+            for (size_t j = 0; j < count; j++) index[j] = place;
+            continue;
+        }
+        for (ptrdiff_t j = 0; j < (ptrdiff_t)count; j++) {
+            if (BETTER(x[j * next], best)) best = x[j * next], place = (int64_t)k + j;
+            y[j * next] = best, index[j * next] = place;
+        }
     }
 }
 #if BITS > 8

@@ -19,16 +19,6 @@ INLINE vreal N(exp_below)(vreal x) {
     return v_keep(~(x < low), v_fma(v_expm1_small(r), power, power));
 }
 
-/* The largest, NaN if there is one */
-static T N(row_max)(const T *x, size_t n) {
-    const size_t quarter = n < 4 * VL ? n : (n / 4 + VL) / VL * VL; /* quarters may overlap */
-    const T *at[4];
-    T four[4], shift[4] = {0};
-    for (size_t s = 0; s < 4; s++) at[s] = x + min_size(s * quarter, n - quarter);
-    N(amax_runs)(at, quarter, shift, four);
-    return N(larger)(N(larger)(four[0], four[1]), N(larger)(four[2], four[3]));
-}
-
 /* Sum of exp(x - m); where y is given, y = exp(x - m) */
 INLINE T N(row_exp)(const T *x, T *y, size_t n, T m) {
     vreal total = v_set(0);
@@ -152,7 +142,7 @@ static void N(columns_exp)(const T *x, T *y, size_t n, size_t step, size_t w, T 
     for (size_t c = 0; c < w; c++) m[c] = -(T)INFINITY, s[c] = 0;
     for (size_t k = 0; k < n; k++) {
         const T *row = x + k * step;
-        N(amax_onto)(w, 1, m, &row, NULL);
+        N(amax_onto)(w, 1, m, &row, NULL, 0);
     }
     for (size_t k = 0; k < n; k++)
         for (size_t c = 0; c < w; c += VL) {

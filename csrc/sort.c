@@ -83,12 +83,29 @@ static void N(sort_merge)(item *to, const item *a, size_t m, size_t n) {
     for (; b < b_end;) *to++ = *b++;
 }
 
+/* Runs of equal length m: from both ends at once, as one waits for its comparison the other goes on, and neither meets an end. */
+static void N(sort_merge_equal)(item *to, const item *a, size_t m) {
+    const item *b = a + m, *a_last = b - 1, *b_last = b + m - 1;
+    item *to_last = to + 2 * m - 1;
+    for (size_t i = 0; i < m; i++) {
+        const size_t second = LESS(*b, *a), first = LESS(*b_last, *a_last);
+        *to++ = *(second ? b : a);
+        a += 1 - second;
+        b += second;
+        *to_last-- = *(first ? a_last : b_last);
+        a_last -= first;
+        b_last -= 1 - first;
+    }
+}
+
 static void N(sort_merges)(item *a, item *other, size_t n) {
     for (size_t i = 0; i < n; i += SORT_RUN) N(sort_small)(a + i, other + i, min_size(SORT_RUN, n - i));
     item *from = a, *to = other;
     for (size_t run = SORT_RUN; run < n; run *= 2) {
-        for (size_t i = 0; i < n; i += 2 * run)
-            N(sort_merge)(to + i, from + i, min_size(run, n - i), min_size(2 * run, n - i));
+        for (size_t i = 0; i < n; i += 2 * run) {
+            if (i + 2 * run <= n) N(sort_merge_equal)(to + i, from + i, run);
+            else N(sort_merge)(to + i, from + i, min_size(run, n - i), n - i);
+        }
         item *swap = from;
         from = to, to = swap;
     }

@@ -11,6 +11,7 @@
  *   v_load_left v_store_left                  a vector, or what is left of a row
  *   v_fma v_sqrt v_abs v_neg v_copysign       arithmetic             v_round v_floor v_ceil v_trunc   exact
  *   v_blend v_keep v_max v_min                choice                 v_at_least v_at_most   clamps that let NaN through
+ *   v_if_equal v_if_nan                       choice by a comparison
  *   v_poly                                    Horner's rule
  */
 #ifndef PD_VEC_ONCE
@@ -56,6 +57,8 @@
 #define v_ceil N(v_ceil)
 #define v_trunc N(v_trunc)
 #define v_any N(v_any)
+#define v_if_equal N(v_if_equal)
+#define v_if_nan N(v_if_nan)
 #define v_poly N(v_poly)
 #define v_horner N(v_horner)
 #define V_HORNER(x, table) v_horner(x, table, sizeof(table) / sizeof(table[0]))
@@ -204,17 +207,21 @@ INLINE int v_any(vint mask) {
 #endif
 }
 
-/* NaN in either argument gives NaN */
+/* a where x equals y (is NaN), else b */
 #if defined(__AVX512F__) && BITS == 32
-INLINE vreal v_max(vreal a, vreal b) { return _mm512_mask_mov_ps(v_at_least(b, a), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a); }
-INLINE vreal v_min(vreal a, vreal b) { return _mm512_mask_mov_ps(v_at_most(b, a), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a); }
+INLINE vreal v_if_equal(vreal x, vreal y, vreal a, vreal b) { return _mm512_mask_mov_ps(b, _mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ), a); }
+INLINE vreal v_if_nan(vreal x, vreal a, vreal b) { return _mm512_mask_mov_ps(b, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), a); }
 #elif defined(__AVX512F__)
-INLINE vreal v_max(vreal a, vreal b) { return _mm512_mask_mov_pd(v_at_least(b, a), _mm512_cmp_pd_mask(a, a, _CMP_UNORD_Q), a); }
-INLINE vreal v_min(vreal a, vreal b) { return _mm512_mask_mov_pd(v_at_most(b, a), _mm512_cmp_pd_mask(a, a, _CMP_UNORD_Q), a); }
+INLINE vreal v_if_equal(vreal x, vreal y, vreal a, vreal b) { return _mm512_mask_mov_pd(b, _mm512_cmp_pd_mask(x, y, _CMP_EQ_OQ), a); }
+INLINE vreal v_if_nan(vreal x, vreal a, vreal b) { return _mm512_mask_mov_pd(b, _mm512_cmp_pd_mask(x, x, _CMP_UNORD_Q), a); }
 #else
-INLINE vreal v_max(vreal a, vreal b) { return v_blend(a != a, a, v_at_least(b, a)); }
-INLINE vreal v_min(vreal a, vreal b) { return v_blend(a != a, a, v_at_most(b, a)); }
+INLINE vreal v_if_equal(vreal x, vreal y, vreal a, vreal b) { return v_blend(x == y, a, b); }
+INLINE vreal v_if_nan(vreal x, vreal a, vreal b) { return v_blend(x != x, a, b); }
 #endif
+
+/* NaN in either argument gives NaN */
+INLINE vreal v_max(vreal a, vreal b) { return v_if_nan(a, a, v_at_least(b, a)); }
+INLINE vreal v_min(vreal a, vreal b) { return v_if_nan(a, a, v_at_most(b, a)); }
 
 /* To an integral value: v_round half to even. Exact; signed zeros, infinities and NaN come back as they are. */
 #if defined(__AVX512F__)

@@ -55,6 +55,27 @@ def test_bits_for_any_threads_and_layout(shape: tuple[int, ...], name: str) -> N
         assert len(set(results)) == 1, f"{name} over {dim}: {len(set(results))} different results"
 
 
+@pytest.mark.parametrize("n", [65_537, 300_001])
+def test_softmax_of_long_rows(n: int) -> None:
+    x = np.random.default_rng(1).standard_normal((2, n))
+    x[0, n - 1] = 40
+    want = np.exp(x - x.max(1, keepdims=True))
+    np.testing.assert_allclose(pydl.softmax(pydl.tensor(x), 1).numpy(), want / want.sum(1, keepdims=True), rtol=1e-12)
+
+
+@pytest.mark.parametrize("inner", [1, 5, 100, 5_000])
+@pytest.mark.parametrize("rows", [1, 7, 400])
+def test_index_add_for_any_threads(inner: int, rows: int) -> None:
+    rng = np.random.default_rng(2)
+    x, index = rng.standard_normal((rows, inner)).astype("f"), rng.integers(0, rows, 600)
+    y = rng.standard_normal((600, inner)).astype("f")
+    want = x.copy()
+    np.add.at(want, index, y)
+    for count in (1, 2, 5):
+        pydl.set_num_threads(count)
+        np.testing.assert_array_equal(pydl.index_add(pydl.tensor(x), 0, pydl.tensor(index), pydl.tensor(y)).numpy(), want)
+
+
 def test_nan_is_never_hidden() -> None:
     for n, at in itertools.product((1, 7, 8, 33, 1000, 5000), (0, -1)):
         x = np.zeros((n, 3), "float32")

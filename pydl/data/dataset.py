@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pydl.ops.gather import take_batches, take_rows
+from pydl.ops.batches import take_batches, take_rows
 from pydl.tensor import Tensor
 
 if TYPE_CHECKING:

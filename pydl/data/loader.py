@@ -11,8 +11,17 @@ from pydl.data.collate import default_collate, default_convert
 from pydl.data.dataset import IterableDataset, TensorDataset
 from pydl.data.gathering import gatherer
 from pydl.data.passes import AheadPass, DirectPass
-from pydl.data.samplers import (BatchSampler, RandomSampler, SequentialSampler, batches_of, count, drawn_seed, generator_of, has_blocks,
-                                spans_of)
+from pydl.data.samplers import (
+    BatchSampler,
+    RandomSampler,
+    SequentialSampler,
+    batches_of,
+    count,
+    drawn_seed,
+    generator_of,
+    has_blocks,
+    spans_of,
+)
 from pydl.data.workers import Pool, Settings
 from pydl.random import Generator
 
@@ -140,7 +149,8 @@ class DataLoader:
         if self.num_workers == 0:
             return DirectPass(settings, self._indices(), base_seed, self._expected)
         pool, owned = self._workers(settings)
-        ahead = AheadPass(pool, None if owned else self, self._indices(), base_seed, self._expected, self.prefetch_factor or 1, self.timeout)
+        factor = self.prefetch_factor or 1
+        ahead = AheadPass(pool, None if owned else self, self._indices(), base_seed, self._expected, factor, self.timeout)
         if not owned:
             self._last = weakref.ref(ahead)
         return ahead

@@ -10,6 +10,7 @@ from pydl._core.tape import registry as registry
 from pydl.ops.activations import *
 from pydl.ops.arithmetic import *
 from pydl.ops.arrange import *
+from pydl.ops.batches import *
 from pydl.ops.bessel import *
 from pydl.ops.bounds import *
 from pydl.ops.clipping import *

@@ -1,9 +1,9 @@
 """Ops that take and put elements by index: rows, or single elements along a dimension."""
 from libc.stdint cimport int64_t
 
-from pydl._core.kernels cimport PD_BOOL, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
+from pydl._core.kernels cimport PD_BOOL, PD_I32, PD_I64, PD_MAX_DIMS, pd_launch
 from pydl._core.launch cimport cast, contiguous, duplicate, filled, prepare, run
-from pydl._core.tape cimport Node, Op, op, record1, record2, tracked
+from pydl._core.tape cimport Node, Op, op, record1, record2
 from pydl._core.arguments cimport wrap_dim
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg
@@ -15,11 +15,16 @@ cdef extern from "pydl.h":
     enum: PD_rows_take
     enum: PD_rows_add
     enum: PD_rows_put
-    enum: PD_rows_take_many
     enum: PD_gather
     enum: PD_scatter
     enum: PD_scatter_add
     enum: PD_scatter_reduce
+
+
+cdef enum:          # what index_add, scatter and the like write into
+    COPY            # a copy of input
+    INPUT           # input itself, of which no graph knows
+    FRESH           # input itself, which nobody else has
 
 
 # ---- What the other families use
@@ -137,77 +142,9 @@ cdef Tensor select_rows(Tensor x, int d, Tensor i):
 
 cdef object index_select_backward(Node node, object dy):
     dim, code, shape = <tuple>node.extra
-    return index_add(filled(code, shape, 0), dim, node.kept(0), dy)
+    return written(INDEX_ADD, PD_rows_add, filled(code, shape, 0), dim, node.kept(0), dy, FRESH)
 
 cdef Op INDEX_SELECT = op(index_select, index_select_backward)
-
-cdef enum:
-    MANY = 256      # results of one launch of take_rows or take_batches
-
-def take_rows(tensors, index):
-    """[x[index] for x in tensors], the rows of a batch, in one call: (n, ...), (k,) int64 or int32 -> (k, ...) each.
-
-    The tensors have the same n. Where one wants a gradient they are looked up one by one. Raises IndexError, ValueError.
-    """
-    cdef Tensor i = index_arg("take_rows", index, "index")
-    batches = take_batches(tensors, i, max(i.numel, 1))
-    return batches[0] if batches else [select_rows(item, 0, i) for item in tensors]
-
-def take_batches(tensors, index, size):
-    """[take_rows(tensors, some) for some in index.split(size)] in one call, for all threads. No indices: no batches."""
-    cdef Tensor i, x
-    cdef list sources = []
-    cdef size_t each = size
-    if each == 0:
-        raise ValueError("take_batches: size must be 1 or more, got 0")
-    for item in tensors:
-        x = tensor_arg("take_rows", item, "every one of tensors")
-        if x.ndim == 0 or x.sizes[0] != (<Tensor>tensors[0]).sizes[0]:
-            raise ValueError(f"take_rows: the tensors must have the same number of rows, got shapes {', '.join([str(shape_of(t)) for t in tensors])}")
-        sources.append(contiguous(x))
-    if not sources:
-        return []
-    i = row_index("take_rows", <Tensor>sources[0], 0, index)
-    cdef size_t count = (i.numel + each - 1) // each
-    if len(sources) * count > MANY or any([tracked(<Tensor>item) for item in tensors]):
-        return [[select_rows(item, 0, some) for item in tensors] for some in (i.split(size) if i.ndim else (i,))]
-    return taken(sources, i, each)
-
-cdef list taken(list sources, Tensor i, size_t each):
-    """The batches of `each` indices, at most MANY results; everything is checked."""
-    cdef pd_launch launch
-    cdef void *source[MANY]
-    cdef void *target[MANY]
-    cdef size_t nbytes[MANY]
-    cdef ptrdiff_t sizes[PD_MAX_DIMS]
-    cdef Tensor x, y
-    cdef list batches = [], batch
-    cdef size_t a = 0, first = 0, results = 0
-    cdef int d
-    for item in sources:
-        x = <Tensor>item
-        source[a] = x.data
-        nbytes[a] = x.numel // x.sizes[0] * x.itemsize if x.numel else 0
-        a += 1
-    while first < i.numel:
-        batch = []
-        for item in sources:
-            x = <Tensor>item
-            for d in range(x.ndim):
-                sizes[d] = x.sizes[d]
-            sizes[0] = min(each, i.numel - first)
-            y = empty(x.code, x.ndim, sizes)
-            target[results] = y.data
-            results += 1
-            batch.append(y)
-        batches.append(batch)
-        first += each
-    prepare(&launch, PD_rows_take_many, PD_U8)
-    launch.buf[0], launch.buf[1], launch.buf[2] = source, target, i.data
-    launch.step.count, launch.step.sizes = a, nbytes
-    launch.scalar[0], launch.scalar[1] = i.numel, each
-    run(&launch, PD_rows_take_many, PD_U8)
-    return batches
 
 def index_add(input, dim, index, source, *, alpha=1):
     """A copy of input with alpha * source[k] added to its slice index[k] along dim, in the order of k.
@@ -222,8 +159,8 @@ def index_add(input, dim, index, source, *, alpha=1):
         raise TypeError("index_add: not defined for bool; convert the tensor with .to()")
     return written(INDEX_ADD, PD_rows_add, input, dim, index, source)
 
-cdef Tensor written(Op which, int kernel, object input, object dim, object index, object source, bint into=False):
-    """A copy of input (into: input itself, contiguous, unrecorded) whose slices the kernel changes by those of source."""
+cdef Tensor written(Op which, int kernel, object input, object dim, object index, object source, int into=COPY):
+    """A copy of input (or input itself, contiguous) whose slices the kernel changes by those of source."""
     cdef str name = which.name
     cdef Tensor x = tensor_arg(name, input, "input"), s = tensor_arg(name, source, "source"), y, i
     cdef int d = wrap_dim(name, dim, x.ndim)
@@ -235,10 +172,10 @@ cdef Tensor written(Op which, int kernel, object input, object dim, object index
     wanted = wanted[:d] + (i.numel,) + wanted[d + 1:] if x.ndim else wanted
     if shape_of(s) != wanted:
         raise ValueError(f"{name}: source must have shape {wanted} for input {shape_of(x)} and index {shape_of(i)}, got {shape_of(s)}")
-    y = x if into else duplicate(x)
+    y = duplicate(x) if into == COPY else x
     rows_around(x, d, &outer, &inner)
     launch_rows(kernel, contiguous(s), i, y, outer, x.sizes[d] if x.ndim else 1, inner)
-    cdef Node node = None if into else record2(which, y, x, s)
+    cdef Node node = None if into == INPUT else record2(which, y, x, s)
     if node is not None:
         node.keep(0, i)
         node.extra = d
@@ -302,7 +239,7 @@ def gather(input, dim, index):
 
 cdef object gather_backward(Node node, object dy):
     dim, code, shape = <tuple>node.extra
-    return scatter_add(filled(code, shape, 0), dim, node.kept(0), dy)
+    return added_to_zeros(code, shape, dim, node.kept(0), dy)
 
 cdef Op GATHER = op(gather, gather_backward)
 
@@ -326,16 +263,16 @@ cdef Tensor scatter_source(str op, Tensor x, Tensor i, object src):
     from pydl.ops.parts import box
     return box(s, [(0, 1, i.sizes[k]) for k in range(i.ndim)])
 
-cdef Tensor scattered(str name, Op which, int kernel, object input, object dim, object index, object src, bint into=False):
+cdef Tensor scattered(str name, Op which, int kernel, object input, object dim, object index, object src, int into=COPY):
     cdef Tensor x = tensor_arg(name, input, "input"), i, s, y
     cdef int d = wrap_dim(name, dim, x.ndim)
     if kernel == PD_scatter_add and x.code == PD_BOOL:
         raise TypeError(f"{name}: not defined for bool; convert the tensor with .to()")
     i = axis_index(name, x, d, index)
     s = scatter_source(name, x, i, src)
-    y = x if into else duplicate(x)
+    y = duplicate(x) if into == COPY else x
     launch_axis(kernel, y, i, s, d)
-    cdef Node node = None if into else record2(which, y, x, s)
+    cdef Node node = None if into == INPUT else record2(which, y, x, s)
     if node is not None:
         node.keep(0, i)
         node.extra = d
@@ -379,6 +316,12 @@ cdef object scatter_add_backward(Node node, object dy):
 
 cdef Op SCATTER_ADD = op(scatter_add, scatter_add_backward)
 
+cdef Tensor added_to_zeros(int code, object shape, object dim, object index, object src):
+    return scattered("scatter_add", SCATTER_ADD, PD_scatter_add, filled(code, shape, 0), dim, index, src, FRESH)
+
+cdef Tensor put_into_zeros(int code, object shape, object dim, object index, object src):
+    return scattered("scatter", SCATTER, PD_scatter, filled(code, shape, 0), dim, index, src, FRESH)
+
 def scatter_add_as(str name not None, input, dim, index, src):
     """scatter_add, whose messages begin with another name."""
     return scattered(name, SCATTER_ADD, PD_scatter_add, input, dim, index, src)
@@ -394,25 +337,25 @@ def index_add_into(Tensor input not None, dim, index, source, *, alpha=1):
     """index_add_ of a contiguous input; False where it is left to index_add."""
     if alpha != 1 or not input.contiguous or input.code == PD_BOOL:
         return False
-    written(INDEX_ADD, PD_rows_add, input, dim, index, source, True)
+    written(INDEX_ADD, PD_rows_add, input, dim, index, source, INPUT)
     return True
 
 def index_copy_into(Tensor input not None, dim, index, source):
     """index_copy_ of a contiguous input; False where it is left to index_copy."""
     if input.contiguous:
-        written(INDEX_COPY, PD_rows_put, input, dim, index, source, True)
+        written(INDEX_COPY, PD_rows_put, input, dim, index, source, INPUT)
     return input.contiguous
 
 def scatter_into(Tensor input not None, dim, index, src=None, *, value=None, reduce=None):
     """scatter_; False where it is left to scatter."""
     if reduce not in (None, "add") or (src is None) == (value is None):
         return False
-    scattered("scatter", SCATTER, PD_scatter if reduce is None else PD_scatter_add, input, dim, index, src if value is None else value, True)
+    scattered("scatter", SCATTER, PD_scatter if reduce is None else PD_scatter_add, input, dim, index, src if value is None else value, INPUT)
     return True
 
 def scatter_add_into(Tensor input not None, dim, index, src):
     """scatter_add_."""
-    scattered("scatter_add", SCATTER_ADD, PD_scatter_add, input, dim, index, src, True)
+    scattered("scatter_add", SCATTER_ADD, PD_scatter_add, input, dim, index, src, INPUT)
     return True
 
 def reduced_at(str name not None, input, dim, index, src, int how):
@@ -451,6 +394,6 @@ def take(input, index):
     return reshape(getitem(reshape(input, -1), (reshape(i, -1),)), shape_of(i))
 
 __all__ = [
-    "gather", "scatter", "scatter_add", "index_select", "index_add", "index_copy", "take_rows", "take_batches", "take", "take_along_dim",
+    "gather", "scatter", "scatter_add", "index_select", "index_add", "index_copy", "take", "take_along_dim",
 ]
-METHODS = [name for name in __all__ if name not in ("take_rows", "take_batches")]
+METHODS = __all__

@@ -13,12 +13,12 @@ from pydl._core.tape cimport Node, Op, op, record, record1, record2
 from pydl._core.arguments cimport wrap_dim
 from pydl._core.dtypes cimport code_of, dtype_of
 from pydl._core.tensor cimport Tensor, empty, real_arg, same_shape, shape_of, tensor_arg
+from pydl.ops.gather cimport added_to_zeros
 from pydl.ops.lines cimport lines_of
 
 from pydl.ops.arithmetic import add, mul, sub
 from pydl.ops.compare import eq, where
 from pydl.ops.elementwise import exp
-from pydl.ops.gather import scatter_add
 from pydl.ops.join import cat
 from pydl.ops.parts import narrow
 
@@ -190,7 +190,7 @@ cdef object running_extreme_backward(Node node, object grads):
     dim, code, shape = <tuple>node.extra
     if grads[0] is None:
         return None
-    return scatter_add(filled(code, shape, 0), dim, (<Tensor>node.kept(0)).detach(), grads[0])
+    return added_to_zeros(code, shape, dim, (<Tensor>node.kept(0)).detach(), grads[0])
 
 cdef Op CUMMAX = op(cummax, running_extreme_backward)
 cdef Op CUMMIN = op(cummin, running_extreme_backward)

@@ -2,12 +2,12 @@
 from collections import namedtuple
 
 from pydl._core.kernels cimport PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
-from pydl._core.launch cimport contiguous, filled, prepare, run
+from pydl._core.launch cimport contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, op, record, record1
 from pydl._core.arguments cimport int_of, wrap_dim
 from pydl._core.tensor cimport Tensor, empty, shape_of, tensor_arg
+from pydl.ops.gather cimport put_into_zeros
 from pydl.ops.extremes import place
-from pydl.ops.gather import scatter
 from pydl.ops.shape import squeeze, transpose, unsqueeze
 
 cdef extern from "pydl.h":
@@ -70,7 +70,7 @@ cdef tuple sorted_along(str name, Tensor x, object dim, bint descending, bint wi
 cdef object gradient_to(Node node, object dy):
     """The gradient goes back to where the values came from."""
     dim, code, shape = <tuple>node.extra
-    return scatter(filled(code, shape, 0), dim, node.kept(0), dy)
+    return put_into_zeros(code, shape, dim, node.kept(0), dy)
 
 def sort(input, dim=-1, descending=False, stable=False):
     """Sorted along dim: (values, indices), both of input's shape; equal elements keep their order (stable or not).

@@ -1,0 +1,6 @@
+from collections.abc import Sequence
+
+from pydl._core.tensor import Tensor
+
+def take_rows(tensors: Sequence[Tensor], index: Tensor) -> list[Tensor]: ...
+def take_batches(tensors: Sequence[Tensor], index: Tensor, size: int) -> list[list[Tensor]]: ...
