@@ -6,13 +6,13 @@
  *                scratch: (bins + 1) x 8 bytes for each of HISTOGRAM_SEGMENTS where bins <= HISTOGRAM_BINS and n is large. */
 #ifndef PD_SEARCH_ONCE
 #define PD_SEARCH_ONCE
-enum { SEARCH_SIDE = 8, SEARCH_COUNTED = 24, SEARCH_GRAIN = 1 << 12, HISTOGRAM_BINS = 1 << 12, HISTOGRAM_SEGMENTS = 16, HISTOGRAM_LARGE = 1 << 17, HISTOGRAM_EXACT = 1 << 24, HISTOGRAM_STAGE = 64 };
+enum { SEARCH_SIDE = 8, SEARCH_COUNTED = 24, SEARCH_GRAIN = 1 << 11, HISTOGRAM_BINS = 1 << 12, HISTOGRAM_SEGMENTS = 16, HISTOGRAM_LARGE = 1 << 17, HISTOGRAM_EXACT = 1 << 24, HISTOGRAM_STAGE = 64 };
 #endif
 
-#define BELOW(at, value) (((at) < (value)) | (right & ((at) == (value)))) /* right: 0 or 1 */
+#define BELOW(at, value) (right ? (at) <= (value) : (at) < (value)) /* right: a constant */
 /* SEARCH_SIDE values side by side. Short sequences are counted through, in vectors; in others the steps depend on n alone, so that
  * nothing waits for a comparison but its own next one (the barrier keeps them scalar: vectors would gather, which is slower). */
-INLINE void N(search_some)(const T *x, size_t n, const T *values, size_t *low, int right) {
+INLINE void N(search_some)(const T *x, size_t n, const T *values, size_t *low, const int right) {
     if (n <= SEARCH_COUNTED) {
         bits_t count[SEARCH_SIDE] = {0};
         for (size_t i = 0; i < n; i++)
@@ -20,17 +20,17 @@ INLINE void N(search_some)(const T *x, size_t n, const T *values, size_t *low, i
         for (size_t s = 0; s < SEARCH_SIDE; s++) low[s] = (size_t)count[s];
         return;
     }
-    for (size_t s = 0; s < SEARCH_SIDE; s++) low[s] = 0;
+    size_t at[SEARCH_SIDE] = {0};
     while (n > 1) {
         const size_t half = n / 2;
-        for (size_t s = 0; s < SEARCH_SIDE; s++) {
-            size_t step = half & (0 - (size_t)BELOW(x[low[s] + half - 1], values[s])); /* no branch: it could not be foreseen */
+        V_UNROLL for (size_t s = 0; s < SEARCH_SIDE; s++) {
+            size_t step = half & (0 - (size_t)BELOW(x[at[s] + half - 1], values[s])); /* no branch: it could not be foreseen */
             __asm__("" : "+r"(step));
-            low[s] += step;
+            at[s] += step;
         }
         n -= half;
     }
-    for (size_t s = 0; s < SEARCH_SIDE; s++) low[s] += BELOW(x[low[s]], values[s]);
+    V_UNROLL for (size_t s = 0; s < SEARCH_SIDE; s++) low[s] = at[s] + BELOW(x[at[s]], values[s]);
 }
 #undef BELOW
 
@@ -50,7 +50,8 @@ static void N(search_chunk)(void *context, size_t chunk) {
         T some[SEARCH_SIDE] = {0};
         size_t places[SEARCH_SIDE];
         memcpy(some, values + i, n * sizeof(T));
-        N(search_some)(x, length, some, places, right);
+        if (right) N(search_some)(x, length, some, places, 1);
+        else N(search_some)(x, length, some, places, 0);
         for (size_t s = 0; s < n; s++) {
 #if PD_REAL
             if (some[s] != some[s]) places[s] = g->n;
