@@ -331,7 +331,6 @@ INLINE T N(combined)(T a, T b, int how) {
 #define AXIS_KERNEL(name, statement)                                                                         \
     INLINE void N(name##_line)(T *x, const int64_t *index, T *y, size_t n, ptrdiff_t in, ptrdiff_t yn, ptrdiff_t step, int how) { \
         (void)how;                                                                                           \
-        V_UNROLL4                                                                                            \
         for (ptrdiff_t j = 0; j < (ptrdiff_t)n; j++) {                                                       \
             T *const at = x + index[j * in] * step, *const value = y + j * yn;                               \
             statement;                                                                                       \

@@ -80,7 +80,6 @@ INLINE vreal N(step_left)(N(reduce_step) step, vreal a, const T *x, ptrdiff_t le
 INLINE T N(block_of)(N(reduce_step) step, N(reduce_merge_v) merge, T identity, const T *x, size_t n, vreal m) {
     vreal a0 = v_set(identity), a1 = a0, a2 = a0, a3 = a0;
     const T *const end = x + (n & ~(LANES - 1));
-    V_UNROLL4
     for (; x < end; x += LANES) {
         a0 = step(a0, v_load(x), m);
         a1 = step(a1, v_load(x + VL), m);

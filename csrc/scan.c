@@ -75,13 +75,12 @@ static void N(scan_run)(const pd_launch *launch,
         const T *x = (const T *)launch->buf[0] + at;                                                         \
         scan_t *y = (scan_t *)launch->buf[1] + at;                                                           \
         const size_t n = launch->lines.n;                                                                    \
-        if (w == 1) N(name##_walk)(x, y, n, 1, next, apart);                                                 \
-        else if (w == SCAN_WIDTH && apart == 1) N(name##_walk)(x, y, n, SCAN_WIDTH, next, 1);                \
+        if (w == SCAN_WIDTH && apart == 1) N(name##_walk)(x, y, n, SCAN_WIDTH, next, 1);                \
         else {                                                                                               \
             size_t c = 0;                                                                                    \
             for (; c + SCAN_SIDE <= w; c += SCAN_SIDE, x += SCAN_SIDE * apart, y += SCAN_SIDE * apart)       \
                 N(name##_walk)(x, y, n, SCAN_SIDE, next, apart);                                             \
-            if (c < w) N(name##_walk)(x, y, n, w - c, next, apart);                                          \
+            for (; c < w; c++, x += apart, y += apart) N(name##_walk)(x, y, n, 1, next, apart);              \
         }                                                                                                    \
     }                                                                                                        \
     static void N(name)(const pd_launch *launch) { N(scan_run)(launch, N(name##_lines)); }
