@@ -26,7 +26,7 @@ ISAS = {
     },
     "aarch64": {"neon": ["-fno-schedule-insns"]},
 }
-PLAIN_SOURCES = ["dispatch.c", "threads.c", "cpus.c", "alloc.c", "trace.c"]
+PLAIN_SOURCES = ["dispatch.c", "threads.c", "cpus.c", "alloc.c", "trace.c", "plan.c"]
 
 SANITIZE = os.environ.get("PYDL_SANITIZE") == "1"
 ABI3 = os.environ.get("PYDL_ABI3") == "1"

@@ -238,13 +238,20 @@ add("20 adds 8x8 + backward", chained_adds, 5.0)
 
 # --- a whole step ------------------------------------------------------------------------------------------------------
 
-def training(batch: int, fused: bool, torch: float) -> None:
-    CASES.append(case.training(batch, fused, bars={"torch": torch}))
+def training(batch: int, fused: bool, torch: float, captured: bool = False) -> None:
+    CASES.append(case.training(batch, fused, captured, bars={"torch": torch}))
 
 
 for batch, default, with_fused in ((1, 4.0, 2.0), (64, 1.6, 1.3), (512, 1.2, 1.1)):
     training(batch, False, default)
     training(batch, True, with_fused)
+for batch, default, with_fused in ((1, 8.0, 4.0), (64, 2.2, 1.7), (512, 1.3, 1.2)):
+    training(batch, False, default, captured=True)
+    training(batch, True, with_fused, captured=True)
+CASES.append(case.captured_step("XOR 2-8-1", case.xor, "SGD", 4, 2, 1, most_us=5.0))
+CASES.append(case.captured_step("policy 16-64-64-4", case.policy, "Adam", 32, 16, 4, bars={"torch": 15.0}, most_us=40.0))
+CASES.append(case.captured_forward("MLP", mlp, 784, most_us=20.0))
+CASES.append(case.captured_forward("policy 16-64-64-4", case.policy, 16, most_us=2.0))
 
 
 def peer_build(one: Any, peer: str) -> Thunk | None:

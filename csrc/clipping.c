@@ -58,9 +58,10 @@ static size_t N(clip_norm_workspace)(const pd_launch *launch) { return N(clip_pa
 
 static void N(clip_scale_part)(const step_job *job, size_t i, size_t from, size_t n) {
     T *x = (T *)step_buffer(job->launch, 0, i) + from;
-    const T by = (T)job->launch->scalar[0];
+    const double *factor = job->launch->buf[2];
+    const T by = (T)(factor ? *factor : job->launch->scalar[0]);
     for (size_t j = 0; j < n; j++) x[j] *= by;
 }
 
-/* buf: x, places; x *= scalar[0], in place */
+/* buf: x, places, factor (one double, or NULL: it is scalar[0]); x *= factor, in place */
 static void N(clip_scale)(const pd_launch *launch) { step_run(launch, launch->buf[1], N(clip_scale_part)); }

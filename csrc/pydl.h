@@ -134,6 +134,7 @@ typedef struct pd_cost {
 extern int pd_trace_on;
 void pd_traced(const pd_launch *launch);
 void pd_trace_cost(int kernel, const pd_cost *cost);
+void pd_trace_measure(const pd_launch *launch, pd_event *to); /* its kernel, type, items and bytes */
 size_t pd_trace_start(void);                   /* one tracer more -> the position of its first event */
 void pd_trace_stop(void);                      /* the last one clears the log */
 size_t pd_trace_count(void);
@@ -141,6 +142,21 @@ size_t pd_trace_read(size_t from, size_t most, pd_event *to);
 size_t pd_trace_dropped(void);                 /* events that there was no memory for */
 void pd_trace_name(int32_t op, const void *output);  /* this thread's op `op` has made `output`: its last launch, if that wrote it */
 int32_t pd_trace_scope(int32_t op);            /* an op whose backward this thread runs, PD_FORWARD or PD_BACKWARD -> the one before */
+
+/* ---- Plans: while a thread records, prepare() launches pd_recorded, which runs the kernel and appends the launch. ---- */
+typedef struct pd_plan pd_plan;
+extern int pd_plan_on;
+pd_plan *pd_plan_new(void);                    /* NULL where there is no memory */
+void pd_plan_free(pd_plan *plan);
+pd_plan *pd_plan_record(pd_plan *plan);        /* this thread records into it from now on; NULL: nowhere -> the one before */
+void pd_recorded(const pd_launch *launch);
+void pd_plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t high); /* a run stops here unless low <= *value < high */
+void pd_plan_constant(pd_plan *plan, void *at, size_t n); /* the n <= 8 bytes there are put back before every run */
+int pd_plan_finish(pd_plan *plan);             /* once, after the last launch: 0, or -1 where memory was short */
+size_t pd_plan_run(const pd_plan *plan);       /* launches them in order (traced, while anybody traces) -> its length, or the place of the check that failed */
+size_t pd_plan_length(const pd_plan *plan);
+const pd_launch *pd_plan_launch(const pd_plan *plan, size_t index); /* NULL for a check */
+size_t pd_plan_pointers(const pd_plan *plan, size_t index, const void **to); /* how many addresses it holds; copied where `to` is given */
 
 /* ---- Memory: 64-byte aligned, cached by size class. NULL where there is none. ---- */
 typedef struct pd_memory {

@@ -79,12 +79,14 @@ from pydl import data, nn, optim, testing
 from pydl.version import __version__
 
 if TYPE_CHECKING:
-    from pydl import func, io, linalg, metrics, profiler, special, training
+    from pydl import func, io, linalg, metrics, plans, profiler, special, training
     from pydl.nn.summary import summary
+    from pydl.plans import CaptureError, capture
     from pydl.profiler import profile
 
-_LAZY = ("func", "io", "linalg", "metrics", "profiler", "special", "training")   # not every program needs them: loaded when first named
-_LAZY_FUNCTIONS = {"profile": "pydl.profiler", "summary": "pydl.nn.summary"}
+# Not every program needs them: loaded when first named.
+_LAZY = ("func", "io", "linalg", "metrics", "plans", "profiler", "special", "training")
+_LAZY_FUNCTIONS = {"CaptureError": "pydl.plans", "capture": "pydl.plans", "profile": "pydl.profiler", "summary": "pydl.nn.summary"}
 
 
 if not TYPE_CHECKING:       # a type checker would take every name to be there

@@ -8,6 +8,8 @@ from typing import Any
 from pydl._core import backward as _backward
 from pydl._core.function import Context as FunctionCtx
 from pydl._core.function import record_function
+from pydl._core.recording import is_capturing as is_capturing
+from pydl._core.recording import touch as touch
 from pydl._core.tape import get_modes, set_modes
 from pydl._core.tensor import Tensor
 
@@ -237,6 +239,8 @@ class RemovableHandle:
     _keys = itertools.count()
 
     def __init__(self, remove):
+        if not is_capturing():      # a hook on what the step itself makes is part of it
+            touch()
         self.id = next(self._keys)
         self._remove = remove
 
@@ -244,6 +248,8 @@ class RemovableHandle:
         """Takes the hook away; a second call does nothing."""
         remove, self._remove = self._remove, None
         if remove is not None:
+            if not is_capturing():
+                touch()
             remove(self.id)
 
     def __enter__(self):

@@ -3,12 +3,14 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport PyObject
 
 from pydl._core.launch cimport contiguous, duplicate, filled, map2, map_into
+from pydl._core.tape cimport changed as count_change
 from pydl._core.tape cimport (
     Node, Output, anomaly_enabled, check_gradient, edge_of, grad_enabled, set_anomaly, set_grad_enabled,
 )
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.kernels cimport PD_BACKWARD
-from pydl._core.native cimport trace_flag, trace_scope
+from pydl._core.native cimport capture_flag, trace_flag, trace_scope
+from pydl._core.recording cimport Recorder, note_gradient, recorder
 from pydl._core.trace cimport op_number
 from pydl._core.tensor cimport Tensor, same_shape, shape_of, strides_overlap
 
@@ -19,6 +21,7 @@ cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *)
 
 cdef const int *tracing = trace_flag()
+cdef const int *capturing = capture_flag()
 cdef object add = None      # ops, bound by the library
 cdef object sum_to = None
 
@@ -228,6 +231,8 @@ cdef class Walk:
     cdef int accumulate(self, Tensor leaf, Tensor total, bint owned) except -1:
         """The old gradient is taken away while it grows: another thread's walk that comes meanwhile leaves its own there."""
         cdef Tensor grad
+        if capturing[0]:
+            note_gradient(leaf, leaf.gradient)
         if leaf.gradient is None and not self.create_graph and not owned and not is_unique(total):
             total = duplicate(total)
         while leaf.gradient is not None:
@@ -247,7 +252,7 @@ cdef class Walk:
         if not grad.storage.writable or not grad.contiguous and strides_overlap(grad.ndim, grad.sizes, grad.strides):
             return map2(PD_add, grad, total)
         map_into(PD_add, grad.code, (grad, total), grad)
-        grad.storage.version += 1
+        count_change(grad)
         return grad
 
     cdef int abandon(self) except -1:
@@ -290,13 +295,21 @@ cdef object apply_hooks(Node node, object dy):
 
 # ---- Entry points
 
+cdef Tensor seed_for(Tensor y):
+    """A one. Whoever multiplies by it while a plan is recorded may know."""
+    cdef Tensor one = filled(y.code, shape_of(y), 1)
+    cdef Recorder capture = recorder() if capturing[0] else None
+    if capture is not None:
+        capture.seeds.append((one, one.storage.version))
+    return one
+
 cdef Tensor root_gradient(str caller, Tensor y, object given):
     if not y.needs_grad:
         raise RuntimeError(f"{caller}: a tensor of shape {shape_of(y)} does not require grad: nothing to differentiate")
     if given is None:
         if y.numel != 1:
             raise RuntimeError(f"{caller}: the gradient of a tensor of shape {shape_of(y)} must be given; only a scalar's is taken as one")
-        return filled(y.code, shape_of(y), 1)
+        return seed_for(y)
     if not isinstance(given, Tensor):
         raise TypeError(f"{caller}: the gradient must be a Tensor, got {type(given).__name__}")
     if shape_of(<Tensor>given) != shape_of(y):

@@ -6,6 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
 from pydl._core.launch cimport duplicate
+from pydl._core.recording cimport keep_borrowed
 from pydl._core.tensor cimport Storage, Tensor, alias_of, over_borrowed, shape_of
 
 cdef struct DLDevice:
@@ -156,6 +157,7 @@ cdef Tensor look_at(DLTensor *source, Borrowed owner, bint writable):
         strides[d] = step if source.strides == NULL else source.strides[d]
         step *= sizes[d]
     x = over_borrowed(storage, <char *>source.data + source.byte_offset, code, source.ndim, sizes, strides)
+    keep_borrowed(x, storage.version)
     if x.numel and <size_t>x.data % x.itemsize:
         raise ValueError(f"from_dlpack: the memory of shape {shape_of(x)} is misaligned")
     return x

@@ -8,6 +8,8 @@ from libc.string cimport memcpy
 
 from pydl._core.kernels cimport PD_U8
 from pydl._core.dtypes cimport dtype_of
+from pydl._core.native cimport capture_flag
+from pydl._core.recording cimport Recorder, host_read, recorder
 from pydl._core.tensor cimport Tensor, empty, shape_of
 
 import operator
@@ -45,6 +47,7 @@ cdef class Generator:
 
     def manual_seed(self, seed):
         """Starts the stream of `seed` (any 64-bit integer) from its beginning; returns the generator."""
+        host_read("manual_seed")
         self.first_seed = self.state[0] = seed_from("manual_seed", seed)
         self.state[1] = 0
         return self
@@ -60,6 +63,7 @@ cdef class Generator:
 
     def get_state(self):
         """The state as a uint8 tensor, for set_state."""
+        host_read("get_state")
         cdef ptrdiff_t size = STATE_BYTES
         cdef Tensor x = empty(PD_U8, 1, &size)
         memcpy(x.data, self.state, 16)
@@ -68,6 +72,7 @@ cdef class Generator:
 
     def set_state(self, new_state):
         """Goes on where get_state was called; returns the generator."""
+        host_read("set_state")
         if not isinstance(new_state, Tensor):
             raise TypeError(f"set_state: new_state must be a Tensor, got {type(new_state).__name__}")
         cdef Tensor x = new_state
@@ -82,6 +87,8 @@ cdef class Generator:
     def __repr__(self):
         return f"Generator(seed={self.first_seed}, position={self.state[1]})"
 
+
+cdef const int *capturing = capture_flag()
 
 default_generator = Generator()
 default_generator.seed()
@@ -106,8 +113,14 @@ def use_in_thread(generator):
     return previous
 
 cdef void *state_of(object generator) except NULL:
+    cdef Generator own
     if generator is None:
-        return (default if pydl_own_generator == NULL else <Generator>pydl_own_generator).state
-    if not isinstance(generator, Generator):
+        own = default if pydl_own_generator == NULL else <Generator>pydl_own_generator
+    elif isinstance(generator, Generator):
+        own = <Generator>generator
+    else:
         raise TypeError(f"generator: expected a pydl.Generator, got {type(generator).__name__}")
-    return (<Generator>generator).state
+    cdef Recorder capture = recorder() if capturing[0] else None
+    if capture is not None:
+        capture.ranges.append((<size_t>own.state, <size_t>own.state + STATE_BYTES, own))
+    return own.state

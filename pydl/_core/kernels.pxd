@@ -113,6 +113,7 @@ cdef extern from "pydl.h" nogil:
     int pd_trace_on
     void pd_traced(const pd_launch *)
     void pd_trace_cost(int kernel, const pd_cost *cost)
+    void pd_trace_measure(const pd_launch *, pd_event *to)
     size_t pd_trace_start()
     void pd_trace_stop()
     size_t pd_trace_count()
@@ -120,6 +121,20 @@ cdef extern from "pydl.h" nogil:
     size_t pd_trace_dropped()
     void pd_trace_name(int32_t op, const void *output)
     int32_t pd_trace_scope(int32_t op)
+
+    ctypedef struct pd_plan
+    int pd_plan_on
+    pd_plan *pd_plan_new()
+    void pd_plan_free(pd_plan *)
+    pd_plan *pd_plan_record(pd_plan *)
+    void pd_recorded(const pd_launch *)
+    void pd_plan_check(pd_plan *, const int64_t *value, int64_t low, int64_t high)
+    void pd_plan_constant(pd_plan *, void *at, size_t n)
+    int pd_plan_finish(pd_plan *)
+    size_t pd_plan_run(const pd_plan *)
+    size_t pd_plan_length(const pd_plan *)
+    const pd_launch *pd_plan_launch(const pd_plan *, size_t index)
+    size_t pd_plan_pointers(const pd_plan *, size_t index, const void **to)
 
     size_t pd_num_threads()
     int pd_set_num_threads(size_t count)

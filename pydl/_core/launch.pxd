@@ -3,6 +3,7 @@ from pydl._core.kernels cimport pd_launch
 from pydl._core.tensor cimport Tensor
 
 cdef int prepare(pd_launch *launch, int kernel, int code) except -1     # finds the kernel; TypeError where it has no such type
+cdef int find(pd_launch *launch, int kernel, int code) except -1        # the same for a launch whose buffers are in place
 cdef int run(pd_launch *launch, int kernel, int code) except -1         # workspace, GIL released, recorded when capturing
 
 cdef Tensor map1(int kernel, Tensor x, double s0=*, double s1=*, double s2=*)

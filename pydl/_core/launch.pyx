@@ -3,8 +3,9 @@ from libc.math cimport signbit
 from libc.string cimport memset
 
 from pydl._core.kernels cimport PD_MAX_DIMS, pd_launch, pd_map, pd_sizer
-from pydl._core.native cimport allocate, isa, kernel_name, release, trace_flag, traced_kernel
+from pydl._core.native cimport allocate, capture_flag, isa, kernel_name, recorded_kernel, release, trace_flag, traced_kernel
 from pydl._core.dtypes cimport dtype_of
+from pydl._core.recording cimport recorder
 from pydl._core.tensor cimport Tensor, empty, empty_of, over_memory, same_shape, shape_of, view_of
 
 cdef extern from "pydl.h":
@@ -18,6 +19,7 @@ cdef extern from "pydl.h":
     enum: PD_cast_bool
 
 cdef const int *tracing = trace_flag()
+cdef const int *capturing = capture_flag()
 cdef int CAST[6]
 CAST[:] = [PD_cast_f32, PD_cast_f64, PD_cast_i64, PD_cast_i32, PD_cast_u8, PD_cast_bool]
 
@@ -30,14 +32,20 @@ cdef str op_name(int kernel):
     """The op a kernel belongs to: `relu_fwd` is relu."""
     return kernel_name(kernel).decode().removesuffix("_fwd")
 
-cdef int prepare(pd_launch *launch, int kernel, int code) except -1:
+cdef int find(pd_launch *launch, int kernel, int code) except -1:
     launch.run = isa().kernel[kernel][code]
     launch.workspace = NULL
     if launch.run == NULL:
         raise TypeError(f"{op_name(kernel)}: not defined for {dtype_of(code)}; convert the tensor with .to()")
-    if tracing[0]:
+    if tracing[0] or capturing[0]:      # in the kernel's place comes what notes the launch down
         launch.kernel, launch.dtype = kernel, code
-        launch.run = traced_kernel()
+        launch.run = recorded_kernel() if capturing[0] else traced_kernel()
+    return 0
+
+cdef int prepare(pd_launch *launch, int kernel, int code) except -1:
+    find(launch, kernel, code)
+    if capturing[0] and recorder() is not None:
+        memset(launch.buf, 0, sizeof(launch.buf))       # a plan asks which there are
     return 0
 
 cdef int run(pd_launch *launch, int kernel, int code) except -1:
@@ -249,7 +257,7 @@ cdef int fill(Tensor x, double value) except -1:
     """Sets every element; a little of zeros by memset where the memory allows."""
     cdef pd_launch launch
     cdef size_t nbytes = x.numel * x.itemsize
-    if nbytes < MEMSET_BYTES and value == 0 and not signbit(value) and x.contiguous:
+    if nbytes < MEMSET_BYTES and not capturing[0] and value == 0 and not signbit(value) and x.contiguous:
         with nogil:
             memset(x.data, 0, nbytes)
         return 0

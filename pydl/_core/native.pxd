@@ -1,7 +1,7 @@
 """The C functions of csrc/pydl.h for the other Cython modules: only `native` is linked with the kernels."""
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
-from pydl._core.kernels cimport pd_cost, pd_event, pd_isa, pd_kernel, pd_memory
+from pydl._core.kernels cimport pd_cost, pd_event, pd_isa, pd_kernel, pd_launch, pd_memory, pd_plan
 
 cdef const pd_isa *isa() noexcept nogil
 cdef int select_isa(const char *name) noexcept nogil
@@ -20,6 +20,7 @@ cdef int set_num_threads(size_t count) noexcept nogil
 cdef const int *trace_flag() noexcept nogil             # 1 while somebody traces
 cdef pd_kernel traced_kernel() noexcept nogil
 cdef void trace_cost(int kernel, const pd_cost *cost) noexcept nogil
+cdef void trace_measure(const pd_launch *launch, pd_event *to) noexcept nogil
 cdef size_t trace_start() noexcept nogil
 cdef void trace_stop() noexcept nogil
 cdef size_t trace_count() noexcept nogil
@@ -27,3 +28,16 @@ cdef size_t trace_read(size_t first, size_t most, pd_event *to) noexcept nogil
 cdef size_t trace_dropped() noexcept nogil
 cdef void trace_name(int32_t op, const void *output) noexcept nogil
 cdef int32_t trace_scope(int32_t op) noexcept nogil
+
+cdef const int *capture_flag() noexcept nogil           # not 0 while some thread records a plan
+cdef pd_kernel recorded_kernel() noexcept nogil
+cdef pd_plan *plan_new() noexcept nogil
+cdef void plan_free(pd_plan *plan) noexcept nogil
+cdef pd_plan *plan_record(pd_plan *plan) noexcept nogil
+cdef void plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t high) noexcept nogil
+cdef void plan_constant(pd_plan *plan, void *at, size_t n) noexcept nogil
+cdef int plan_finish(pd_plan *plan) noexcept nogil
+cdef size_t plan_run(const pd_plan *plan) noexcept nogil
+cdef size_t plan_length(const pd_plan *plan) noexcept nogil
+cdef const pd_launch *plan_launch(const pd_plan *plan, size_t index) noexcept nogil
+cdef size_t plan_pointers(const pd_plan *plan, size_t index, const void **to) noexcept nogil

@@ -3,10 +3,12 @@ import os
 
 from pydl._core.kernels cimport (
     pd_alloc, pd_compiler, pd_cost, pd_empty_cache, pd_event, pd_free, pd_isa, pd_isa_available, pd_isa_in_use, pd_isa_select, pd_kernel,
-    pd_kernel_name, pd_memory, pd_memory_reset_peak, pd_memory_stats, pd_num_threads, pd_set_num_threads, pd_trace_cost, pd_trace_count,
-    pd_trace_dropped, pd_trace_name, pd_trace_on, pd_trace_read, pd_trace_scope, pd_trace_start, pd_trace_stop, pd_traced,
+    pd_kernel_name, pd_memory, pd_memory_reset_peak, pd_memory_stats, pd_launch, pd_num_threads, pd_plan,
+    pd_plan_check, pd_plan_constant, pd_plan_finish, pd_plan_free, pd_plan_launch, pd_plan_length, pd_plan_new, pd_plan_on, pd_plan_pointers, pd_plan_record,
+    pd_plan_run, pd_recorded, pd_set_num_threads, pd_trace_cost, pd_trace_count,
+    pd_trace_dropped, pd_trace_measure, pd_trace_name, pd_trace_on, pd_trace_read, pd_trace_scope, pd_trace_start, pd_trace_stop, pd_traced,
 )
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
 cdef const pd_isa *isa() noexcept nogil:
     return pd_isa_in_use()
@@ -50,6 +52,9 @@ cdef pd_kernel traced_kernel() noexcept nogil:
 cdef void trace_cost(int kernel, const pd_cost *cost) noexcept nogil:
     pd_trace_cost(kernel, cost)
 
+cdef void trace_measure(const pd_launch *launch, pd_event *to) noexcept nogil:
+    pd_trace_measure(launch, to)
+
 cdef size_t trace_start() noexcept nogil:
     return pd_trace_start()
 
@@ -70,6 +75,42 @@ cdef void trace_name(int32_t op, const void *output) noexcept nogil:
 
 cdef int32_t trace_scope(int32_t op) noexcept nogil:
     return pd_trace_scope(op)
+
+cdef const int *capture_flag() noexcept nogil:
+    return &pd_plan_on
+
+cdef pd_kernel recorded_kernel() noexcept nogil:
+    return pd_recorded
+
+cdef pd_plan *plan_new() noexcept nogil:
+    return pd_plan_new()
+
+cdef void plan_free(pd_plan *plan) noexcept nogil:
+    pd_plan_free(plan)
+
+cdef pd_plan *plan_record(pd_plan *plan) noexcept nogil:
+    return pd_plan_record(plan)
+
+cdef void plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t high) noexcept nogil:
+    pd_plan_check(plan, value, low, high)
+
+cdef void plan_constant(pd_plan *plan, void *at, size_t n) noexcept nogil:
+    pd_plan_constant(plan, at, n)
+
+cdef int plan_finish(pd_plan *plan) noexcept nogil:
+    return pd_plan_finish(plan)
+
+cdef size_t plan_run(const pd_plan *plan) noexcept nogil:
+    return pd_plan_run(plan)
+
+cdef size_t plan_length(const pd_plan *plan) noexcept nogil:
+    return pd_plan_length(plan)
+
+cdef const pd_launch *plan_launch(const pd_plan *plan, size_t index) noexcept nogil:
+    return pd_plan_launch(plan, index)
+
+cdef size_t plan_pointers(const pd_plan *plan, size_t index, const void **to) noexcept nogil:
+    return pd_plan_pointers(plan, index, to)
 
 
 def available_isas():

@@ -6,9 +6,12 @@ from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyO
 from pydl._core.kernels cimport PD_F64, PD_MAX_DIMS
 from pydl._core.launch cimport cast, duplicate
 from pydl._core.dtypes cimport code_of, default_float, dtype_of
+from pydl._core.native cimport capture_flag
+from pydl._core.recording cimport keep_borrowed
 from pydl._core.tensor cimport Storage, Tensor, over_borrowed, scalar_of
 from pydl._core.placement import check_device
 
+cdef const int *capturing = capture_flag()
 cdef dict CODE_OF_NUMPY = {np.dtype(dtype_of(code).name): code for code in range(6)}
 
 
@@ -36,7 +39,10 @@ cdef Tensor borrow(object array, bint writable):
         strides[d] = lender.buffer.strides[d] // lender.buffer.itemsize
     storage.owner = lender
     storage.writable = writable
-    return over_borrowed(storage, <char *>lender.buffer.buf, code, lender.buffer.ndim, sizes, strides)
+    cdef Tensor x = over_borrowed(storage, <char *>lender.buffer.buf, code, lender.buffer.ndim, sizes, strides)
+    if capturing[0]:
+        keep_borrowed(x, storage.version)
+    return x
 
 
 cdef str why_not_shared(object array):

@@ -4,13 +4,18 @@ A step is all or nothing: whatever can fail (a gradient that does not fit, no me
 """
 cimport cython
 from libc.stdint cimport uint8_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free
 
 from pydl._core.kernels cimport PD_F32, PD_F64, pd_launch
-from pydl._core.launch cimport contiguous, fill, map_into, prepare, run
+from pydl._core.hyper cimport HYPER, Hyper, put_adam, put_sgd
+from pydl._core.launch cimport contiguous, fill, find, map_into, run
+from pydl._core.native cimport capture_flag
+from pydl._core.recording cimport Recorder, keep, note_gradient, note_overwritten, pause, resume
 from pydl._core.tape cimport changed
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, empty_like, same_shape, shape_of, strides_overlap
+
+from pydl._core.hyper import Layout, write_adam, write_sgd
 
 cdef extern from "pydl.h":
     enum: PD_copy
@@ -27,8 +32,9 @@ cdef extern from "pydl.h":
     enum: PD_rprop_step
     enum: PD_STEP_PLACE
 
+cdef const int *capturing = capture_flag()
+
 cdef enum:
-    HYPER = 8           # doubles a group
     ARRAYS = 9          # rows of pointers of a counted_step
     STATE = 5           # the first of them that is state
 
@@ -49,7 +55,7 @@ cdef class Gathered:
         cdef int i
         self.room, self.code = room, code
         self.params, self.written_back, self.alive = [], [], []
-        self.pointers = <void **>malloc(words + room * (PD_STEP_PLACE + 1) + 1)
+        self.pointers = <void **>calloc(words + room * (PD_STEP_PLACE + 1) + 1, 1)
         if self.pointers == NULL:
             raise MemoryError("step: could not allocate the launch")
         self.sizes = <size_t *>(self.pointers + room * arrays)
@@ -104,7 +110,7 @@ cdef class Gathered:
         cdef Tensor p, dense
         self.launch.step.count = self.count
         self.launch.step.sizes = self.sizes
-        prepare(&self.launch, kernel, self.code)
+        find(&self.launch, kernel, self.code)
         run(&self.launch, kernel, self.code)
         for p, dense in self.written_back:
             map_into(PD_copy, p.code, (dense,), p)
@@ -117,15 +123,18 @@ cdef class Gathered:
 cdef class Step:
     """What an optimizer keeps between steps: the launches of both types, and the hyperparameters of its groups."""
     cdef Gathered single, double_
-    cdef double *hyper
-    cdef size_t groups
+    cdef readonly Hyper hyper
     cdef bint busy
 
-    def __dealloc__(self):
-        free(self.hyper)
+    def __cinit__(self):
+        self.hyper = Hyper()
 
     def __reduce__(self):
         return Step, ()     # a copied optimizer gathers anew
+
+    def forget(self):
+        """Captured steps are no longer valid: the optimizer has other parameters, or another state."""
+        self.hyper.epoch += 1
 
     cdef int open(self, list groups, int arrays) except -1:
         cdef size_t room = 0
@@ -133,12 +142,8 @@ cdef class Step:
             raise RuntimeError("step: another thread is in a step of this optimizer")
         for group in groups:
             room += len(<list>group["params"])
-        if self.groups != <size_t>len(groups) or self.single is None or self.single.room < room:
-            free(self.hyper)
-            self.hyper = <double *>malloc((len(groups) + 1) * HYPER * sizeof(double))
-            if self.hyper == NULL:
-                raise MemoryError("step: could not allocate the launch")
-            self.groups = len(groups)
+        if self.hyper.groups != <size_t>len(groups) or self.single is None or self.single.room < room:
+            self.hyper.make(len(groups))
             self.single = Gathered(PD_F32, room, arrays)
             self.double_ = Gathered(PD_F64, room, arrays)
         self.busy = True
@@ -164,13 +169,28 @@ cdef void clear(Gathered gathered) noexcept:
     gathered.written_back.clear()
     gathered.alive.clear()
 
-cdef Tensor zeros_as(Tensor p):
-    cdef Tensor x = empty_like(p)
-    fill(x, 0)
+cdef Tensor state_as(Tensor p, double value=0):
+    """New state of p's shape. Made once: no part of a captured step."""
+    cdef Recorder paused = pause() if capturing[0] else None
+    cdef Tensor x
+    try:
+        x = empty_like(p)
+        fill(x, value)
+    finally:
+        resume(paused)
+    if paused is not None:
+        keep(x)
     return x
 
 cdef Tensor single_float(float value=0):
-    cdef Tensor t = empty(PD_F32, 0, NULL)
+    cdef Recorder paused = pause() if capturing[0] else None
+    cdef Tensor t
+    try:
+        t = empty(PD_F32, 0, NULL)
+    finally:
+        resume(paused)
+    if paused is not None:
+        keep(t)
     (<float *>t.data)[0] = value
     return t
 
@@ -187,6 +207,7 @@ def sgd_step(Step step not None, list groups, state):
     cdef list new = []
     step.open(groups, 5)
     try:
+        step.hyper.note(groups, state, write_sgd)
         gather_sgd(step, groups, state, new)
         for own, buffer in new:
             (<dict>own)["momentum_buffer"] = buffer
@@ -197,28 +218,28 @@ def sgd_step(Step step not None, list groups, state):
 cdef int gather_sgd(Step step, list groups, state, list new) except -1:
     cdef Tensor p
     cdef Gathered g
-    cdef double *hyper = step.hyper
+    cdef double *hyper = step.hyper.values
     cdef dict own
-    cdef double momentum
+    cdef bint momentum
     cdef object buffer
     for group in groups:
-        momentum = group["momentum"]
-        hyper[0], hyper[1], hyper[2] = group["lr"], momentum, group["dampening"]
-        hyper[3], hyper[4], hyper[5] = group["weight_decay"], -1 if group["maximize"] else 1, bool(group["nesterov"])
+        momentum = put_sgd(group, hyper)
         for item in <list>group["params"]:
             p = <Tensor?>item
+            if capturing[0]:
+                note_gradient(p, p.gradient)
             if p.gradient is None:
                 continue
             g = gathered_for(step, "SGD", p)
             g.add("SGD", p, <Tensor>p.gradient)
             g.started[g.count] = 1
             g.put(2, NULL)
-            if momentum != 0:
+            if momentum:
                 own = state[p]
                 buffer = own.get("momentum_buffer")
                 if buffer is None:
                     g.started[g.count] = 0
-                    buffer = zeros_as(p)
+                    buffer = state_as(p)
                     new.append((own, buffer))
                 g.put_state("SGD", 2, buffer, "momentum_buffer")
             g.put(4, hyper)
@@ -232,6 +253,7 @@ def adam_step(Step step not None, list groups, state, bint decoupled):
     """One step of Adam over all groups, or of AdamW (decoupled)."""
     step.open(groups, 7)
     try:
+        step.hyper.note(groups, state, write_adam)
         gather_adam(step, groups, state, "AdamW" if decoupled else "Adam")
         step.run(PD_adamw_step if decoupled else PD_adam_step)
     finally:
@@ -240,16 +262,15 @@ def adam_step(Step step not None, list groups, state, bint decoupled):
 cdef int gather_adam(Step step, list groups, state, str name) except -1:
     cdef Tensor p
     cdef Gathered g
-    cdef double *hyper = step.hyper
+    cdef double *hyper = step.hyper.values
     cdef dict own
     cdef bint amsgrad
     for group in groups:
-        amsgrad = group["amsgrad"]
-        hyper[0], hyper[3], hyper[4] = group["lr"], group["eps"], group["weight_decay"]
-        hyper[1], hyper[2] = group["betas"]
-        hyper[5] = -1 if group["maximize"] else 1
+        amsgrad = put_adam(group, hyper)
         for item in <list>group["params"]:
             p = <Tensor?>item
+            if capturing[0]:
+                note_gradient(p, p.gradient)
             if p.gradient is None:
                 continue
             g = gathered_for(step, name, p)
@@ -272,9 +293,9 @@ cdef int gather_adam(Step step, list groups, state, str name) except -1:
 
 cdef int start_adam(dict own, Tensor p, bint amsgrad) except -1:
     """The state of one parameter; everything is made before anything is kept."""
-    cdef dict new = {"step": single_float(), "exp_avg": zeros_as(p), "exp_avg_sq": zeros_as(p)}
+    cdef dict new = {"step": single_float(), "exp_avg": state_as(p), "exp_avg_sq": state_as(p)}
     if amsgrad:
-        new["max_exp_avg_sq"] = zeros_as(p)
+        new["max_exp_avg_sq"] = state_as(p)
     for key in new:
         own.setdefault(key, new[key])
     return 0
@@ -301,6 +322,7 @@ def counted_step(Step step not None, str name, list groups, state, layout):
     """
     step.open(groups, ARRAYS)
     try:
+        step.hyper.note(groups, state, Layout(layout))
         gather_counted(step, name, groups, state, layout)
         step.run(KERNELS[name])
     finally:
@@ -309,7 +331,7 @@ def counted_step(Step step not None, str name, list groups, state, layout):
 cdef int gather_counted(Step step, str name, list groups, state, layout) except -1:
     cdef Tensor p
     cdef Gathered g
-    cdef double *hyper = step.hyper
+    cdef double *hyper = step.hyper.values
     cdef dict own
     cdef tuple arrays, scalars
     cdef int i
@@ -319,6 +341,8 @@ cdef int gather_counted(Step step, str name, list groups, state, layout) except 
             hyper[i] = number
         for item in <list>group["params"]:
             p = <Tensor?>item
+            if capturing[0]:
+                note_gradient(p, p.gradient)
             if p.gradient is None:
                 continue
             g = gathered_for(step, name, p)
@@ -347,14 +371,11 @@ cdef int start_counted(str name, dict own, Tensor p, tuple arrays, tuple scalars
     """The state of one parameter that has none yet; everything is made before anything is kept."""
     cdef dict new = {}
     cdef bint begun = bool(own)
-    cdef Tensor x
     if not begun:
         new["step"] = single_float()
     for key, value, needed in arrays:
         if key is not None and key not in own and not (begun and needed):
-            x = empty_like(p)
-            fill(x, value)
-            new[key] = x
+            new[key] = state_as(p, value)
     if not begun:
         for key, value, _ in scalars:
             new[key] = single_float(value)
@@ -367,6 +388,8 @@ def zero_grad(list groups, bint set_to_none):
     for group in groups:
         for item in <list>group["params"]:
             p = <Tensor?>item
+            if capturing[0]:
+                note_overwritten(p) if set_to_none else note_gradient(p, p.gradient)
             if p.gradient is None:
                 continue
             if set_to_none:

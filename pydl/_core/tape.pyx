@@ -7,11 +7,13 @@ from pydl._core.tensor cimport (
     Tensor, alias_of, inference_enabled, same_shape, set_inference, shape_of, strides_of, strides_overlap,
 )
 from pydl._core.kernels cimport PD_F64
-from pydl._core.native cimport trace_flag
+from pydl._core.native cimport capture_flag, trace_flag
+from pydl._core.recording cimport Recorder, recorder
 from pydl._core.trace cimport trace_made
 
 registry = {}   # the ops: name -> Op
 cdef const int *tracing = trace_flag()
+cdef const int *capturing = capture_flag()
 
 
 @cython.binding(False)
@@ -281,6 +283,15 @@ cdef int changed(Tensor x) except -1:
     if not x.storage.writable:
         raise ValueError("the tensor looks at read-only memory; use clone()")
     x.storage.version += 1
+    if capturing[0]:
+        note_change(x)
+    return 0
+
+cdef int note_change(Tensor x) except -1:
+    """A replay counts the change again."""
+    cdef Recorder capture = recorder()
+    if capture is not None:
+        capture.written.append(x.storage)
     return 0
 
 cdef int writable_in_place(str op, Tensor x) except -1:

@@ -38,6 +38,7 @@ cdef Tensor view_of(Tensor x, int ndim, const ptrdiff_t *sizes, const ptrdiff_t 
 cdef Tensor alias_of(Tensor x)                                          # same memory, outside every graph
 cdef Tensor scalar_of(int code, object number)                          # a 0-dimensional tensor
 
+cdef size_t storage_count() noexcept                                    # how many there have been; a storage's number is version >> 32
 cdef int set_inference(bint enabled) except -1                          # of this thread: what is made from now on says so
 cdef bint inference_enabled() noexcept
 cdef bint same_shape(Tensor a, Tensor b) noexcept

@@ -11,7 +11,10 @@ from libc.string cimport memcpy
 from pydl._core.arguments cimport sizes_from, wrap_dim
 from pydl._core.dtypes cimport dtype, dtype_of
 from pydl._core.kernels cimport PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
-from pydl._core.native cimport allocate, release
+from pydl._core.native cimport allocate, capture_flag, release
+from pydl._core.recording cimport Recorder, hold, host_read, note_constant, note_gradient, note_overwritten, recorder
+
+cdef const int *capturing = capture_flag()
 
 include "tensor_memory.pxi"
 
@@ -153,6 +156,8 @@ cdef class Tensor:
     @property
     def grad(self):
         """The gradient accumulated by backward(), or None."""
+        if capturing[0]:
+            note_gradient(self, self.gradient)
         return self.gradient
 
     @grad.setter
@@ -164,10 +169,14 @@ cdef class Tensor:
                 raise ValueError(
                     f"grad: expected shape {shape_of(self)} of {dtype_of(self.code)}, "
                     f"got {shape_of(value)} of {dtype_of((<Tensor>value).code)}")
+        if capturing[0]:
+            note_overwritten(self)
         self.gradient = value
 
     @grad.deleter
     def grad(self):
+        if capturing[0]:
+            note_overwritten(self)
         self.gradient = None
 
     @property
@@ -271,6 +280,7 @@ cdef class Tensor:
         """The one element as a Python number."""
         if self.numel != 1:
             raise ValueError(f"item: expected one element, got shape {shape_of(self)}")
+        host_read("item")
         if self.code == PD_F32: return (<float *>self.data)[0]
         if self.code == PD_F64: return (<double *>self.data)[0]
         if self.code == PD_I64: return (<int64_t *>self.data)[0]
@@ -302,12 +312,14 @@ cdef class Tensor:
         return bound.array(self, dtype, copy)
 
     def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        host_read("dlpack")
         return bound.dlpack(self, max_version, dl_device, copy)
 
     def __dlpack_device__(self):
         return 1, 0
 
     def __getbuffer__(self, Py_buffer *view, int flags):
+        host_read("numpy")
         if self.needs_grad:
             raise BufferError("a tensor that requires grad does not lend its memory; use detach()")
         if flags & PyBUF_WRITABLE and not self.storage.writable:

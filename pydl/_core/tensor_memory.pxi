@@ -23,6 +23,9 @@ cdef bint inference_enabled() noexcept:
 
 cdef size_t storages = 0    # how many there have been: no two share a version
 
+cdef size_t storage_count() noexcept:
+    return storages
+
 cdef int ITEMSIZE[6]
 ITEMSIZE[:] = [4, 8, 8, 4, 1, 1]
 
@@ -41,6 +44,8 @@ cdef class Storage:
         raise TypeError("Storage: made by tensors only")
 
     def __dealloc__(self):
+        if capturing[0] and hold(self.data, self.nbytes, self.owned, self.owner):
+            return
         if self.owned:
             release(self.data, self.nbytes)
 
@@ -49,6 +54,11 @@ cdef Storage EMPTY = Storage.__new__(Storage)
 
 cdef Storage new_storage(size_t nbytes):
     cdef Storage storage = Storage.__new__(Storage)
+    cdef Recorder capture = recorder() if capturing[0] else None
+    if capture is not None:
+        storage.data = <char *>capture.arena.take(nbytes)
+        storage.owner, storage.nbytes, storage.writable = capture.arena, nbytes if nbytes else 1, True
+        return storage
     storage.data = <char *>allocate(nbytes if nbytes else 1)
     if storage.data == NULL:
         raise MemoryError(f"could not allocate {nbytes} bytes")
@@ -158,10 +168,13 @@ cdef Tensor scalar_of(int code, object number):
     elif code == PD_I32: (<int32_t *>x.data)[0] = number
     elif code == PD_U8: (<uint8_t *>x.data)[0] = number
     else: (<uint8_t *>x.data)[0] = 1 if number else 0
+    if capturing[0]:
+        note_constant(x.data, x.itemsize)
     return x
 
 cdef Storage copy_of(Storage storage):
     """The whole memory anew."""
+    host_read("copy")
     cdef Storage made = new_storage(storage.nbytes)
     memcpy(made.data, storage.data, storage.nbytes)
     return made

@@ -151,8 +151,64 @@ def mlp(library: Any) -> Any:
     return nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
-def training(batch: int, fused: bool = False, **options: Any) -> Case:
-    """A training step of the MLP with Adam: zero_grad, forward, loss, backward, step."""
+def policy(library: Any) -> Any:
+    """16-64-64-4 with tanh: the size of networks in reinforcement learning."""
+    nn = library.nn
+    library.manual_seed(0)
+    return nn.Sequential(nn.Linear(16, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 4))
+
+
+def xor(library: Any) -> Any:
+    nn = library.nn
+    library.manual_seed(0)
+    return nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+
+
+def captured_step(name: str, model_of: Callable[[Any], Any], kind: str, batch: int, inputs: int, outputs: int, **options: Any) -> Case:
+    """A training step with the mean squared error; pydl's is captured."""
+    def build(library: Any) -> Thunk:
+        model = model_of(library)
+        x, t = put(library, values(batch, inputs)), put(library, values(batch, outputs, seed=1))
+        optimizer = getattr(library.optim, kind)(model.parameters(), lr=1e-3)
+        loss = library.nn.MSELoss()
+
+        def step(x: Any, t: Any) -> Any:
+            optimizer.zero_grad()
+            value = loss(model(x), t)
+            value.backward()
+            optimizer.step()
+            return value
+
+        run = step if is_torch(library) else library.capture(step)
+
+        def once() -> None:
+            run(x, t)
+
+        return once
+
+    return Case(f"{name} step batch {batch}, captured", build, **options)
+
+
+def captured_forward(name: str, model_of: Callable[[Any], Any], inputs: int, **options: Any) -> Case:
+    """Inference of one example without gradients; pydl's is captured, whose results have none."""
+    def build(library: Any) -> Thunk:
+        model, x = model_of(library).eval(), put(library, values(1, inputs))
+        forward = model if is_torch(library) else library.capture(model.forward)
+
+        def captured() -> None:
+            forward(x)
+
+        def eager() -> None:
+            with library.inference_mode():
+                forward(x)
+
+        return eager if is_torch(library) else captured
+
+    return Case(f"{name} inference batch 1, captured", build, **options)
+
+
+def training(batch: int, fused: bool = False, captured: bool = False, **options: Any) -> Case:
+    """A training step of the MLP with Adam: zero_grad, forward, loss, backward, step; captured: pydl's is."""
     targets = np.random.default_rng(0).integers(0, 10, batch)
 
     def build(library: Any) -> Thunk:
@@ -167,9 +223,9 @@ def training(batch: int, fused: bool = False, **options: Any) -> Case:
             loss(model(x), t).backward()
             adam.step()
 
-        return step
+        return step if is_torch(library) or not captured else library.capture(step)
 
-    return Case(f"MLP step batch {batch}" + (" (fused peer)" if fused else ""), build, **options)
+    return Case(f"MLP step batch {batch}" + (", captured" if captured else "") + (" (fused peer)" if fused else ""), build, **options)
 
 
 def threads_of(library: str, count: int) -> None:

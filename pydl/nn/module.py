@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
-from pydl.autograd import RemovableHandle
+from pydl.autograd import RemovableHandle, touch
 from pydl.nn import state
 from pydl.nn.hooks import HookLists, run_with_hooks
 from pydl.nn.kinds import BUFFER, BUFFERS, MODULE, PARAMETER, TEMPORARY
@@ -54,6 +54,8 @@ class Module:
     # Owning
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if self.__dict__.get(name) is not value:
+            touch()
         owned = self.__dict__.get("_owned")
         if isinstance(value, (Parameter, Module, Buffer)):
             if owned is None:
@@ -73,10 +75,12 @@ class Module:
             raise TypeError(f"{type(self).__name__}.{name} is a {kind}: expected {expected} or None, got {type(value).__name__}")
 
     def __delattr__(self, name: str) -> None:
+        touch()
         object.__delattr__(self, name)
         self._owned.pop(name, None)
 
     def _own(self, name: str, value: Any, kind: str) -> None:
+        touch()
         if self._owned.get(name) not in ((kind, *BUFFERS) if kind in BUFFERS else (kind,)):
             self._owned.pop(name, None)         # what was something else comes last, as new
         self._owned[name] = kind

@@ -1,6 +1,7 @@
 """Batches: the same rows of several tensors in one launch, what a DataLoader makes of data in memory."""
 from pydl._core.kernels cimport PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport contiguous, prepare, run
+from pydl._core.recording cimport host_read
 from pydl._core.tape cimport tracked
 from pydl._core.tensor cimport Tensor, empty, shape_of, tensor_arg
 from pydl.ops.gather cimport index_arg, row_index, select_rows
@@ -70,6 +71,7 @@ cdef list taken(list sources, Tensor i, size_t each):
             batch.append(y)
         batches.append(batch)
         first += each
+    host_read("take_batches")
     prepare(&launch, PD_rows_take_many, PD_U8)
     launch.buf[0], launch.buf[1], launch.buf[2] = source, target, i.data
     launch.step.count, launch.step.sizes = a, nbytes

@@ -6,9 +6,14 @@ from libc.math cimport isinf, sqrt
 from libc.stdlib cimport free, malloc
 
 from pydl._core.kernels cimport PD_F32, PD_F64, pd_launch
-from pydl._core.launch cimport contiguous, map_into, prepare, run
+from pydl._core.launch cimport cast, contiguous, filled, map_into, prepare, run
 from pydl._core.tape cimport changed
 from pydl._core.tensor cimport Tensor, real_arg, scalar_of, shape_of
+
+from pydl._core.recording import is_capturing
+from pydl.ops.elementwise import sqrt as root
+from pydl.ops.extremes import amax
+from pydl.ops.reduce import sum
 
 cdef extern from "pydl.h":
     enum: PD_mul
@@ -55,18 +60,27 @@ def norm_of_all(tensors, p=2.0):
     for other types.
     """
     cdef double power = p, total = 0, part
+    cdef double *out = &part
+    cdef Tensor parts = None
     cdef list doubles = of_type("norm_of_all", tensors, PD_F64)
     if power not in (1.0, 2.0) and not (isinf(power) and power > 0):
         raise ValueError(f"norm_of_all: p must be 1, 2 or inf, got {p}")
+    if is_capturing():
+        parts = filled(PD_F64, (2,), 0)
     for code in (PD_F32, PD_F64):
         part = 0
+        if parts is not None:
+            out = <double *>parts.data + (code == PD_F64)
         dense = [contiguous(<Tensor>x) for x in (doubles if code == PD_F64 else of_type("norm_of_all", tensors, code))]
-        launch_all(PD_clip_norm, code, dense, 0 if isinf(power) else power, &part)
+        launch_all(PD_clip_norm, code, dense, 0 if isinf(power) else power, out)
         if isinf(power):
             total = part if part > total or part != part else total
         else:
             total += part
-    return scalar_of(PD_F64 if doubles else PD_F32, sqrt(total) if power == 2 else total)
+    if parts is None:
+        return scalar_of(PD_F64 if doubles else PD_F32, sqrt(total) if power == 2 else total)
+    parts = amax(parts) if isinf(power) else sum(parts)
+    return cast(root(parts) if power == 2 else parts, PD_F64 if doubles else PD_F32)
 
 cdef bint share_memory(list tensors) except -1:
     """Whether two of them may look at the same elements; they are contiguous."""
@@ -81,12 +95,13 @@ cdef bint share_memory(list tensors) except -1:
     return False
 
 def scale_all(tensors, factor):
-    """x *= factor for every tensor, in place, outside of every graph. float32 and float64.
+    """x *= factor for every tensor, in place, outside of every graph. float32 and float64; factor: a number, or a tensor of one.
 
     Raises ValueError for a tensor that looks at read-only memory (then nothing is changed), TypeError for other types.
     """
-    cdef double by = factor
-    cdef Tensor x
+    cdef Tensor x, one = cast(<Tensor>factor, PD_F64) if isinstance(factor, Tensor) else None
+    cdef double by = 1 if one is not None else factor
+    cdef double *pointer = NULL if one is None else <double *>one.data
     cdef list given = [of_type("scale_all", tensors, PD_F32), of_type("scale_all", tensors, PD_F64)], dense
     for item in given[0] + given[1]:
         x = <Tensor>item
@@ -96,11 +111,11 @@ def scale_all(tensors, factor):
         dense = [x for x in some if x.contiguous]
         if share_memory(dense):
             dense = []
-        launch_all(PD_clip_scale, code, dense, by, NULL)
+        launch_all(PD_clip_scale, code, dense, by, pointer)
         for item in some:
             x = <Tensor>item
             if not (dense and x.contiguous):
-                map_into(PD_mul, x.code, (x, scalar_of(code, by)), x)
+                map_into(PD_mul, x.code, (x, scalar_of(code, by) if one is None else cast(one, code)), x)
             changed(x)
 
 __all__ = ["norm_of_all", "scale_all"]

@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t
 
 from pydl._core.kernels cimport PD_F32, PD_I64, pd_launch
 from pydl._core.launch cimport contiguous, filled, map_into, prepare, run
+from pydl._core.recording cimport host_read
 from pydl._core.tape cimport Node, Op, changed, op, record, record1, recording
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, real_arg, same_shape, shape_of, tensor_arg, strides_overlap
@@ -58,6 +59,7 @@ cdef Tensor offsets_arg(str name, object offsets, Tensor index, bint with_last):
     cdef ptrdiff_t size = given.numel if with_last else given.numel + 1, b
     cdef const int64_t *start = <const int64_t *>given.data
     cdef int64_t *to
+    host_read(name)
     if given.ndim != 1 or size < 1:
         raise ValueError(f"{name}: expected offsets of one dimension{', one or more' if with_last else ''}, got shape {shape_of(given)}")
     ends = empty(PD_I64, 1, &size)
@@ -87,6 +89,7 @@ cdef ptrdiff_t bags_in(Tensor index, Tensor offsets) noexcept:
 
 cdef Tensor inverse_frequencies(Tensor index, ptrdiff_t rows, int code):
     """1 / how often index names the row, for every item."""
+    host_read("scale_grad_by_freq")
     cdef Tensor counts = filled(PD_I64, (rows,), 0), y = empty(code, 1, &index.sizes[0])
     cdef const int64_t *at = <const int64_t *>index.data
     cdef int64_t *count = <int64_t *>counts.data
@@ -296,6 +299,7 @@ cdef Tensor counts_of(Tensor index, Tensor offsets, int64_t padding, int code, i
     cdef int64_t count, b, i
     sizes[0], sizes[1] = offsets.numel - 1, 1
     cdef Tensor y = empty(code, 2, sizes)
+    host_read("embedding_bag")
     for b in range(sizes[0]):
         count = 0
         for i in range(start[b], start[b + 1]):

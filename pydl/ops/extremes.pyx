@@ -5,6 +5,8 @@ from libc.stdint cimport int64_t
 
 from pydl._core.kernels cimport PD_F64, PD_I64, PD_MAX_DIMS, pd_launch
 from pydl._core.launch cimport cast, contiguous, prepare, run
+from pydl._core.native cimport capture_flag
+from pydl._core.recording cimport Recorder, Refusal, recorder
 from pydl._core.tape cimport Node, Op, op, record, record1, recording
 from pydl._core.arguments cimport wrap_dim
 from pydl._core.dtypes cimport dtype_of
@@ -16,6 +18,8 @@ from pydl.ops.arithmetic import div, mul
 from pydl.ops.bounds import maximum, minimum
 from pydl.ops.compare import eq
 from pydl.ops.reduce import spread, sum
+
+cdef const int *capturing = capture_flag()
 
 cdef extern from "pydl.h":
     enum: PD_amax
@@ -153,8 +157,16 @@ cdef Tensor places(str name, Tensor x, object index, int dim, ptrdiff_t n):
     launch.buf[0], launch.buf[1] = at.data, &bad
     launch.lines.outer = at.numel
     launch.scalar[0], launch.scalar[1] = n, 0 if n else -1
+    cdef Recorder capture = recorder() if capturing[0] else None
+    cdef Tensor found
+    if capture is not None:     # a replay looks, too
+        found = empty(PD_I64, 0, NULL)
+        launch.buf[1] = found.data
     if at.numel:
         run(&launch, PD_check_labels, PD_I64)
+        if capture is not None:
+            bad = (<int64_t *>found.data)[0]
+            capture.check(<int64_t *>found.data, -1, 0, Refusal(found, IndexError, f"{name}: an index is out of range for {n} elements"))
     if bad >= 0:
         raise IndexError(f"{name}: index {(<int64_t *>at.data)[bad]} is out of range for {n} elements in dim {dim} of {shape_of(x)}")
     return at

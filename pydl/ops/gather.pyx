@@ -3,12 +3,17 @@ from libc.stdint cimport int64_t
 
 from pydl._core.kernels cimport PD_BOOL, PD_I32, PD_I64, PD_MAX_DIMS, pd_launch
 from pydl._core.launch cimport cast, contiguous, duplicate, filled, prepare, run
+from pydl._core.native cimport capture_flag
+from pydl._core.recording cimport Recorder, host_read, recorder
 from pydl._core.tape cimport Node, Op, op, record1, record2
 from pydl._core.arguments cimport wrap_dim
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg
 from pydl.ops.operands cimport converted
+from pydl._core.recording import CaptureError
 from pydl.ops.shape import expand, reshape
+
+cdef const int *capturing = capture_flag()
 
 cdef extern from "pydl.h":
     enum: PD_index_range
@@ -44,20 +49,49 @@ cdef int ends_of(Tensor index, int64_t *ends) except -1:
 
 cdef object largest(Tensor index):
     cdef int64_t ends[2]
+    host_read("the largest index")
     ends_of(index, ends)
     return max(ends[1], 0)
 
 cdef bint check_range(str op, Tensor index, ptrdiff_t size, bint wrap) except -1:
-    cdef int64_t ends[2]
-    cdef const int64_t *values = <const int64_t *>index.data
-    cdef int64_t low = -size if wrap else 0
-    cdef size_t i
+    cdef int64_t own[2]
+    cdef int64_t *ends = own
+    cdef ptrdiff_t two = 2
+    cdef RangeCheck check = RangeCheck.__new__(RangeCheck)
+    check.op, check.index, check.size, check.low = op, index, size, -size if wrap else 0
+    cdef Recorder capture = recorder() if capturing[0] else None
+    if capture is not None:     # a replay looks, too
+        check.ends = empty(PD_I64, 1, &two)
+        ends = <int64_t *>check.ends.data
     ends_of(index, ends)
-    if index.numel and (ends[0] < low or ends[1] >= size):
-        for i in range(index.numel):
-            if values[i] < low or values[i] >= size:
-                raise IndexError(f"{op}: index {values[i]} at position {place_of(index, i)} is out of range for size {size}")
+    if index.numel and (ends[0] < check.low or ends[1] >= size):
+        check.refuse()
+    if capture is not None and index.numel:
+        capture.check(ends, check.low if ends[0] < 0 else 0, size, check)
+        capture.check(ends + 1, check.low, size, check)
     return ends[0] < 0
+
+cdef class RangeCheck:
+    """Raises for an index out of range."""
+    cdef str op
+    cdef Tensor index, ends
+    cdef int64_t size, low
+
+    cdef int refuse(self) except -1:
+        cdef const int64_t *values = <const int64_t *>self.index.data
+        cdef size_t i
+        for i in range(self.index.numel):
+            if values[i] < self.low or values[i] >= self.size:
+                raise IndexError(f"{self.op}: index {values[i]} at position {place_of(self.index, i)} is out of range for size {self.size}")
+        return 0
+
+    def tensors(self):
+        return [self.index, self.ends]
+
+    def __call__(self):
+        """Where a replay comes to it."""
+        self.refuse()
+        raise CaptureError(f"{self.op}: there are negative indices now, but there were none when this was captured")
 
 cdef object place_of(Tensor x, size_t flat):
     """The coordinates of a flat position; an int for one dimension."""

@@ -7,6 +7,8 @@ from libc.stdint cimport int64_t
 
 from pydl._core.kernels cimport PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, map_into, prepare, run
+from pydl._core.native cimport capture_flag
+from pydl._core.recording cimport Recorder, recorder
 from pydl._core.tape cimport Node, Op, grad_enabled, op, record, record1, recording
 from pydl._core.arguments cimport int_of, number_of
 from pydl._core.dtypes cimport dtype_of
@@ -25,6 +27,8 @@ cdef extern from "pydl.h":
     enum: PD_nll_fwd
     enum: PD_nll_bwd
 
+cdef const int *capturing = capture_flag()
+
 cdef int reduction_of(str name, object reduction) except -1:
     if reduction == "mean":
         return MEAN
@@ -39,9 +43,11 @@ cdef int refuse_gradient(str name, Tensor weight, str what) except -1:
         raise RuntimeError(f"{name}: not differentiable by {what}, which requires grad (shape {shape_of(weight)}); use {what}.detach()")
     return 0
 
-cdef bint is_one(Tensor dy) noexcept:
+cdef bint is_one(Tensor dy) except -1:
     if dy.numel != 1:
         return False
+    if capturing[0] and recorder() is not None:
+        return any([one is dy and version == dy.storage.version for one, version in recorder().seeds])
     return (<float *>dy.data)[0] == 1 if dy.code == PD_F32 else (<double *>dy.data)[0] == 1
 
 cdef Tensor scaled(Tensor grad, object dy):
@@ -114,11 +120,37 @@ cdef Tensor labels_arg(str name, Tensor x, object target, int64_t ignore_index):
     launch.buf[0], launch.buf[1] = t.data, &bad
     launch.lines.outer = t.numel
     launch.scalar[0], launch.scalar[1] = classes, ignore_index
+    cdef LabelCheck check = LabelCheck.__new__(LabelCheck)
+    check.name, check.target, check.classes, check.shape = name, t, classes, shape_of(x)
+    cdef Recorder capture = recorder() if capturing[0] else None
+    if capture is not None:     # a replay looks, too
+        check.bad = empty(PD_I64, 0, NULL)
+        (<int64_t *>check.bad.data)[0] = -1
+        launch.buf[1] = check.bad.data
     run(&launch, PD_check_labels, PD_I64)
+    if capture is not None:
+        bad = (<int64_t *>check.bad.data)[0]
+        capture.check(<int64_t *>check.bad.data, -1, 0, check)
     if bad >= 0:
-        raise IndexError(f"{name}: target {(<int64_t *>t.data)[bad]} at position {position_text(t, bad)} is out of range "
-                         f"for {classes} classes (input {shape_of(x)}, target {shape_of(t)})")
+        check.refuse(bad)
     return t
+
+cdef class LabelCheck:
+    """Raises where a replay comes to a label out of range."""
+    cdef str name
+    cdef Tensor target, bad
+    cdef int64_t classes
+    cdef tuple shape
+
+    cdef int refuse(self, int64_t bad) except -1:
+        raise IndexError(f"{self.name}: target {(<int64_t *>self.target.data)[bad]} at position {position_text(self.target, bad)} is out "
+                         f"of range for {self.classes} classes (input {self.shape}, target {shape_of(self.target)})")
+
+    def tensors(self):
+        return [self.target, self.bad]
+
+    def __call__(self):
+        self.refuse((<int64_t *>self.bad.data)[0])
 
 cdef str position_text(Tensor t, int64_t flat):
     cdef list index = []

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 
 from pydl._core.kernels cimport PD_BOOL, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, fill, map_into, prepare, run
+from pydl._core.recording cimport host_read
 from pydl._core.tape cimport Op, op
 from pydl._core.arguments cimport count_of, int_of
 from pydl._core.dtypes cimport dtype_of
@@ -26,14 +27,15 @@ cdef Tensor positions_of_mask(Tensor mask):
     cdef pd_launch launch
     cdef ptrdiff_t size = mask.numel // INDEX_BLOCK + 2
     cdef Tensor starts = empty(PD_I64, 1, &size), y
+    host_read("the number of elements that a mask selects")
     prepare(&launch, PD_mask_count, PD_U8)
     launch.buf[0], launch.buf[1] = mask.data, starts.data
     launch.lines.n = mask.numel
     run(&launch, PD_mask_count, PD_U8)
     size = (<int64_t *>starts.data)[(mask.numel + INDEX_BLOCK - 1) // INDEX_BLOCK]
     y = empty(PD_I64, 1, &size)
-    launch.buf[2] = y.data
     prepare(&launch, PD_mask_positions, PD_U8)
+    launch.buf[0], launch.buf[1], launch.buf[2] = mask.data, starts.data, y.data
     run(&launch, PD_mask_positions, PD_U8)
     return y
 

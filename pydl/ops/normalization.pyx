@@ -54,7 +54,8 @@ cdef Tensor stats_of(Tensor x, ptrdiff_t sets):
     sizes[0], sizes[1] = sets, 3
     return empty(x.code, 2, sizes)
 
-cdef object forward(Op which, int kernel, pd_launch *launch, Tensor x, Tensor w, Tensor b, ptrdiff_t sets, object extra):
+cdef object forward(Op which, int kernel, pd_launch *launch, Tensor x, Tensor w, Tensor b, ptrdiff_t sets, object extra,
+                    Tensor running_mean=None, Tensor running_var=None):
     """The launch has its geometry and scalars; the rule gets x, w, the statistics and `extra`."""
     cdef Tensor rows = contiguous(x), y = empty_like(rows), stats = None
     cdef Tensor scale = None if w is None else contiguous(w), shift = None if b is None else contiguous(b)
@@ -65,6 +66,7 @@ cdef object forward(Op which, int kernel, pd_launch *launch, Tensor x, Tensor w,
     if x.numel:
         launch.buf[0], launch.buf[1], launch.buf[2] = rows.data, data_of(scale), data_of(shift)
         launch.buf[3], launch.buf[4] = y.data, data_of(stats)
+        launch.buf[5], launch.buf[6] = data_of(running_mean), data_of(running_var)
         run(launch, kernel, x.code)
     node = record(which, y, (x, w, b))
     if node is not None:
@@ -237,8 +239,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     if not train and rm is None:
         raise ValueError(f"{name}: expected running_mean and running_var outside of training (input {shape_of(x)})")
     channels_of(&launch, x)
-    launch.buf[5], launch.buf[6] = data_of(rm), data_of(rv)
-    y = forward(BATCH_NORM, PD_batch_norm_fwd, &launch, x, w, b, x.sizes[1], (launch.scalar[0], train))
+    y = forward(BATCH_NORM, PD_batch_norm_fwd, &launch, x, w, b, x.sizes[1], (launch.scalar[0], train), rm, rv)
     if train and rm is not None and x.numel:
         changed(rm)
         changed(rv)

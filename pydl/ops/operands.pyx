@@ -9,12 +9,16 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, map2, prepare
+from pydl._core.native cimport capture_flag
+from pydl._core.recording cimport host_read, note_constant
 from pydl._core.tape cimport Node, Op, op, record1
 from pydl._core.arguments cimport number_of
 from pydl._core.dtypes cimport code_of, default_float, dtype, dtype_of, kind_of, promoted
 from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg
 from pydl._core.placement import check_device, check_format
 from pydl._core.tensor import add_methods
+
+cdef const int *capturing = capture_flag()
 
 cdef enum:
     GIL_GRAIN = 16384   # below so many elements a launch is over before another thread could use the interpreter
@@ -264,9 +268,11 @@ cdef Tensor map_number(str op, int kernel, Tensor x, object number, bint number_
     cdef int side = 0 if number_first else 1
     if not is_number(number):
         raise TypeError(f"{op}: expected a tensor or a number, got {type(number).__name__}")
-    if not x.contiguous:
+    if not x.contiguous or capturing[0]:
         y = scalar_of(x.code, 0)
         store(op, number, x, y.data)
+        if capturing[0]:
+            note_constant(y.data, y.itemsize)
         return map2(kernel, y, x) if number_first else map2(kernel, x, y)
     store(op, number, x, &value)
     prepare(&launch, kernel, x.code)
@@ -295,6 +301,7 @@ cdef int refuse_zero_divisor(str op, Tensor divisor) except -1:
     cdef bint zero = False
     if divisor.code <= PD_F64:
         return 0
+    host_read(op)
     x = contiguous(divisor)
     with nogil:
         if x.code == PD_I64:

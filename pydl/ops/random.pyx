@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint64_t
 from pydl._core.generator cimport state_of
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8, pd_launch
 from pydl._core.launch cimport cast, contiguous, prepare, run
+from pydl._core.native cimport capture_flag
 from pydl._core.tape cimport Node, Op, changed, grad_enabled, op, record1, writable_in_place
 from pydl._core.arguments cimport count_of, number_of, size_of, sizes_from
 from pydl._core.dtypes cimport code_of, default_float, dtype_of
@@ -31,6 +32,8 @@ cdef extern from "pydl.h":
     enum: PD_dropout_fwd
     enum: PD_dropout_bwd
 
+cdef const int *capturing = capture_flag()
+
 
 # ---- Launches
 
@@ -46,7 +49,13 @@ cdef int draw(int kernel, Tensor y, object generator, double s0, double s1, doub
 cdef int draw_integers(Tensor y, object generator, int64_t low, uint64_t high) except -1:
     """low <= y < high; the bounds are taken modulo 2^64."""
     cdef pd_launch launch
-    cdef uint64_t bounds[2]
+    cdef uint64_t own[2]
+    cdef uint64_t *bounds = own
+    cdef ptrdiff_t two = 2
+    cdef Tensor kept
+    if capturing[0]:        # a plan keeps them
+        kept = empty(PD_I64, 1, &two)
+        bounds = <uint64_t *>kept.data
     bounds[0], bounds[1] = <uint64_t>low, high
     prepare(&launch, PD_integers, y.code)
     launch.buf[0], launch.buf[1], launch.buf[2] = state_of(generator), y.data, bounds

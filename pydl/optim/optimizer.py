@@ -42,6 +42,11 @@ class Optimizer:
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
             self.add_param_group(group)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name in ("state", "param_groups") and "_launches" in self.__dict__:
+            self._launches.forget()
+
     def add_param_group(self, param_group: Group) -> None:
         """Also optimize these parameters: {"params": tensors, and hyperparameters that differ from the defaults}."""
         if not isinstance(param_group, dict):
@@ -70,6 +75,7 @@ class Optimizer:
                 raise ValueError(f"a parameter of shape {p.shape} appears more than once in the optimizer's groups")
             known.add(id(p))
         self.param_groups.append(group)
+        self._launches.forget()
 
     def check(self, group: Group) -> None:
         """Raises for hyperparameters out of range."""

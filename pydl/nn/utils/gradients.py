@@ -4,9 +4,10 @@ import math
 import warnings
 from collections.abc import Iterable
 from types import GeneratorType
+from typing import Any
 
 from pydl import ops
-from pydl.autograd import no_grad
+from pydl.autograd import is_capturing, no_grad
 from pydl.tensor import Tensor, float32, float64, tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm", "parameters_to_vector", "vector_to_parameters"]
@@ -154,6 +155,12 @@ def total_norm(caller: str, tensors: list[Tensor], norm_type: float, error_if_no
 
 def scale(gradients: list[Tensor], bound: float, norm: Tensor) -> None:
     """Where the norm is within the bound, the gradients are not even read."""
-    factor = ops.div(bound, norm + 1e-6).item() if math.isfinite(bound) else 1.0
+    if not math.isfinite(bound):
+        return
+    factor: Any = ops.div(bound, norm + 1e-6)
+    if is_capturing():          # a plan cannot ask: it multiplies by one
+        ops.scale_all(gradients, ops.where(factor >= 1, 1.0, factor))
+        return
+    factor = factor.item()
     if not factor >= 1:         # less, or NaN
         ops.scale_all(gradients, factor)

@@ -1,0 +1,206 @@
+/* Captured plans: the launches of a step, kept in order, to be run again in one call.
+ *
+ * While a thread records, prepare() puts pd_recorded in the place of a kernel: it runs the kernel and appends the launch to
+ * the thread's plan. What a launch points at (pd_step's arrays) is copied behind it, after it has run. Memory that launches
+ * read and write belongs to the caller, workspace to the plan. A check stops the run where a number that a launch has
+ * written is out of range: what the caller found out by looking while it recorded. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pydl.h"
+
+typedef struct entry {
+    pd_launch launch;       /* run is NULL: a check */
+    const int64_t *value;   /* checks: low <= value[0] < high */
+    int64_t low, high;
+    void *arrays;           /* what launch.buf and launch.step.sizes point at, or NULL */
+} entry;
+
+/* A few bytes that the recording thread wrote itself; put back before every run, as later launches may change them. */
+typedef struct constant {
+    void *to;
+    unsigned char bytes[8];
+    size_t n;
+} constant;
+
+struct pd_plan {
+    entry *entries;
+    constant *constants;
+    size_t count, room, workspace, constant_count, constant_room;
+    void *memory;           /* `workspace` bytes */
+    int failed;             /* no memory for an entry */
+};
+
+int pd_plan_on;             /* threads that record */
+static _Thread_local pd_plan *recording;
+
+pd_plan *pd_plan_new(void) { return calloc(1, sizeof(pd_plan)); }
+
+void pd_plan_free(pd_plan *plan) {
+    if (!plan) return;
+    for (size_t i = 0; i < plan->count; i++) free(plan->entries[i].arrays);
+    free(plan->entries);
+    free(plan->constants);
+    if (plan->memory) pd_free(plan->memory, plan->workspace);
+    free(plan);
+}
+
+pd_plan *pd_plan_record(pd_plan *plan) {
+    pd_plan *const before = recording;
+    recording = plan;
+    __atomic_fetch_add(&pd_plan_on, (plan != NULL) - (before != NULL), __ATOMIC_RELAXED);
+    return before;
+}
+
+static entry *append(pd_plan *plan) {
+    if (plan->count == plan->room) {
+        const size_t larger = plan->room ? 2 * plan->room : 64;
+        entry *moved = realloc(plan->entries, larger * sizeof(entry));
+        if (!moved) {
+            plan->failed = 1;
+            return NULL;
+        }
+        plan->entries = moved, plan->room = larger;
+    }
+    entry *new = &plan->entries[plan->count++];
+    memset(new, 0, sizeof *new);
+    return new;
+}
+
+/* What a launch of a pd_step points at, buffer by buffer: pointers, bytes and scratch for each of step.count. */
+enum { PLAIN, POINTERS, BYTES, SCRATCH };
+static void step_layout(int kernel, unsigned char *layout) {
+    memset(layout, PLAIN, PD_MAX_BUFS);
+    size_t pointers = 0;
+    switch (kernel) {
+    case PD_sgd_step: memset(layout, POINTERS, 5), layout[3] = BYTES, layout[5] = SCRATCH; return;
+    case PD_adam_step:
+    case PD_adamw_step: pointers = 7; break;
+    case PD_rmsprop_step: case PD_adagrad_step: case PD_adadelta_step: case PD_adamax_step:
+    case PD_nadam_step: case PD_radam_step: case PD_asgd_step: case PD_rprop_step:
+        memset(layout, POINTERS, 9), layout[4] = SCRATCH;
+        return;
+    case PD_clip_norm:
+    case PD_clip_scale: pointers = 1; break;
+    default: return;
+    }
+    memset(layout, POINTERS, pointers);
+    layout[pointers] = SCRATCH;
+}
+
+static size_t layout_bytes(unsigned char kind, size_t count) {
+    return kind == POINTERS ? count * sizeof(void *) : kind == BYTES ? (count + 15) / 16 * 16 : kind == SCRATCH ? count * PD_STEP_PLACE : 0;
+}
+
+/* Moves what the launch points at into memory of the entry. */
+static int copy_arrays(entry *e) {
+    unsigned char layout[PD_MAX_BUFS];
+    const size_t count = e->launch.step.count;
+    size_t bytes = count * sizeof(size_t);
+    step_layout(e->launch.kernel, layout);
+    for (size_t i = 0; i < PD_MAX_BUFS; i++) bytes += layout_bytes(layout[i], count);
+    char *to = e->arrays = malloc(bytes ? bytes : 1);
+    if (!to) return 0;
+    memcpy(to, e->launch.step.sizes, count * sizeof(size_t));
+    e->launch.step.sizes = (const size_t *)to;
+    to += count * sizeof(size_t);
+    for (size_t i = 0; i < PD_MAX_BUFS; i++) {
+        const size_t length = layout_bytes(layout[i], count);
+        if (!length) continue;
+        if (layout[i] == BYTES) memcpy(to, e->launch.buf[i], count);
+        else if (layout[i] == POINTERS) memcpy(to, e->launch.buf[i], length);
+        e->launch.buf[i] = to;
+        to += length;
+    }
+    return 1;
+}
+
+static int is_step(int kernel) {
+    unsigned char layout[PD_MAX_BUFS];
+    step_layout(kernel, layout);
+    return layout[0] == POINTERS;
+}
+
+void pd_recorded(const pd_launch *launch) {
+    const pd_kernel kernel = pd_isa_in_use()->kernel[launch->kernel][launch->dtype];
+    if (pd_trace_on) pd_traced(launch);
+    else kernel(launch);
+    pd_plan *const plan = recording;
+    if (!plan || plan->failed) return;
+    const pd_sizer sizer = pd_isa_in_use()->sizer[launch->kernel][launch->dtype];
+    const size_t workspace = sizer ? sizer(launch) : 0;
+    entry *e = append(plan);
+    if (!e) return;
+    e->launch = *launch;
+    e->launch.run = kernel;
+    if (workspace > plan->workspace) plan->workspace = workspace;
+    if (is_step(launch->kernel) && !copy_arrays(e)) plan->failed = 1;
+}
+
+void pd_plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t high) {
+    entry *e = append(plan);
+    if (e) e->value = value, e->low = low, e->high = high;
+}
+
+void pd_plan_constant(pd_plan *plan, void *at, size_t n) {
+    if (plan->constant_count == plan->constant_room) {
+        const size_t larger = plan->constant_room ? 2 * plan->constant_room : 16;
+        constant *moved = realloc(plan->constants, larger * sizeof(constant));
+        if (!moved) {
+            plan->failed = 1;
+            return;
+        }
+        plan->constants = moved, plan->constant_room = larger;
+    }
+    constant *new = &plan->constants[plan->constant_count++];
+    new->to = at, new->n = n;
+    memcpy(new->bytes, at, n);
+}
+
+int pd_plan_finish(pd_plan *plan) {
+    if (plan->workspace && !plan->failed) plan->memory = pd_alloc(plan->workspace);
+    if (plan->failed || (plan->workspace && !plan->memory)) return -1;
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->entries[i].launch.workspace) plan->entries[i].launch.workspace = plan->memory;
+    return 0;
+}
+
+size_t pd_plan_run(const pd_plan *plan) {
+    for (size_t i = 0; i < plan->constant_count; i++) memcpy(plan->constants[i].to, plan->constants[i].bytes, plan->constants[i].n);
+    for (size_t i = 0; i < plan->count; i++) {
+        const entry *e = &plan->entries[i];
+        if (e->launch.run) (pd_trace_on ? pd_traced : e->launch.run)(&e->launch);
+        else if (*e->value < e->low || *e->value >= e->high) return i;
+    }
+    return plan->count;
+}
+
+size_t pd_plan_length(const pd_plan *plan) { return plan->count; }
+
+const pd_launch *pd_plan_launch(const pd_plan *plan, size_t index) {
+    const pd_launch *launch = &plan->entries[index].launch;
+    return launch->run ? launch : NULL;
+}
+
+size_t pd_plan_pointers(const pd_plan *plan, size_t index, const void **to) {
+    unsigned char layout[PD_MAX_BUFS];
+    const entry *e = &plan->entries[index];
+    size_t found = 0;
+    if (!e->launch.run) return 0;
+    if (e->arrays) step_layout(e->launch.kernel, layout);
+    for (size_t i = 0; i < PD_MAX_BUFS; i++) {
+        if (!e->arrays || layout[i] == PLAIN) {
+            if (!e->launch.buf[i]) continue;
+            if (to) to[found] = e->launch.buf[i];
+            found++;
+        } else if (layout[i] == POINTERS) {
+            for (size_t k = 0; k < e->launch.step.count; k++) {
+                const void *pointer = ((void *const *)e->launch.buf[i])[k];
+                if (!pointer) continue;
+                if (to) to[found] = pointer;
+                found++;
+            }
+        }
+    }
+    return found;
+}

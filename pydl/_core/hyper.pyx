@@ -1,0 +1,113 @@
+"""The hyperparameters of an optimizer's groups, as its kernel reads them."""
+from libc.stdlib cimport free, malloc
+
+from pydl._core.native cimport capture_flag
+from pydl._core.recording cimport Recorder, recorder
+
+from pydl._core.recording import CaptureError
+
+cdef const int *capturing = capture_flag()
+
+
+cdef class Hyper:
+    """Memory that kernels read when they run."""
+
+    def __dealloc__(self):
+        free(self.values)
+
+    cdef int make(self, size_t groups) except -1:
+        self.epoch += 1
+        free(self.values)
+        self.groups, self.values = 0, <double *>malloc((groups + 1) * HYPER * sizeof(double))
+        if self.values == NULL:
+            raise MemoryError("step: could not allocate the launch")
+        self.groups = groups
+        return 0
+
+    cdef int note(self, list groups, object state, object write) except -1:
+        cdef Recorder capture = recorder() if capturing[0] else None
+        if capture is not None:
+            capture.ranges.append((<size_t>self.values, <size_t>(self.values + HYPER * self.groups), self))
+            capture.steps.append(Renewal(self, groups, state, write))
+        return 0
+
+    cdef tuple numbers(self):
+        cdef size_t i
+        return tuple([self.values[i] for i in range(HYPER * self.groups)])
+
+
+cdef class Renewal:
+    """The hyperparameters of a captured step, read anew from the optimizer's groups before every replay."""
+    cdef Hyper hyper
+    cdef list groups
+    cdef object state       # the optimizer's: parameter -> its own
+    cdef list own           # (parameter, its state, what was in it)
+    cdef tuple numbers      # the hyperparameters of the recorded step
+    cdef size_t epoch
+    cdef object write       # (group, address of its hyperparameters) -> what must not change
+    cdef list fixed
+
+    def __init__(self, Hyper hyper, list groups, state, write):
+        self.hyper, self.groups, self.state, self.epoch, self.write = hyper, groups, state, hyper.epoch, write
+        self.fixed = self.written()
+        self.numbers = hyper.numbers()
+
+    def seal(self):
+        """The recording is over. CaptureError where the hyperparameters have changed since the step."""
+        self.fixed = self.written()
+        if self.hyper.numbers() != self.numbers:
+            raise CaptureError("capture: hyperparameters of an optimizer change inside the captured function; step a schedule outside of it")
+        self.own = [(p, self.state[p], dict(self.state[p])) for group in self.groups for p in group["params"] if p in self.state]
+
+    cdef list written(self):
+        cdef double *hyper = self.hyper.values
+        cdef list fixed = []
+        for group in self.groups:
+            fixed.append(([id(p) for p in <list>group["params"]], self.write(group, <size_t>hyper)))
+            hyper += HYPER
+        return fixed
+
+    def __call__(self):
+        """Whether the plan is still right."""
+        if self.epoch != self.hyper.epoch or len(self.groups) != self.hyper.groups or self.written() != self.fixed:
+            return False
+        for p, own, items in self.own:
+            if self.state.get(p) is not own or len(<dict>own) != len(<dict>items):
+                return False
+            for key, value in (<dict>items).items():
+                if (<dict>own).get(key) is not value:
+                    return False
+        return True
+
+
+def write_sgd(dict group, size_t hyper):
+    return put_sgd(group, <double *>hyper)
+
+cdef bint put_sgd(dict group, double *hyper) except -1:
+    cdef double momentum = group["momentum"]
+    hyper[0], hyper[1], hyper[2] = group["lr"], momentum, group["dampening"]
+    hyper[3], hyper[4], hyper[5] = group["weight_decay"], -1 if group["maximize"] else 1, bool(group["nesterov"])
+    return momentum != 0
+
+def write_adam(dict group, size_t hyper):
+    return put_adam(group, <double *>hyper)
+
+cdef bint put_adam(dict group, double *hyper) except -1:
+    hyper[0], hyper[3], hyper[4] = group["lr"], group["eps"], group["weight_decay"]
+    hyper[1], hyper[2] = group["betas"]
+    hyper[5] = -1 if group["maximize"] else 1
+    return group["amsgrad"]
+
+
+cdef class Layout:
+    """Writes what layout(group) says -> the arrays and scalars it names."""
+    cdef object layout
+
+    def __init__(self, layout):
+        self.layout = layout
+
+    def __call__(self, dict group, size_t hyper):
+        numbers, arrays, scalars = self.layout(group)
+        for i, number in enumerate(<tuple>numbers):
+            (<double *>hyper)[i] = number
+        return arrays, scalars

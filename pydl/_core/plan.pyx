@@ -1,0 +1,359 @@
+"""A captured step: its launches, its memory, and what must be as it was when it is replayed."""
+import gc
+from bisect import bisect_left
+
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from pydl._core.dtypes cimport default_float
+from pydl._core.kernels cimport PD_MAX_DIMS, pd_event, pd_launch, pd_plan
+from pydl._core.launch cimport duplicate, map_into
+from pydl._core.native cimport (
+    kernel_name, plan_finish, plan_free, plan_launch, plan_length, plan_pointers, plan_run, trace_measure,
+)
+from pydl._core.recording cimport Arena, Recorder, pause, recorder, resume, structure
+from pydl._core.tape cimport anomaly_enabled, grad_enabled
+from pydl._core.tensor cimport Storage, Tensor, alias_of, inference_enabled, over_memory, storage_count
+
+from pydl._core.generator import current_generator
+from pydl._core.recording import ANY, CaptureError
+
+cdef extern from "pydl.h":
+    enum: PD_copy
+
+cdef enum:
+    SMALL = 4096        # bytes: copied without a launch
+
+FROZEN = gc.get_freeze_count()
+
+
+cdef class Look:
+    """Which elements a tensor looks at. Not a tensor itself: owners of memory are looked for among the tensors."""
+    cdef Storage storage
+    cdef char *data
+    cdef int code, ndim
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef ptrdiff_t strides[PD_MAX_DIMS]
+
+    cdef bint same(self, Tensor x) noexcept:
+        cdef int d
+        if x.storage is not self.storage or x.data != self.data or x.code != self.code or x.ndim != self.ndim:
+            return False
+        for d in range(self.ndim):
+            if x.sizes[d] != self.sizes[d] or x.strides[d] != self.strides[d]:
+                return False
+        return True
+
+    cdef Tensor tensor(self):
+        return over_memory(self.storage, self.data, self.code, self.ndim, self.sizes, self.strides)
+
+cdef Look look_of(Tensor x):
+    cdef Look look = Look.__new__(Look)
+    cdef int d
+    look.storage, look.data, look.code, look.ndim = x.storage, x.data, x.code, x.ndim
+    for d in range(x.ndim):
+        look.sizes[d], look.strides[d] = x.sizes[d], x.strides[d]
+    return look
+
+
+cdef class Held:
+    """A tensor that the step reads or writes and that others have, too."""
+    cdef Tensor tensor
+    cdef Look look
+    cdef object node            # what made it
+    cdef bint needs_grad, retains
+
+    cdef bint fits(self) noexcept:
+        return (self.tensor.needs_grad == self.needs_grad and self.tensor.node is self.node and self.tensor.retains == self.retains
+                and self.look.same(self.tensor))
+
+
+cdef class Gradient:
+    """What a leaf's grad must be before the step (ANY: it does not matter; None; or a look at memory), and what it is afterwards."""
+    cdef Tensor leaf
+    cdef Look after
+    cdef object before
+
+    cdef bint fits(self) noexcept:
+        if self.before is ANY:
+            return True
+        if self.before is None or self.leaf.gradient is None:
+            return self.leaf.gradient is None and self.before is None
+        return (<Look>self.before).same(<Tensor>self.leaf.gradient)
+
+    cdef int settle(self) except -1:
+        """The object that the leaf has stays, where it still looks at the step's memory."""
+        if self.after is None:
+            self.leaf.gradient = None
+            return 0
+        if self.leaf.gradient is None or not self.after.same(<Tensor>self.leaf.gradient):
+            self.leaf.gradient = self.after.tensor()
+        self.after.storage.version += 1
+        return 0
+
+
+cdef class Plan:
+    """What `recorded` returns. replay() runs the step anew and returns its result."""
+    cdef pd_plan *plan
+    cdef Arena arena
+    cdef tuple inputs               # the plan's own, which the step reads
+    cdef list held, gradients
+    cdef set foreign                # ids of the storages in `held`
+    cdef list written, steps, kept, ranges
+    cdef dict checks
+    cdef object result
+    cdef size_t structure
+    cdef tuple modes                # those of the recording
+    cdef bint plain                 # all arguments are tensors, given by position
+    cdef bint running
+
+    def __init__(self):
+        raise TypeError("Plan: made by recorded()")
+
+    def __dealloc__(self):
+        plan_free(self.plan)
+
+    def __len__(self):
+        return plan_length(self.plan)
+
+    @property
+    def nbytes(self):
+        """The memory that it holds for what the step makes, in bytes."""
+        return self.arena.nbytes
+
+    @property
+    def current(self):
+        """False once it can never be replayed again."""
+        return self.structure == structure()
+
+    def launches(self):
+        """[(number of the kernel, of the element type, items, bytes, addresses)] in order; a check is (-1, 0, 0, 0, ())."""
+        cdef size_t i
+        cdef const pd_launch *launch
+        cdef pd_event event
+        found = []
+        for i in range(plan_length(self.plan)):
+            launch = plan_launch(self.plan, i)
+            if launch == NULL:
+                found.append((-1, 0, 0, 0, ()))
+                continue
+            trace_measure(launch, &event)
+            found.append((event.kernel, event.dtype, event.items, event.bytes, tuple(pointers_of(self.plan, i))))
+        return found
+
+    cdef bint fits(self, tuple given) except -1:
+        """Whether everything is as it was when the step was recorded. Renews hyperparameters."""
+        if self.structure != structure():
+            return False
+        for item in self.held:
+            if not (<Held>item).fits():
+                return False
+        for item in self.gradients:
+            if not (<Gradient>item).fits():
+                return False
+        for item in given:
+            if id((<Tensor>item).storage) in self.foreign:
+                return False
+        for renew in self.steps:
+            if not renew():
+                return False
+        return True
+
+    cdef int bring(self, tuple given) except -1:
+        """The inputs' values into the plan's memory."""
+        cdef Tensor mine, other
+        cdef int i, n = len(given)
+        cdef bint own = False
+        for i in range(n):      # what lies in the plan's memory is read before anything is written there
+            other = <Tensor>given[i]
+            own = own or other.storage.owner is self.arena or n > 1 and self.is_input(other)
+        for i in range(n):
+            mine, other = <Tensor>self.inputs[i], <Tensor>given[i]
+            if other.storage is mine.storage and not look_of(mine).same(other):
+                own = True
+        if own:
+            given = tuple([duplicate(<Tensor>x) for x in given])
+        for i in range(n):
+            mine, other = <Tensor>self.inputs[i], <Tensor>given[i]
+            if other.storage is mine.storage:
+                continue
+            if other.contiguous and mine.numel * mine.itemsize <= SMALL:
+                memcpy(mine.data, other.data, mine.numel * mine.itemsize)
+            else:
+                map_into(PD_copy, mine.code, (other,), mine)
+        return 0
+
+    cdef bint is_input(self, Tensor x) except -1:
+        for mine in self.inputs:
+            if (<Tensor>mine).storage is x.storage:
+                return True
+        return False
+
+    def quick(self, tuple args):
+        """replay(args), or NotImplemented also where args are not just tensors like those of the recording, in the same modes."""
+        cdef Tensor mine, other
+        cdef int i, d, n = len(args)
+        if not self.plain or n != len(self.inputs):
+            return NotImplemented
+        for i in range(n):
+            if not isinstance(args[i], Tensor):
+                return NotImplemented
+            mine, other = <Tensor>self.inputs[i], <Tensor>args[i]
+            if other.code != mine.code or other.ndim != mine.ndim or other.needs_grad:
+                return NotImplemented
+            for d in range(mine.ndim):
+                if other.sizes[d] != mine.sizes[d]:
+                    return NotImplemented
+        if modes() != self.modes:
+            return NotImplemented
+        return self.replay(args)
+
+    def replay(self, tuple given):
+        """The result, or NotImplemented where something is not as it was: then nothing has happened."""
+        cdef size_t stopped
+        if self.running:
+            raise RuntimeError("capture: another thread is replaying this step; give each thread a captured function of its own")
+        self.running = True
+        try:
+            if not self.fits(given):
+                return NotImplemented
+            self.bring(given)
+            with nogil:
+                stopped = plan_run(self.plan)
+            for item in self.written:
+                (<Storage>item).version += 1
+            if stopped == plan_length(self.plan):
+                for item in self.gradients:
+                    (<Gradient>item).settle()
+                return renewed(self.result)
+        finally:
+            self.running = False
+        self.checks[stopped]()
+        raise RuntimeError("capture: a check failed")
+
+
+cdef object renewed(object result):
+    """The result with new tensors on the same memory, outside of every graph."""
+    if isinstance(result, Tensor):
+        (<Tensor>result).storage.version += 1
+        return alias_of(<Tensor>result)
+    if isinstance(result, dict):
+        return {key: renewed(value) for key, value in result.items()}
+    if isinstance(result, (list, tuple)):
+        parts = [renewed(value) for value in result]
+        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+    return result
+
+def tensors_in(result):
+    """The tensors of a result, in tuples, lists and dicts."""
+    if isinstance(result, Tensor):
+        return [result]
+    found = []
+    for value in result.values() if isinstance(result, dict) else result if isinstance(result, (list, tuple)) else ():
+        found += tensors_in(value)
+    return found
+
+
+include "plan_memory.pxi"
+
+
+# ---- Recording
+
+def copies(tuple tensors):
+    """The inputs of a plan."""
+    cdef list made = []
+    for x in tensors:
+        made.append(duplicate(<Tensor?>x))
+    return tuple(made)
+
+cpdef tuple modes():
+    """What a plan depends on besides its arguments."""
+    return grad_enabled(), inference_enabled(), anomaly_enabled(), default_float(), id(current_generator())
+
+def recorded(step, tuple given, bint lenient, bint plain):
+    """(plan, result) of step(copies of given), whose launches are recorded while they run. Instead of the plan: None where modules
+    changed meanwhile, so that the next call may do something else; a text that says why it cannot be captured, where lenient.
+    """
+    cdef Recorder capture = Recorder()
+    cdef Plan plan = Plan.__new__(Plan)
+    cdef size_t first_storage, before = structure()
+    if recorder() is not None:
+        raise CaptureError("capture: a captured function cannot be captured inside another; call the plain function there")
+    plan.inputs, plan.modes, plan.plain = copies(given), modes(), plain
+    first_storage = storage_count()
+    capture.lenient = lenient
+    versions = versions_of(plan.inputs)
+    resume(capture)
+    try:
+        result = step(*plan.inputs)
+    finally:
+        pause()
+    if capture.failure is not None:
+        return str(capture.failure), result
+    result = without_graphs(result, capture.arena)
+    try:
+        if versions_of(plan.inputs) != versions:
+            raise CaptureError("capture: the function changes one of its arguments in place; pass a copy, or close over the tensor")
+        if structure() != before:
+            return None, renewed(result)
+        finish(plan, capture, result, first_storage)
+        for x in given:
+            if id((<Tensor>x).storage) in plan.foreign:
+                raise CaptureError("capture: an argument is also a tensor that the function closes over; pass a copy")
+    except CaptureError as error:
+        if not lenient:
+            raise
+        return str(error), renewed(result)
+    return plan, renewed(result)
+
+cdef list versions_of(tuple tensors):
+    return [(<Tensor>x).storage.version for x in tensors]
+
+cdef object without_graphs(object result, Arena arena):
+    """What the plan keeps of a result: its own tensors without their graph; of others the tensors themselves, whatever they become."""
+    if isinstance(result, Tensor):
+        return alias_of(<Tensor>result) if (<Tensor>result).storage.owner is arena else result
+    if isinstance(result, dict):
+        return {key: without_graphs(value, arena) for key, value in result.items()}
+    if isinstance(result, (list, tuple)):
+        parts = [without_graphs(value, arena) for value in result]
+        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+    return result
+
+cdef int finish(Plan plan, Recorder capture, object result, size_t first_storage) except -1:
+    cdef Storage own
+    cdef Gradient gradient
+    plan.plan, capture.plan = capture.plan, NULL
+    if plan_finish(plan.plan) < 0:
+        raise MemoryError("capture: no memory for the plan")
+    for x, version in capture.borrowed:
+        if (<Tensor>x).storage.version != version:
+            raise CaptureError("capture: the function changes memory in place that it borrows from NumPy at every call; clone() it first")
+    for x in plan.inputs:
+        own = (<Tensor>x).storage
+        capture.ranges.append((<size_t>own.data, <size_t>own.data + own.nbytes, own))
+    plan.held = held_by(capture, kernels_at(plan.plan), first_storage)
+    plan.foreign = {id((<Held>held).tensor.storage) for held in plan.held}
+    plan.arena, plan.ranges, plan.kept = capture.arena, capture.ranges, capture.kept
+    plan.result = result
+    plan.gradients = []
+    for leaf, before in capture.gradients.values():
+        gradient = Gradient.__new__(Gradient)
+        gradient.leaf, gradient.before = leaf, look_of(<Tensor>before) if isinstance(before, Tensor) else before
+        gradient.after = None if gradient.leaf.gradient is None else look_of(<Tensor>gradient.leaf.gradient)
+        plan.gradients.append(gradient)
+    refuse_strangers(capture, tensors_in(result), first_storage)
+    refuse_escaped(capture, [(<Tensor>x).storage for x in tensors_in(result) + [x for x, _ in capture.seeds] + checked(capture)]
+                   + [(<Gradient>g).after.storage for g in plan.gradients if (<Gradient>g).after is not None])
+    for renew in capture.steps:
+        renew.seal()
+    plan.written, plan.steps, plan.checks = capture.written, capture.steps, capture.checks
+    plan.structure = structure()
+    return 0
+
+cdef list checked(Recorder capture):
+    """What the checks hold: they look at it themselves."""
+    found = []
+    for check in capture.checks.values():
+        found += check.tensors()
+    return found
