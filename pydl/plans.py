@@ -40,12 +40,12 @@ class Captured:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.why_eager is not None:
             return self.function(*args, **kwargs)
-        if is_capturing():
-            raise CaptureError("capture: a captured function cannot be called inside another; call the plain function there")
         if self.last is not None and not kwargs:
             result = self.last.quick(args)
             if result is not NotImplemented:
                 return result
+        if is_capturing():
+            raise CaptureError("capture: a captured function cannot be called inside another; call the plain function there")
         try:
             tensors, key = self._key(args, kwargs)
         except CaptureError as error:

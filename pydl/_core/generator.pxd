@@ -6,3 +6,4 @@ cdef class Generator:
     cdef uint64_t first_seed
 
 cdef void *state_of(object generator) except NULL     # of the default generator where it is None
+cdef size_t generator_in_use() noexcept     # the address of current_generator()

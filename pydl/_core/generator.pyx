@@ -99,6 +99,9 @@ def current_generator():
     """The generator that random functions use in this thread where they are given none."""
     return default if pydl_own_generator == NULL else <Generator>pydl_own_generator
 
+cdef size_t generator_in_use() noexcept:
+    return <size_t>(<PyObject *>default if pydl_own_generator == NULL else pydl_own_generator)
+
 def use_in_thread(generator):
     """Makes `generator` the default of this thread alone, or, with None, lets it use the common one again.
 

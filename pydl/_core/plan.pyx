@@ -6,16 +6,16 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from pydl._core.dtypes cimport default_float
+from pydl._core.generator cimport generator_in_use
 from pydl._core.kernels cimport PD_MAX_DIMS, pd_event, pd_launch, pd_plan
 from pydl._core.launch cimport duplicate, map_into
 from pydl._core.native cimport (
-    kernel_name, plan_finish, plan_free, plan_launch, plan_length, plan_pointers, plan_run, trace_measure,
+    capture_flag, kernel_name, plan_finish, plan_free, plan_launch, plan_length, plan_pointers, plan_run, trace_measure,
 )
 from pydl._core.recording cimport Arena, Recorder, pause, recorder, resume, structure
 from pydl._core.tape cimport anomaly_enabled, grad_enabled
 from pydl._core.tensor cimport Storage, Tensor, alias_of, inference_enabled, over_memory, storage_count
 
-from pydl._core.generator import current_generator
 from pydl._core.recording import ANY, CaptureError
 
 cdef extern from "pydl.h":
@@ -24,6 +24,7 @@ cdef extern from "pydl.h":
 cdef enum:
     SMALL = 4096        # bytes: copied without a launch
 
+cdef const int *capturing = capture_flag()
 FROZEN = gc.get_freeze_count()
 
 
@@ -103,7 +104,9 @@ cdef class Plan:
     cdef dict checks
     cdef object result
     cdef size_t structure
-    cdef tuple modes                # those of the recording
+    cdef bint grad, inference, anomaly      # the modes of the recording
+    cdef int default
+    cdef size_t generator
     cdef bint plain                 # all arguments are tensors, given by position
     cdef bint running
 
@@ -193,7 +196,7 @@ cdef class Plan:
         """replay(args), or NotImplemented also where args are not just tensors like those of the recording, in the same modes."""
         cdef Tensor mine, other
         cdef int i, d, n = len(args)
-        if not self.plain or n != len(self.inputs):
+        if not self.plain or n != len(self.inputs) or capturing[0] and recorder() is not None:
             return NotImplemented
         for i in range(n):
             if not isinstance(args[i], Tensor):
@@ -204,7 +207,8 @@ cdef class Plan:
             for d in range(mine.ndim):
                 if other.sizes[d] != mine.sizes[d]:
                     return NotImplemented
-        if modes() != self.modes:
+        if (grad_enabled() != self.grad or inference_enabled() != self.inference or anomaly_enabled() != self.anomaly
+                or default_float() != self.default or generator_in_use() != self.generator):
             return NotImplemented
         return self.replay(args)
 
@@ -266,9 +270,9 @@ def copies(tuple tensors):
         made.append(duplicate(<Tensor?>x))
     return tuple(made)
 
-cpdef tuple modes():
+def modes():
     """What a plan depends on besides its arguments."""
-    return grad_enabled(), inference_enabled(), anomaly_enabled(), default_float(), id(current_generator())
+    return grad_enabled(), inference_enabled(), anomaly_enabled(), default_float(), generator_in_use()
 
 def recorded(step, tuple given, bint lenient, bint plain):
     """(plan, result) of step(copies of given), whose launches are recorded while they run. Instead of the plan: None where modules
@@ -279,7 +283,8 @@ def recorded(step, tuple given, bint lenient, bint plain):
     cdef size_t first_storage, before = structure()
     if recorder() is not None:
         raise CaptureError("capture: a captured function cannot be captured inside another; call the plain function there")
-    plan.inputs, plan.modes, plan.plain = copies(given), modes(), plain
+    plan.inputs, plan.plain = copies(given), plain
+    plan.grad, plan.inference, plan.anomaly, plan.default, plan.generator = modes()
     first_storage = storage_count()
     capture.lenient = lenient
     versions = versions_of(plan.inputs)
