@@ -57,25 +57,29 @@ cdef bint check_range(str op, Tensor index, ptrdiff_t size, bint wrap) except -1
     cdef int64_t own[2]
     cdef int64_t *ends = own
     cdef ptrdiff_t two = 2
-    cdef RangeCheck check = RangeCheck.__new__(RangeCheck)
-    check.op, check.index, check.size, check.low = op, index, size, -size if wrap else 0
+    cdef int64_t low = -size if wrap else 0
+    cdef RangeCheck check
     cdef Recorder capture = recorder() if capturing[0] else None
     if capture is not None:     # a replay looks, too
+        check = RangeCheck(op, index, low, size)
         check.ends = empty(PD_I64, 1, &two)
         ends = <int64_t *>check.ends.data
     ends_of(index, ends)
-    if index.numel and (ends[0] < check.low or ends[1] >= size):
-        check.refuse()
+    if index.numel and (ends[0] < low or ends[1] >= size):
+        RangeCheck(op, index, low, size).refuse()
     if capture is not None and index.numel:
-        capture.check(ends, check.low if ends[0] < 0 else 0, size, check)
-        capture.check(ends + 1, check.low, size, check)
+        capture.check(ends, low if ends[0] < 0 else 0, size, check)
+        capture.check(ends + 1, low, size, check)
     return ends[0] < 0
 
 cdef class RangeCheck:
     """Raises for an index out of range."""
     cdef str op
     cdef Tensor index, ends
-    cdef int64_t size, low
+    cdef int64_t low, size
+
+    def __init__(self, str op, Tensor index, int64_t low, int64_t size):
+        self.op, self.index, self.low, self.size = op, index, low, size
 
     cdef int refuse(self) except -1:
         cdef const int64_t *values = <const int64_t *>self.index.data

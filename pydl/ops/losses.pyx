@@ -120,10 +120,10 @@ cdef Tensor labels_arg(str name, Tensor x, object target, int64_t ignore_index):
     launch.buf[0], launch.buf[1] = t.data, &bad
     launch.lines.outer = t.numel
     launch.scalar[0], launch.scalar[1] = classes, ignore_index
-    cdef LabelCheck check = LabelCheck.__new__(LabelCheck)
-    check.name, check.target, check.classes, check.shape = name, t, classes, shape_of(x)
+    cdef LabelCheck check
     cdef Recorder capture = recorder() if capturing[0] else None
     if capture is not None:     # a replay looks, too
+        check = LabelCheck(name, t, classes, shape_of(x))
         check.bad = empty(PD_I64, 0, NULL)
         (<int64_t *>check.bad.data)[0] = -1
         launch.buf[1] = check.bad.data
@@ -132,15 +132,18 @@ cdef Tensor labels_arg(str name, Tensor x, object target, int64_t ignore_index):
         bad = (<int64_t *>check.bad.data)[0]
         capture.check(<int64_t *>check.bad.data, -1, 0, check)
     if bad >= 0:
-        check.refuse(bad)
+        LabelCheck(name, t, classes, shape_of(x)).refuse(bad)
     return t
 
 cdef class LabelCheck:
-    """Raises where a replay comes to a label out of range."""
+    """Raises for a label out of range, at once or where a replay comes to it."""
     cdef str name
     cdef Tensor target, bad
     cdef int64_t classes
     cdef tuple shape
+
+    def __init__(self, str name, Tensor target, int64_t classes, tuple shape):
+        self.name, self.target, self.classes, self.shape = name, target, classes, shape
 
     cdef int refuse(self, int64_t bad) except -1:
         raise IndexError(f"{self.name}: target {(<int64_t *>self.target.data)[bad]} at position {position_text(self.target, bad)} is out "
