@@ -236,17 +236,30 @@ cdef class Plan:
         raise RuntimeError("capture: a check failed")
 
 
-cdef object renewed(object result):
-    """The result with new tensors on the same memory, outside of every graph."""
+ctypedef Tensor (*change)(Tensor x, Arena arena)
+
+cdef object each(object result, change of, Arena arena):
+    """The result, in new containers, with of(tensor, arena) in the place of every tensor."""
     if isinstance(result, Tensor):
-        (<Tensor>result).storage.version += 1
-        return alias_of(<Tensor>result)
+        return of(<Tensor>result, arena)
     if isinstance(result, dict):
-        return {key: renewed(value) for key, value in result.items()}
+        return {key: each(value, of, arena) for key, value in result.items()}
     if isinstance(result, (list, tuple)):
-        parts = [renewed(value) for value in result]
+        parts = [each(value, of, arena) for value in result]
         return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
     return result
+
+cdef Tensor fresh(Tensor x, Arena _):
+    """A new tensor on the same memory, which has new values, outside of every graph."""
+    x.storage.version += 1
+    return alias_of(x)
+
+cdef Tensor without_graph(Tensor x, Arena arena):
+    """What the plan keeps: its own tensors without their graph; of others the tensors themselves, whatever they become."""
+    return alias_of(x) if x.storage.owner is arena else x
+
+cdef object renewed(object result):
+    return each(result, fresh, None)
 
 def tensors_in(result):
     """The tensors of a result, in tuples, lists and dicts."""
@@ -295,7 +308,7 @@ def recorded(step, tuple given, bint lenient, bint plain):
         pause()
     if capture.failure is not None:
         return str(capture.failure), result
-    result = without_graphs(result, capture.arena)
+    result = each(result, without_graph, capture.arena)
     try:
         if versions_of(plan.inputs) != versions:
             raise CaptureError("capture: the function changes one of its arguments in place; pass a copy, or close over the tensor")
@@ -313,17 +326,6 @@ def recorded(step, tuple given, bint lenient, bint plain):
 
 cdef list versions_of(tuple tensors):
     return [(<Tensor>x).storage.version for x in tensors]
-
-cdef object without_graphs(object result, Arena arena):
-    """What the plan keeps of a result: its own tensors without their graph; of others the tensors themselves, whatever they become."""
-    if isinstance(result, Tensor):
-        return alias_of(<Tensor>result) if (<Tensor>result).storage.owner is arena else result
-    if isinstance(result, dict):
-        return {key: without_graphs(value, arena) for key, value in result.items()}
-    if isinstance(result, (list, tuple)):
-        parts = [without_graphs(value, arena) for value in result]
-        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
-    return result
 
 cdef int finish(Plan plan, Recorder capture, object result, size_t first_storage) except -1:
     cdef Storage own
