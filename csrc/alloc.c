@@ -1,7 +1,7 @@
 /* The caching allocator: 64-byte aligned blocks in size classes, eight to a doubling, freed ones kept for the next request
  * of their class. Blocks from MAPPED on come from mmap, aligned to huge pages and marked for them: fresh pages are what a
- * large temporary costs most. Such a block starts some cache lines into its first page, another number each time:
- * operands at equal distances from a page's start would fall into the same cache sets and delay loads behind stores.
+ * large temporary costs most. Blocks from COLOURED on start some cache lines into their first page, another number each
+ * time: operands at equal distances from a page's start would fall into the same cache sets and delay loads behind stores.
  *
  * At most `cache_limit` bytes are kept: PYDL_CACHE_MB MiB, by default a quarter of the memory and at most 1024.
  * Under a sanitizer nothing is kept, so that it sees each use after free. */
@@ -25,6 +25,7 @@ enum { CACHING = 1 };
 #endif
 
 enum { LINE = 64, PAGE = 4096, STEPS = 8, CLASSES = 8 * 64, COLOURS = 16, COLOUR_STEP = 4 * LINE };
+#define COLOURED ((size_t)1 << 16)
 #define MAPPED ((size_t)1 << 20)
 #define HUGE_PAGE ((size_t)2 << 20)
 #define MIB ((size_t)1 << 20)
@@ -94,17 +95,18 @@ static void *map_block(size_t size) {
 
 /* New memory from the system. `size` is the class's, `bytes` what was asked for: a sanitizer guards the latter's end. */
 static void *fresh(size_t bytes, size_t size, unsigned colour) {
-    if (CACHING && size >= MAPPED) {
-        char *base = map_block(size);
-        return base ? base + colour % COLOURS * COLOUR_STEP : NULL;
-    }
-    void *pointer;
-    return posix_memalign(&pointer, LINE, CACHING ? size : bytes ? bytes : 1) == 0 ? pointer : NULL;
+    void *base;
+    if (!CACHING || size < COLOURED) return posix_memalign(&base, LINE, CACHING ? size : bytes ? bytes : 1) == 0 ? base : NULL;
+    if (size >= MAPPED) base = map_block(size);
+    else if (posix_memalign(&base, PAGE, size + PAGE) != 0) base = NULL;
+    return base ? (char *)base + colour % COLOURS * COLOUR_STEP : NULL;
 }
 
 static void give_back(void *pointer, size_t size) {
-    if (CACHING && size >= MAPPED) munmap((void *)((uintptr_t)pointer & ~(uintptr_t)(PAGE - 1)), size + PAGE);
-    else free(pointer);
+    void *const page = (void *)((uintptr_t)pointer & ~(uintptr_t)(PAGE - 1));
+    if (!CACHING || size < COLOURED) free(pointer);
+    else if (size < MAPPED) free(page);
+    else munmap(page, size + PAGE);
 }
 
 static size_t size_of_class(size_t index) {
@@ -151,7 +153,7 @@ void *pd_alloc(size_t bytes) {
         heap.stats.cache_hits++;
         count_allocation(size);
     }
-    const unsigned colour = cached ? 0 : heap.colour++;
+    const unsigned colour = cached || size < COLOURED ? 0 : heap.colour++;
     unlock_heap();
     if (cached) return cached;
 

@@ -47,7 +47,7 @@ static void N(clip_norm)(const pd_launch *launch) {
     const size_t parts = N(clip_parts)(launch);
     double *part = launch->workspace, total = 0;
     memset(part, 0, parts * sizeof(double));
-    step_run(launch, launch->buf[1], N(clip_norm_part));
+    step_each(launch, launch->buf[1], N(clip_norm_part), step_chunk);
     for (size_t k = 0; k < parts; k++) {
         if (launch->scalar[0] != 0) total += part[k];
         else total = total > part[k] || total != total ? total : part[k];
@@ -64,4 +64,4 @@ static void N(clip_scale_part)(const step_job *job, size_t i, size_t from, size_
 }
 
 /* buf: x, places, factor (one double, or NULL: it is scalar[0]); x *= factor, in place */
-static void N(clip_scale)(const pd_launch *launch) { step_run(launch, launch->buf[1], N(clip_scale_part)); }
+static void N(clip_scale)(const pd_launch *launch) { step_each(launch, launch->buf[1], N(clip_scale_part), step_chunk); }

@@ -3,7 +3,9 @@
  * (parameters of a group share theirs); every array of a parameter is contiguous, sizes[i] long. Hyperparameters are read
  * when the kernel runs, and step counts live in memory the kernel itself advances: the same launch run again is the next
  * step. No fused multiply-add and no order of summation: every instruction set and thread count gives the same bits, within
- * 4 roundings of the equations. The parameters are one long line cut into chunks of STEP_GRAIN, small ones together.
+ * 4 roundings of the equations. Subnormal numbers count as zero: else the state of what gets no gradient any more would
+ * decay to the smallest of them and stay there, where processors take several times as long.
+ * The parameters are one long line cut into chunks of STEP_GRAIN, small ones together.
  * `places`, the last buffer, is scratch for count step_place. */
 #ifndef PD_OPTIM_ONCE
 #define PD_OPTIM_ONCE
@@ -47,8 +49,37 @@ static UNUSED void step_chunk(void *context, size_t chunk) {
     }
 }
 
+/* Subnormal operands and results are zero for this thread from now on -> how it was. */
+static UNUSED uint64_t flush_subnormals(void) {
+    uint64_t before = 0;
+#if defined(__x86_64__) || defined(__i386__)
+    before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr((unsigned)before | 0x8040); /* flush to zero, denormals are zero */
+#elif defined(__aarch64__)
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" : : "r"(before | (uint64_t)1 << 24));
+#endif
+    return before;
+}
+
+static UNUSED void restore_subnormals(uint64_t before) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_ldmxcsr((unsigned)before);
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" : : "r"(before));
+#else
+    (void)before;
+#endif
+}
+
+static UNUSED void step_chunk_flushing(void *context, size_t chunk) {
+    const uint64_t before = flush_subnormals();
+    step_chunk(context, chunk);
+    restore_subnormals(before);
+}
+
 /* Fills the places' starts and runs every chunk. */
-static UNUSED void step_run(const pd_launch *launch, step_place *place, step_part part) {
+static UNUSED void step_each(const pd_launch *launch, step_place *place, step_part part, pd_task run_chunk) {
     step_job job = {launch, place, part, 0};
     for (size_t i = 0; i < launch->step.count; i++) {
         place[i].start = job.total;
@@ -56,8 +87,12 @@ static UNUSED void step_run(const pd_launch *launch, step_place *place, step_par
     }
     const size_t chunks = ceil_div(job.total, STEP_GRAIN);
     if (chunks <= 4)
-        for (size_t chunk = 0; chunk < chunks; chunk++) step_chunk(&job, chunk);
-    else pd_parallel(chunks, step_chunk, &job);
+        for (size_t chunk = 0; chunk < chunks; chunk++) run_chunk(&job, chunk);
+    else pd_parallel(chunks, run_chunk, &job);
+}
+
+static UNUSED void step_run(const pd_launch *launch, step_place *place, step_part part) {
+    step_each(launch, place, part, step_chunk_flushing);
 }
 
 /* Advances the step count t of every parameter; a = lr / (1 - beta1^t), b = 1 / sqrt(1 - beta2^t). */
