@@ -4,12 +4,7 @@
 #define PD_GEMM_PACK_ONCE
 #define QUAD (16 / sizeof(T))     /* elements in 16 bytes */
 #define QUADS (VBYTES / 16)       /* of them in a vector */
-#define v_quad N(v_quad)
-#define v_join N(v_join)
 #endif
-
-typedef T v_quad __attribute__((vector_size(16)));
-typedef T N(v_quad_u) __attribute__((vector_size(16), aligned(BITS / 8), may_alias));
 
 /* Two vectors' elements taken turn by turn, within each 16 bytes. */
 #if VBYTES * 8 / BITS == 2
@@ -38,42 +33,61 @@ typedef T N(v_quad_u) __attribute__((vector_size(16), aligned(BITS / 8), may_ali
 #define PAIR_HIGH(x, y) __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
 #endif
 
-/* 16 bytes of each of QUADS lines that lie `step` elements apart; lines from `lines` on read the last one. */
-INLINE vreal v_join(const real *from, ptrdiff_t line, size_t first, size_t lines) {
-#define QUAD_AT(q)                                                                                           \
-    (v_quad)(*(const N(v_quad_u) *)(from + (ptrdiff_t)min_size(first + (q)*QUAD, lines - 1) * line))
-#if VBYTES == 16
-    return QUAD_AT(0);
-#elif VBYTES == 32 && BITS == 32
-    return __builtin_shufflevector(QUAD_AT(0), QUAD_AT(1), 0, 1, 2, 3, 4, 5, 6, 7);
+/* Two vectors' lanes of 16 bytes: the first halves of both, the second; then the even lanes, the odd ones. */
+#if VBYTES == 32 && BITS == 32
+#define HALF_LOW(x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 8, 9, 10, 11)
+#define HALF_HIGH(x, y) __builtin_shufflevector(x, y, 4, 5, 6, 7, 12, 13, 14, 15)
 #elif VBYTES == 32
-    return __builtin_shufflevector(QUAD_AT(0), QUAD_AT(1), 0, 1, 2, 3);
-#elif BITS == 32
-    return __builtin_shufflevector(__builtin_shufflevector(QUAD_AT(0), QUAD_AT(1), 0, 1, 2, 3, 4, 5, 6, 7),
-                                   __builtin_shufflevector(QUAD_AT(2), QUAD_AT(3), 0, 1, 2, 3, 4, 5, 6, 7), 0, 1, 2, 3,
-                                   4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-#else
-    return __builtin_shufflevector(__builtin_shufflevector(QUAD_AT(0), QUAD_AT(1), 0, 1, 2, 3),
-                                   __builtin_shufflevector(QUAD_AT(2), QUAD_AT(3), 0, 1, 2, 3), 0, 1, 2, 3, 4, 5, 6, 7);
+#define HALF_LOW(x, y) __builtin_shufflevector(x, y, 0, 1, 4, 5)
+#define HALF_HIGH(x, y) __builtin_shufflevector(x, y, 2, 3, 6, 7)
+#elif VBYTES == 64 && BITS == 32
+#define HALF_LOW(x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+#define HALF_HIGH(x, y) __builtin_shufflevector(x, y, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
+#define LANES_EVEN(x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
+#define LANES_ODD(x, y) __builtin_shufflevector(x, y, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
+#elif VBYTES == 64
+#define HALF_LOW(x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 8, 9, 10, 11)
+#define HALF_HIGH(x, y) __builtin_shufflevector(x, y, 4, 5, 6, 7, 12, 13, 14, 15)
+#define LANES_EVEN(x, y) __builtin_shufflevector(x, y, 0, 1, 4, 5, 8, 9, 12, 13)
+#define LANES_ODD(x, y) __builtin_shufflevector(x, y, 2, 3, 6, 7, 10, 11, 14, 15)
 #endif
-#undef QUAD_AT
+
+/* QUAD lines from `first` on, turned within each 16 bytes: y[c] holds elements c, c + QUAD ... of each. */
+INLINE void N(turn_quads)(vreal *y, const real *from, ptrdiff_t line, size_t first, size_t lines) {
+#define LINE_AT(q) v_load(from + (ptrdiff_t)min_size(first + (q), lines - 1) * line)
+    const vreal a = LINE_AT(0), b = LINE_AT(1);
+#if BITS == 32
+    const vreal e = LINE_AT(2), f = LINE_AT(3);
+    const vreal ab = TURN_LOW(a, b), AB = TURN_HIGH(a, b), ef = TURN_LOW(e, f), EF = TURN_HIGH(e, f);
+    y[0] = PAIR_LOW(ab, ef);
+    y[1] = PAIR_HIGH(ab, ef);
+    y[2] = PAIR_LOW(AB, EF);
+    y[3] = PAIR_HIGH(AB, EF);
+#else
+    y[0] = TURN_LOW(a, b);
+    y[1] = TURN_HIGH(a, b);
+#endif
+#undef LINE_AT
 }
 
-/* x[p], for VL steps p: element p of each of VL lines; lines from `lines` on repeat the last one. */
+/* x[p], for VL steps p: element p of each of VL lines; lines from `lines` on repeat the last one. Each line is read once: of
+ * lines that lie a power of two apart only a few stay in the cache. */
 INLINE void N(turn)(vreal *x, const real *from, ptrdiff_t line, size_t lines) {
-    UNROLL for (size_t c = 0; c < VL; c += QUAD) {
-        vreal *y = x + c;
-        const vreal a = v_join(from + c, line, 0, lines), b = v_join(from + c, line, 1, lines);
-#if BITS == 32
-        const vreal e = v_join(from + c, line, 2, lines), f = v_join(from + c, line, 3, lines);
-        const vreal ab = TURN_LOW(a, b), AB = TURN_HIGH(a, b), ef = TURN_LOW(e, f), EF = TURN_HIGH(e, f);
-        y[0] = PAIR_LOW(ab, ef);
-        y[1] = PAIR_HIGH(ab, ef);
-        y[2] = PAIR_LOW(AB, EF);
-        y[3] = PAIR_HIGH(AB, EF);
+    vreal y[QUADS][QUAD];
+    UNROLL for (size_t g = 0; g < QUADS; g++) N(turn_quads)(y[g], from, line, g * QUAD, lines);
+    UNROLL for (size_t c = 0; c < QUAD; c++) {
+#if VBYTES == 16
+        x[c] = y[0][c];
+#elif VBYTES == 32
+        x[c] = HALF_LOW(y[0][c], y[1][c]);
+        x[c + QUAD] = HALF_HIGH(y[0][c], y[1][c]);
 #else
-        y[0] = TURN_LOW(a, b);
-        y[1] = TURN_HIGH(a, b);
+        const vreal low = HALF_LOW(y[0][c], y[1][c]), high = HALF_HIGH(y[0][c], y[1][c]);
+        const vreal more_low = HALF_LOW(y[2][c], y[3][c]), more_high = HALF_HIGH(y[2][c], y[3][c]);
+        x[c] = LANES_EVEN(low, more_low);
+        x[c + QUAD] = LANES_ODD(low, more_low);
+        x[c + 2 * QUAD] = LANES_EVEN(high, more_high);
+        x[c + 3 * QUAD] = LANES_ODD(high, more_high);
 #endif
     }
 }
@@ -81,6 +95,10 @@ INLINE void N(turn)(vreal *x, const real *from, ptrdiff_t line, size_t lines) {
 #undef TURN_HIGH
 #undef PAIR_LOW
 #undef PAIR_HIGH
+#undef HALF_LOW
+#undef HALF_HIGH
+#undef LANES_EVEN
+#undef LANES_ODD
 
 /* VL lines dense along k, VL steps at a time, to one vector in each row of `to`. Not inlined: gcc would jam neighbours. */
 static __attribute__((noinline)) void N(pack_lines)(real *to, const real *from, ptrdiff_t line, size_t k,

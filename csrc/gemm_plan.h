@@ -50,7 +50,7 @@ static size_t N(gemm_small_cost)(const N(gemm_op) *op, int b_packed) {
     if (op->a_row != 1 && op->a_col != 1 && op->m > 1) return SIZE_MAX;
     const size_t padded = ceil_div(op->n, VL) * VL;
     size_t cost = op->m * padded * op->k / 16;
-    if (op->b_col != 1 && !b_packed) cost += op->n * op->k;
+    if (op->b_col != 1 && !b_packed) cost += op->n * op->k / 3;
     if (op->c_col != 1) cost += op->m * op->n * 2;
     return cost;
 }

@@ -7,29 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pydl.h"
-
-typedef struct entry {
-    pd_launch launch;       /* run is NULL: a check */
-    const int64_t *value;   /* checks: low <= value[0] < high */
-    int64_t low, high;
-    void *arrays;           /* what launch.buf and launch.step.sizes point at, or NULL */
-} entry;
-
-/* A few bytes that the recording thread wrote itself; put back before every run, as later launches may change them. */
-typedef struct constant {
-    void *to;
-    unsigned char bytes[8];
-    size_t n;
-} constant;
-
-struct pd_plan {
-    entry *entries;
-    constant *constants;
-    size_t count, room, workspace, constant_count, constant_room;
-    void *memory;           /* `workspace` bytes */
-    int failed;             /* no memory for an entry */
-};
+#include "plan.h"
 
 int pd_plan_on;             /* threads that record */
 static _Thread_local pd_plan *recording;
@@ -42,6 +20,9 @@ void pd_plan_free(pd_plan *plan) {
     free(plan->entries);
     free(plan->constants);
     if (plan->memory) pd_free(plan->memory, plan->workspace);
+    for (size_t i = 0; i < plan->input_count; i++) free(plan->inputs[i].sites);
+    free(plan->inputs);
+    if (plan->slab) pd_free(plan->slab, plan->slab_bytes);
     free(plan);
 }
 
@@ -52,17 +33,17 @@ pd_plan *pd_plan_record(pd_plan *plan) {
     return before;
 }
 
-static entry *append(pd_plan *plan) {
+static pd_entry *append(pd_plan *plan) {
     if (plan->count == plan->room) {
         const size_t larger = plan->room ? 2 * plan->room : 64;
-        entry *moved = realloc(plan->entries, larger * sizeof(entry));
+        pd_entry *moved = realloc(plan->entries, larger * sizeof(pd_entry));
         if (!moved) {
             plan->failed = 1;
             return NULL;
         }
         plan->entries = moved, plan->room = larger;
     }
-    entry *new = &plan->entries[plan->count++];
+    pd_entry *new = &plan->entries[plan->count++];
     memset(new, 0, sizeof *new);
     return new;
 }
@@ -93,7 +74,7 @@ static size_t layout_bytes(unsigned char kind, size_t count) {
 }
 
 /* Moves what the launch points at into memory of the entry. */
-static int copy_arrays(entry *e) {
+static int copy_arrays(pd_entry *e) {
     unsigned char layout[PD_MAX_BUFS];
     const size_t count = e->launch.step.count;
     size_t bytes = count * sizeof(size_t);
@@ -129,7 +110,7 @@ void pd_recorded(const pd_launch *launch) {
     if (!plan || plan->failed) return;
     const pd_sizer sizer = pd_isa_in_use()->sizer[launch->kernel][launch->dtype];
     const size_t workspace = sizer ? sizer(launch) : 0;
-    entry *e = append(plan);
+    pd_entry *e = append(plan);
     if (!e) return;
     e->launch = *launch;
     e->launch.run = kernel;
@@ -137,22 +118,23 @@ void pd_recorded(const pd_launch *launch) {
     if (is_step(launch->kernel) && !copy_arrays(e)) plan->failed = 1;
 }
 
-void pd_plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t high) {
-    entry *e = append(plan);
-    if (e) e->value = value, e->low = low, e->high = high;
+size_t pd_plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t high) {
+    pd_entry *e = append(plan);
+    if (e) e->value = value, e->low = low, e->high = high, e->number = plan->checks;
+    return plan->checks++;
 }
 
 void pd_plan_constant(pd_plan *plan, void *at, size_t n) {
     if (plan->constant_count == plan->constant_room) {
         const size_t larger = plan->constant_room ? 2 * plan->constant_room : 16;
-        constant *moved = realloc(plan->constants, larger * sizeof(constant));
+        pd_constant *moved = realloc(plan->constants, larger * sizeof(pd_constant));
         if (!moved) {
             plan->failed = 1;
             return;
         }
         plan->constants = moved, plan->constant_room = larger;
     }
-    constant *new = &plan->constants[plan->constant_count++];
+    pd_constant *new = &plan->constants[plan->constant_count++];
     new->to = at, new->n = n;
     memcpy(new->bytes, at, n);
 }
@@ -165,42 +147,62 @@ int pd_plan_finish(pd_plan *plan) {
     return 0;
 }
 
+int pd_plan_settle(pd_plan *plan, pd_arena *arena) {
+    if (pd_plan_detach(plan, arena) < 0) return -1;
+    pd_plan_fuse(plan, arena);
+    pd_plan_strips(plan, arena);
+    return pd_plan_pack(plan, arena);
+}
+
 size_t pd_plan_run(const pd_plan *plan) {
     for (size_t i = 0; i < plan->constant_count; i++) memcpy(plan->constants[i].to, plan->constants[i].bytes, plan->constants[i].n);
     for (size_t i = 0; i < plan->count; i++) {
-        const entry *e = &plan->entries[i];
-        if (e->launch.run) (pd_trace_on ? pd_traced : e->launch.run)(&e->launch);
-        else if (*e->value < e->low || *e->value >= e->high) return i;
+        const pd_entry *e = &plan->entries[i];
+        if (e->together > 1) {
+            pd_strips_run(e);
+            i += e->together - 1;
+        } else if (e->launch.run) (pd_trace_on ? pd_traced : e->launch.run)(&e->launch);
+        else if (*e->value < e->low || *e->value >= e->high) return e->number;
     }
-    return plan->count;
+    return PD_DONE;
 }
 
 size_t pd_plan_length(const pd_plan *plan) { return plan->count; }
+
+size_t pd_plan_bytes(const pd_plan *plan) { return plan->workspace + plan->slab_bytes; }
 
 const pd_launch *pd_plan_launch(const pd_plan *plan, size_t index) {
     const pd_launch *launch = &plan->entries[index].launch;
     return launch->run ? launch : NULL;
 }
 
-size_t pd_plan_pointers(const pd_plan *plan, size_t index, const void **to) {
+void pd_entry_pointers(pd_entry *e, pd_visit visit, void *context) {
     unsigned char layout[PD_MAX_BUFS];
-    const entry *e = &plan->entries[index];
-    size_t found = 0;
-    if (!e->launch.run) return 0;
+    if (!e->launch.run) return;
     if (e->arrays) step_layout(e->launch.kernel, layout);
     for (size_t i = 0; i < PD_MAX_BUFS; i++) {
         if (!e->arrays || layout[i] == PLAIN) {
-            if (!e->launch.buf[i]) continue;
-            if (to) to[found] = e->launch.buf[i];
-            found++;
+            if (e->launch.buf[i]) visit(context, &e->launch.buf[i]);
         } else if (layout[i] == POINTERS) {
-            for (size_t k = 0; k < e->launch.step.count; k++) {
-                const void *pointer = ((void *const *)e->launch.buf[i])[k];
-                if (!pointer) continue;
-                if (to) to[found] = pointer;
-                found++;
-            }
+            for (size_t k = 0; k < e->launch.step.count; k++)
+                if (((void **)e->launch.buf[i])[k]) visit(context, &((void **)e->launch.buf[i])[k]);
         }
     }
-    return found;
+}
+
+typedef struct pointer_list {
+    const void **to;
+    size_t count;
+} pointer_list;
+
+static void note_pointer(void *context, void **pointer) {
+    pointer_list *list = context;
+    if (list->to) list->to[list->count] = *pointer;
+    list->count++;
+}
+
+size_t pd_plan_pointers(const pd_plan *plan, size_t index, const void **to) {
+    pointer_list list = {to, 0};
+    pd_entry_pointers(&plan->entries[index], note_pointer, &list);
+    return list.count;
 }

@@ -134,6 +134,7 @@ typedef struct pd_cost {
 extern int pd_trace_on;
 void pd_traced(const pd_launch *launch);
 void pd_trace_cost(int kernel, const pd_cost *cost);
+const pd_cost *pd_trace_cost_of(int kernel);
 void pd_trace_measure(const pd_launch *launch, pd_event *to); /* its kernel, type, items and bytes */
 size_t pd_trace_start(void);                   /* one tracer more -> the position of its first event */
 void pd_trace_stop(void);                      /* the last one clears the log */
@@ -145,18 +146,33 @@ int32_t pd_trace_scope(int32_t op);            /* an op whose backward this thre
 
 /* ---- Plans: while a thread records, prepare() launches pd_recorded, which runs the kernel and appends the launch. ---- */
 typedef struct pd_plan pd_plan;
+#define PD_DONE SIZE_MAX
 extern int pd_plan_on;
 pd_plan *pd_plan_new(void);                    /* NULL where there is no memory */
 void pd_plan_free(pd_plan *plan);
 pd_plan *pd_plan_record(pd_plan *plan);        /* this thread records into it from now on; NULL: nowhere -> the one before */
 void pd_recorded(const pd_launch *launch);
-void pd_plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t high); /* a run stops here unless low <= *value < high */
+size_t pd_plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t high); /* a run stops here unless low <= *value < high -> the check's number */
 void pd_plan_constant(pd_plan *plan, void *at, size_t n); /* the n <= 8 bytes there are put back before every run */
 int pd_plan_finish(pd_plan *plan);             /* once, after the last launch: 0, or -1 where memory was short */
-size_t pd_plan_run(const pd_plan *plan);       /* launches them in order (traced, while anybody traces) -> its length, or the place of the check that failed */
+int pd_plan_input(pd_plan *plan, const void *at, size_t bytes); /* after pd_plan_settle: the next argument, read there: 0, or -1 */
+void pd_plan_read(pd_plan *plan, size_t input, const void *at); /* from now on it is read here */
+size_t pd_plan_run(const pd_plan *plan);       /* launches them in order (traced, while anybody traces) -> PD_DONE, or the number of the check that failed */
 size_t pd_plan_length(const pd_plan *plan);
+size_t pd_plan_bytes(const pd_plan *plan);     /* of memory that it holds beside the arena */
 const pd_launch *pd_plan_launch(const pd_plan *plan, size_t index); /* NULL for a check */
 size_t pd_plan_pointers(const pd_plan *plan, size_t index, const void **to); /* how many addresses it holds; copied where `to` is given */
+
+/* The memory of what a recorded step makes. `now` is the plan's length: what is given back is used again from then on. */
+typedef struct pd_arena pd_arena;
+pd_arena *pd_arena_new(void);                  /* NULL where there is no memory */
+void pd_arena_free(pd_arena *arena);
+void *pd_arena_take(pd_arena *arena, size_t bytes, size_t now, int stays); /* stays: the host writes there, which a run does not repeat */
+void pd_arena_give(pd_arena *arena, const void *at, size_t now);
+size_t pd_arena_bytes(const pd_arena *arena);
+size_t pd_arena_count(const pd_arena *arena);
+const void *pd_arena_block(const pd_arena *arena, size_t index, size_t *bytes);
+int pd_plan_settle(pd_plan *plan, pd_arena *arena); /* after pd_plan_finish: fuses launches; what was given back moves into memory of the plan -> 0, or -1 */
 
 /* ---- Memory: 64-byte aligned, cached by size class. NULL where there is none. ---- */
 typedef struct pd_memory {

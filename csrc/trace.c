@@ -162,6 +162,8 @@ void pd_trace_measure(const pd_launch *L, pd_event *to) {
 
 void pd_trace_cost(int kernel, const pd_cost *cost) { costs[kernel] = *cost; }
 
+const pd_cost *pd_trace_cost_of(int kernel) { return &costs[kernel]; }
+
 size_t pd_trace_start(void) {
     pthread_once(&once, watch_forks);
     lock_log();

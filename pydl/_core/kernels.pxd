@@ -128,13 +128,27 @@ cdef extern from "pydl.h" nogil:
     void pd_plan_free(pd_plan *)
     pd_plan *pd_plan_record(pd_plan *)
     void pd_recorded(const pd_launch *)
-    void pd_plan_check(pd_plan *, const int64_t *value, int64_t low, int64_t high)
+    size_t pd_plan_check(pd_plan *, const int64_t *value, int64_t low, int64_t high)
     void pd_plan_constant(pd_plan *, void *at, size_t n)
     int pd_plan_finish(pd_plan *)
+    int pd_plan_input(pd_plan *, const void *at, size_t nbytes)
+    void pd_plan_read(pd_plan *, size_t input, const void *at)
     size_t pd_plan_run(const pd_plan *)
+    size_t PD_DONE
     size_t pd_plan_length(const pd_plan *)
+    size_t pd_plan_bytes(const pd_plan *)
     const pd_launch *pd_plan_launch(const pd_plan *, size_t index)
     size_t pd_plan_pointers(const pd_plan *, size_t index, const void **to)
+    int pd_plan_settle(pd_plan *, pd_arena *)
+
+    ctypedef struct pd_arena
+    pd_arena *pd_arena_new()
+    void pd_arena_free(pd_arena *)
+    void *pd_arena_take(pd_arena *, size_t nbytes, size_t now, int stays)
+    void pd_arena_give(pd_arena *, const void *at, size_t now)
+    size_t pd_arena_bytes(const pd_arena *)
+    size_t pd_arena_count(const pd_arena *)
+    const void *pd_arena_block(const pd_arena *, size_t index, size_t *nbytes)
 
     size_t pd_num_threads()
     int pd_set_num_threads(size_t count)

@@ -1,7 +1,7 @@
 """The C functions of csrc/pydl.h for the other Cython modules: only `native` is linked with the kernels."""
 from libc.stdint cimport int32_t, int64_t
 
-from pydl._core.kernels cimport pd_cost, pd_event, pd_isa, pd_kernel, pd_launch, pd_memory, pd_plan
+from pydl._core.kernels cimport pd_arena, pd_cost, pd_event, pd_isa, pd_kernel, pd_launch, pd_memory, pd_plan
 
 cdef const pd_isa *isa() noexcept nogil
 cdef int select_isa(const char *name) noexcept nogil
@@ -34,10 +34,22 @@ cdef pd_kernel recorded_kernel() noexcept nogil
 cdef pd_plan *plan_new() noexcept nogil
 cdef void plan_free(pd_plan *plan) noexcept nogil
 cdef pd_plan *plan_record(pd_plan *plan) noexcept nogil
-cdef void plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t high) noexcept nogil
+cdef size_t plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t high) noexcept nogil
 cdef void plan_constant(pd_plan *plan, void *at, size_t n) noexcept nogil
 cdef int plan_finish(pd_plan *plan) noexcept nogil
+cdef int plan_input(pd_plan *plan, const void *at, size_t nbytes) noexcept nogil
+cdef void plan_read(pd_plan *plan, size_t index, const void *at) noexcept nogil
 cdef size_t plan_run(const pd_plan *plan) noexcept nogil
 cdef size_t plan_length(const pd_plan *plan) noexcept nogil
+cdef size_t plan_bytes(const pd_plan *plan) noexcept nogil
 cdef const pd_launch *plan_launch(const pd_plan *plan, size_t index) noexcept nogil
 cdef size_t plan_pointers(const pd_plan *plan, size_t index, const void **to) noexcept nogil
+cdef int plan_settle(pd_plan *plan, pd_arena *arena) noexcept nogil
+
+cdef pd_arena *arena_new() noexcept nogil
+cdef void arena_free(pd_arena *arena) noexcept nogil
+cdef void *arena_take(pd_arena *arena, size_t nbytes, size_t now, bint stays) noexcept nogil
+cdef void arena_give(pd_arena *arena, const void *at, size_t now) noexcept nogil
+cdef size_t arena_bytes(const pd_arena *arena) noexcept nogil
+cdef size_t arena_count(const pd_arena *arena) noexcept nogil
+cdef const void *arena_block(const pd_arena *arena, size_t index, size_t *nbytes) noexcept nogil

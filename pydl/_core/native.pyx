@@ -2,10 +2,10 @@
 import os
 
 from pydl._core.kernels cimport (
-    pd_alloc, pd_compiler, pd_cost, pd_empty_cache, pd_event, pd_free, pd_isa, pd_isa_available, pd_isa_in_use, pd_isa_select, pd_kernel,
+    pd_alloc, pd_arena, pd_arena_block, pd_arena_bytes, pd_arena_count, pd_arena_free, pd_arena_give, pd_arena_new, pd_arena_take, pd_compiler, pd_cost, pd_empty_cache, pd_event, pd_free, pd_isa, pd_isa_available, pd_isa_in_use, pd_isa_select, pd_kernel,
     pd_kernel_name, pd_memory, pd_memory_reset_peak, pd_memory_stats, pd_launch, pd_num_threads, pd_plan,
-    pd_plan_check, pd_plan_constant, pd_plan_finish, pd_plan_free, pd_plan_launch, pd_plan_length, pd_plan_new, pd_plan_on, pd_plan_pointers, pd_plan_record,
-    pd_plan_run, pd_recorded, pd_set_num_threads, pd_trace_cost, pd_trace_count,
+    pd_plan_bytes, pd_plan_check, pd_plan_constant, pd_plan_finish, pd_plan_free, pd_plan_input, pd_plan_launch, pd_plan_length, pd_plan_new, pd_plan_on,
+    pd_plan_pointers, pd_plan_read, pd_plan_record, pd_plan_run, pd_plan_settle, pd_recorded, pd_set_num_threads, pd_trace_cost, pd_trace_count,
     pd_trace_dropped, pd_trace_measure, pd_trace_name, pd_trace_on, pd_trace_read, pd_trace_scope, pd_trace_start, pd_trace_stop, pd_traced,
 )
 from libc.stdint cimport int32_t, int64_t
@@ -91,8 +91,8 @@ cdef void plan_free(pd_plan *plan) noexcept nogil:
 cdef pd_plan *plan_record(pd_plan *plan) noexcept nogil:
     return pd_plan_record(plan)
 
-cdef void plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t high) noexcept nogil:
-    pd_plan_check(plan, value, low, high)
+cdef size_t plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t high) noexcept nogil:
+    return pd_plan_check(plan, value, low, high)
 
 cdef void plan_constant(pd_plan *plan, void *at, size_t n) noexcept nogil:
     pd_plan_constant(plan, at, n)
@@ -100,17 +100,50 @@ cdef void plan_constant(pd_plan *plan, void *at, size_t n) noexcept nogil:
 cdef int plan_finish(pd_plan *plan) noexcept nogil:
     return pd_plan_finish(plan)
 
+cdef int plan_input(pd_plan *plan, const void *at, size_t nbytes) noexcept nogil:
+    return pd_plan_input(plan, at, nbytes)
+
+cdef void plan_read(pd_plan *plan, size_t index, const void *at) noexcept nogil:
+    pd_plan_read(plan, index, at)
+
 cdef size_t plan_run(const pd_plan *plan) noexcept nogil:
     return pd_plan_run(plan)
 
 cdef size_t plan_length(const pd_plan *plan) noexcept nogil:
     return pd_plan_length(plan)
 
+cdef size_t plan_bytes(const pd_plan *plan) noexcept nogil:
+    return pd_plan_bytes(plan)
+
 cdef const pd_launch *plan_launch(const pd_plan *plan, size_t index) noexcept nogil:
     return pd_plan_launch(plan, index)
 
 cdef size_t plan_pointers(const pd_plan *plan, size_t index, const void **to) noexcept nogil:
     return pd_plan_pointers(plan, index, to)
+
+cdef int plan_settle(pd_plan *plan, pd_arena *arena) noexcept nogil:
+    return pd_plan_settle(plan, arena)
+
+cdef pd_arena *arena_new() noexcept nogil:
+    return pd_arena_new()
+
+cdef void arena_free(pd_arena *arena) noexcept nogil:
+    pd_arena_free(arena)
+
+cdef void *arena_take(pd_arena *arena, size_t nbytes, size_t now, bint stays) noexcept nogil:
+    return pd_arena_take(arena, nbytes, now, stays)
+
+cdef void arena_give(pd_arena *arena, const void *at, size_t now) noexcept nogil:
+    pd_arena_give(arena, at, now)
+
+cdef size_t arena_bytes(const pd_arena *arena) noexcept nogil:
+    return pd_arena_bytes(arena)
+
+cdef size_t arena_count(const pd_arena *arena) noexcept nogil:
+    return pd_arena_count(arena)
+
+cdef const void *arena_block(const pd_arena *arena, size_t index, size_t *nbytes) noexcept nogil:
+    return pd_arena_block(arena, index, nbytes)
 
 
 def available_isas():

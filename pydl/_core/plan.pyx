@@ -2,15 +2,17 @@
 import gc
 from bisect import bisect_left
 
+from cpython.ref cimport Py_REFCNT
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from pydl._core.dtypes cimport default_float
 from pydl._core.generator cimport generator_in_use
-from pydl._core.kernels cimport PD_MAX_DIMS, pd_event, pd_launch, pd_plan
+from pydl._core.kernels cimport PD_DONE, PD_MAX_DIMS, pd_event, pd_launch, pd_plan
 from pydl._core.launch cimport duplicate, map_into
 from pydl._core.native cimport (
-    capture_flag, kernel_name, plan_finish, plan_free, plan_launch, plan_length, plan_pointers, plan_run, trace_measure,
+    arena_bytes, capture_flag, kernel_name, plan_bytes, plan_finish, plan_free, plan_input, plan_launch, plan_length, plan_pointers,
+    plan_read, plan_run, plan_settle, trace_measure,
 )
 from pydl._core.recording cimport Arena, Recorder, pause, recorder, resume, structure
 from pydl._core.tape cimport anomaly_enabled, grad_enabled
@@ -97,11 +99,12 @@ cdef class Plan:
     """What `recorded` returns. replay() runs the step anew and returns its result."""
     cdef pd_plan *plan
     cdef Arena arena
-    cdef tuple inputs               # the plan's own, which the step reads
+    cdef tuple inputs               # the plan's own, which the step was recorded with
+    cdef set fixed                  # numbers of the inputs that the step reads there, not where the caller has them
     cdef list held, gradients
     cdef set foreign                # ids of the storages in `held`
     cdef list written, steps, kept, ranges
-    cdef dict checks
+    cdef list checks
     cdef object result
     cdef size_t structure
     cdef bint grad, inference, anomaly      # the modes of the recording
@@ -122,7 +125,7 @@ cdef class Plan:
     @property
     def nbytes(self):
         """The memory that it holds for what the step makes, in bytes."""
-        return self.arena.nbytes
+        return arena_bytes(self.arena.arena) + plan_bytes(self.plan)
 
     @property
     def current(self):
@@ -163,7 +166,7 @@ cdef class Plan:
         return True
 
     cdef int bring(self, tuple given) except -1:
-        """The inputs' values into the plan's memory."""
+        """The inputs: where they are, or copied into the plan's memory."""
         cdef Tensor mine, other
         cdef int i, n = len(given)
         cdef bint own = False
@@ -178,13 +181,29 @@ cdef class Plan:
             given = tuple([duplicate(<Tensor>x) for x in given])
         for i in range(n):
             mine, other = <Tensor>self.inputs[i], <Tensor>given[i]
-            if other.storage is mine.storage:
+            if other.contiguous and mine.numel * mine.itemsize > SMALL and not own and i not in self.fixed:
+                plan_read(self.plan, i, other.data)
                 continue
-            if other.contiguous and mine.numel * mine.itemsize <= SMALL:
-                memcpy(mine.data, other.data, mine.numel * mine.itemsize)
-            else:
-                map_into(PD_copy, mine.code, (other,), mine)
+            self.copy_in(mine, other)
+            plan_read(self.plan, i, mine.data)
         return 0
+
+    cdef int copy_in(self, Tensor mine, Tensor other) except -1:
+        if other.storage is mine.storage:
+            return 0
+        if other.contiguous and mine.numel * mine.itemsize <= SMALL:
+            memcpy(mine.data, other.data, mine.numel * mine.itemsize)
+        else:
+            map_into(PD_copy, mine.code, (other,), mine)
+        return 0
+
+    cdef int fail(self, size_t check, tuple given) except -1:
+        """Raises what the check raises, which looks at the plan's own inputs."""
+        cdef int i
+        for i in range(len(given)):
+            self.copy_in(<Tensor>self.inputs[i], <Tensor>given[i])
+        self.checks[check]()
+        raise RuntimeError("capture: a check failed")
 
     cdef bint is_input(self, Tensor x) except -1:
         for mine in self.inputs:
@@ -226,14 +245,13 @@ cdef class Plan:
                 stopped = plan_run(self.plan)
             for item in self.written:
                 (<Storage>item).version += 1
-            if stopped == plan_length(self.plan):
+            if stopped == PD_DONE:
                 for item in self.gradients:
                     (<Gradient>item).settle()
                 return renewed(self.result)
+            self.fail(stopped, given)
         finally:
             self.running = False
-        self.checks[stopped]()
-        raise RuntimeError("capture: a check failed")
 
 
 ctypedef Tensor (*change)(Tensor x, Arena arena)
@@ -328,7 +346,6 @@ cdef list versions_of(tuple tensors):
     return [(<Tensor>x).storage.version for x in tensors]
 
 cdef int finish(Plan plan, Recorder capture, object result, size_t first_storage) except -1:
-    cdef Storage own
     cdef Gradient gradient
     plan.plan, capture.plan = capture.plan, NULL
     if plan_finish(plan.plan) < 0:
@@ -337,8 +354,7 @@ cdef int finish(Plan plan, Recorder capture, object result, size_t first_storage
         if (<Tensor>x).storage.version != version:
             raise CaptureError("capture: the function changes memory in place that it borrows from NumPy at every call; clone() it first")
     for x in plan.inputs:
-        own = (<Tensor>x).storage
-        capture.ranges.append((<size_t>own.data, <size_t>own.data + own.nbytes, own))
+        capture.ranges.append(range_of((<Tensor>x).storage))
     plan.held = held_by(capture, kernels_at(plan.plan), first_storage)
     plan.foreign = {id((<Held>held).tensor.storage) for held in plan.held}
     plan.arena, plan.ranges, plan.kept = capture.arena, capture.ranges, capture.kept
@@ -355,12 +371,31 @@ cdef int finish(Plan plan, Recorder capture, object result, size_t first_storage
     for renew in capture.steps:
         renew.seal()
     plan.written, plan.steps, plan.checks = capture.written, capture.steps, capture.checks
+    if plan_settle(plan.plan, plan.arena.arena) < 0:
+        raise MemoryError("capture: no memory for the plan")
+    take_inputs(plan)
     plan.structure = structure()
+    return 0
+
+cdef tuple range_of(Storage own):
+    return <size_t>own.data, <size_t>own.data + own.nbytes, own
+
+cdef int take_inputs(Plan plan) except -1:
+    """Where the launches read the arguments. Where somebody looks at the plan's own, as part of a result or in a check, that is used."""
+    cdef Storage own
+    cdef int i
+    plan.fixed = set()
+    for i in range(len(plan.inputs)):
+        own = (<Tensor>plan.inputs[i]).storage
+        if plan_input(plan.plan, own.data, own.nbytes) < 0:
+            raise MemoryError("capture: no memory for the plan")
+        if Py_REFCNT(own) > 3:      # `own`, the input, and its range
+            plan.fixed.add(i)
     return 0
 
 cdef list checked(Recorder capture):
     """What the checks hold: they look at it themselves."""
     found = []
-    for check in capture.checks.values():
+    for check in capture.checks:
         found += check.tensors()
     return found

@@ -1,18 +1,11 @@
 """What a thread notes down while it captures a step: launches, memory, and what a replay must find as it was."""
 from libc.stdint cimport int64_t
 
-from pydl._core.kernels cimport pd_plan
-
-ctypedef struct span:
-    void *at
-    size_t nbytes
+from pydl._core.kernels cimport pd_arena, pd_plan
 
 cdef class Arena:
-    """Memory for everything that a captured step makes: nothing is given back before the end, so that nobody else writes there."""
-    cdef span *spans
-    cdef size_t count, room
-    cdef readonly size_t nbytes
-    cdef void *take(self, size_t nbytes) except NULL
+    """Memory for everything that a captured step makes; nobody else writes there."""
+    cdef pd_arena *arena
     cdef list blocks(self)              # (address, bytes)
 
 cdef class Recorder:
@@ -22,7 +15,7 @@ cdef class Recorder:
     cdef readonly dict gradients        # id of a leaf -> (leaf, what its grad must be at the beginning, or ANY)
     cdef readonly list written          # storages that were changed in place
     cdef readonly list steps            # what renews the hyperparameters of optimizers
-    cdef readonly dict checks           # place in the plan -> what raises where the check fails
+    cdef readonly list checks           # what raises where the check of that number fails
     cdef readonly list seeds            # the ones that backward() began with, and their versions
     cdef readonly list kept             # what was made beside the plan: arrays that were looked at, state of optimizers
     cdef readonly list borrowed         # of these, what NumPy or another library lent, and the versions
@@ -32,6 +25,7 @@ cdef class Recorder:
 
     cdef int check(self, const int64_t *value, int64_t low, int64_t high, object refuse) except -1
         # the replay stops unless low <= value[0] < high; refuse() raises the error
+    cdef void *take(self, size_t nbytes, bint stays) except NULL    # stays: the host writes there, which a replay does not
     cdef int constant(self, void *at, size_t n) except -1       # a replay puts these n <= 8 bytes back
 
 cdef class Refusal:

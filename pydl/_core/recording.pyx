@@ -3,10 +3,12 @@ import traceback
 
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t
-from libc.stdlib cimport free, realloc
 
 from pydl._core.kernels cimport pd_plan
-from pydl._core.native cimport allocate, capture_flag, plan_check, plan_constant, plan_free, plan_length, plan_new, plan_record, release
+from pydl._core.native cimport (
+    arena_block, arena_count, arena_free, arena_give, arena_new, arena_take, capture_flag, plan_check, plan_constant, plan_free, plan_length, plan_new,
+    plan_record, release,
+)
 
 cdef extern from *:
     """
@@ -24,33 +26,23 @@ class CaptureError(RuntimeError):
     """What was captured cannot be replayed: it looks at values, or depends on what a plan does not hold."""
 
 
-cdef class Arena:       # its list is in C: the collector may empty one of Python's before the end
-    cdef void *take(self, size_t nbytes) except NULL:
-        cdef size_t room = 2 * self.room if self.room else 64
-        cdef span *moved
-        cdef void *block
-        if self.count == self.room:
-            moved = <span *>realloc(self.spans, room * sizeof(span))
-            if moved == NULL:
-                raise MemoryError("capture: no memory for the plan")
-            self.spans, self.room = moved, room
-        block = allocate(nbytes if nbytes else 1)
-        if block == NULL:
-            raise MemoryError(f"could not allocate {nbytes} bytes")
-        self.spans[self.count].at, self.spans[self.count].nbytes = block, nbytes if nbytes else 1
-        self.count += 1
-        self.nbytes += nbytes
-        return block
+cdef class Arena:
+    def __cinit__(self):
+        self.arena = arena_new()
+        if self.arena == NULL:
+            raise MemoryError("capture: no memory for the plan")
 
     cdef list blocks(self):
-        cdef size_t i
-        return [(<size_t>self.spans[i].at, self.spans[i].nbytes) for i in range(self.count)]
+        cdef size_t i, nbytes
+        cdef const void *at
+        cdef list found = []
+        for i in range(arena_count(self.arena)):
+            at = arena_block(self.arena, i, &nbytes)
+            found.append((<size_t>at, nbytes))
+        return found
 
     def __dealloc__(self):
-        cdef size_t i
-        for i in range(self.count):
-            release(self.spans[i].at, self.spans[i].nbytes)
-        free(self.spans)
+        arena_free(self.arena)
 
 
 cdef class Recorder:
@@ -60,8 +52,8 @@ cdef class Recorder:
             raise MemoryError("capture: could not allocate a plan")
         self.arena = Arena()
         self.ranges, self.written, self.steps, self.seeds, self.kept = [], [], [], [], []
-        self.borrowed, self.dead = [], []
-        self.checks, self.gradients = {}, {}
+        self.borrowed, self.dead, self.checks = [], [], []
+        self.gradients = {}
 
     def __dealloc__(self):
         plan_free(self.plan)
@@ -70,12 +62,18 @@ cdef class Recorder:
                 if owned:
                     release(<void *><size_t>first, nbytes)
 
+    cdef void *take(self, size_t nbytes, bint stays) except NULL:
+        cdef void *block = arena_take(self.arena.arena, nbytes, plan_length(self.plan), stays)
+        if block == NULL:
+            raise MemoryError(f"could not allocate {nbytes} bytes")
+        return block
+
     cdef int constant(self, void *at, size_t n) except -1:
         plan_constant(self.plan, at, n)
         return 0
 
     cdef int check(self, const int64_t *value, int64_t low, int64_t high, object refuse) except -1:
-        self.checks[plan_length(self.plan)] = refuse
+        self.checks.append(refuse)
         plan_check(self.plan, value, low, high)
         return 0
 
@@ -126,6 +124,7 @@ cdef bint hold(char *data, size_t nbytes, bint owned, object owner) except -1:
         return False
     capture = <Recorder>pydl_recorder
     if owner is capture.arena:
+        arena_give(capture.arena.arena, data, plan_length(capture.plan))
         return False
     capture.dead.append((<size_t>data, nbytes, owned, owner))
     return True

@@ -32,6 +32,7 @@ cdef class Tensor:
 
 # New tensors. Sizes are checked for overflow before anything is allocated; MemoryError where there is no memory.
 cdef Tensor empty(int code, int ndim, const ptrdiff_t *sizes)           # contiguous, not initialised
+cdef Tensor empty_for_host(int code, int ndim, const ptrdiff_t *sizes)  # likewise, for what the host writes, not a launch
 cdef Tensor empty_like(Tensor x)                                        # contiguous, same shape and type
 cdef Tensor empty_of(int code, object shape)                            # shape: a tuple of ints
 cdef Tensor view_of(Tensor x, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides, ptrdiff_t offset)

@@ -52,11 +52,12 @@ cdef class Storage:
 
 cdef Storage EMPTY = Storage.__new__(Storage)
 
-cdef Storage new_storage(size_t nbytes):
+cdef Storage new_storage(size_t nbytes, bint stays=False):
+    """stays: the host writes there, not a launch; a plan keeps such memory for itself."""
     cdef Storage storage = Storage.__new__(Storage)
     cdef Recorder capture = recorder() if capturing[0] else None
     if capture is not None:
-        storage.data = <char *>capture.arena.take(nbytes)
+        storage.data = <char *>capture.take(nbytes, stays)
         storage.owner, storage.nbytes, storage.writable = capture.arena, nbytes if nbytes else 1, True
         return storage
     storage.data = <char *>allocate(nbytes if nbytes else 1)
@@ -98,6 +99,14 @@ cdef Tensor empty(int code, int ndim, const ptrdiff_t *sizes):
     cdef Tensor x = Tensor.__new__(Tensor)
     lay_out(x, code, ndim, sizes)
     x.storage = new_storage(x.numel * x.itemsize)
+    x.data = x.storage.data
+    return x
+
+cdef Tensor empty_for_host(int code, int ndim, const ptrdiff_t *sizes):
+    """empty(), for what the host writes itself, not a launch."""
+    cdef Tensor x = Tensor.__new__(Tensor)
+    lay_out(x, code, ndim, sizes)
+    x.storage = new_storage(x.numel * x.itemsize, True)
     x.data = x.storage.data
     return x
 
@@ -161,7 +170,7 @@ cdef int become(Tensor x, Tensor y) except -1:
     return 0
 
 cdef Tensor scalar_of(int code, object number):
-    cdef Tensor x = empty(code, 0, NULL)
+    cdef Tensor x = empty_for_host(code, 0, NULL)
     if code == PD_F32: (<float *>x.data)[0] = <float><double>number
     elif code == PD_F64: (<double *>x.data)[0] = number
     elif code == PD_I64: (<int64_t *>x.data)[0] = number

@@ -10,7 +10,7 @@ from pydl._core.launch cimport contiguous, filled, map_into, prepare, run
 from pydl._core.recording cimport host_read
 from pydl._core.tape cimport Node, Op, changed, op, record, record1, recording
 from pydl._core.dtypes cimport dtype_of
-from pydl._core.tensor cimport Tensor, empty, real_arg, same_shape, shape_of, tensor_arg, strides_overlap
+from pydl._core.tensor cimport Tensor, empty, empty_for_host, real_arg, same_shape, shape_of, tensor_arg, strides_overlap
 from pydl.ops.gather cimport check_range, index_arg, launch_rows
 from pydl.ops.operands cimport is_number
 
@@ -76,7 +76,7 @@ cdef Tensor offsets_arg(str name, object offsets, Tensor index, bint with_last):
 cdef Tensor even_offsets(Tensor index):
     """Those of bags that are the rows of index (B, L)."""
     cdef ptrdiff_t size = index.sizes[0] + 1, b
-    cdef Tensor ends = empty(PD_I64, 1, &size)
+    cdef Tensor ends = empty_for_host(PD_I64, 1, &size)
     for b in range(size):
         (<int64_t *>ends.data)[b] = b * index.sizes[1]
     return ends

@@ -12,7 +12,7 @@ from pydl._core.recording cimport Recorder, recorder
 from pydl._core.tape cimport Node, Op, grad_enabled, op, record, record1, recording
 from pydl._core.arguments cimport int_of, number_of
 from pydl._core.dtypes cimport dtype_of
-from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg, view_of
+from pydl._core.tensor cimport Tensor, empty, empty_for_host, empty_like, real_arg, same_shape, shape_of, tensor_arg, view_of
 
 from pydl.ops.arithmetic import add, mul, sub
 from pydl.ops.compare import ne, where
@@ -124,7 +124,7 @@ cdef Tensor labels_arg(str name, Tensor x, object target, int64_t ignore_index):
     cdef Recorder capture = recorder() if capturing[0] else None
     if capture is not None:     # a replay looks, too
         check = LabelCheck(name, t, classes, shape_of(x))
-        check.bad = empty(PD_I64, 0, NULL)
+        check.bad = empty_for_host(PD_I64, 0, NULL)
         (<int64_t *>check.bad.data)[0] = -1
         launch.buf[1] = check.bad.data
     run(&launch, PD_check_labels, PD_I64)

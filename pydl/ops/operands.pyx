@@ -14,7 +14,7 @@ from pydl._core.recording cimport host_read, note_constant
 from pydl._core.tape cimport Node, Op, op, record1
 from pydl._core.arguments cimport number_of
 from pydl._core.dtypes cimport code_of, default_float, dtype, dtype_of, kind_of, promoted
-from pydl._core.tensor cimport Tensor, empty, scalar_of, shape_of, tensor_arg
+from pydl._core.tensor cimport Tensor, empty, empty_for_host, scalar_of, shape_of, tensor_arg
 from pydl._core.placement import check_device, check_format
 from pydl._core.tensor import add_methods
 
@@ -209,7 +209,7 @@ cdef Tensor number_like(str op, object number, Tensor like):
     cdef Tensor x
     if not is_number(number):
         raise TypeError(f"{op}: expected a tensor or a number, got {type(number).__name__}")
-    x = empty(like.code, 0, NULL)
+    x = empty_for_host(like.code, 0, NULL)
     store(op, number, like, x.data)
     return x
 

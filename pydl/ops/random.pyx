@@ -10,7 +10,7 @@ from pydl._core.native cimport capture_flag
 from pydl._core.tape cimport Node, Op, changed, grad_enabled, op, record1, writable_in_place
 from pydl._core.arguments cimport count_of, number_of, size_of, sizes_from
 from pydl._core.dtypes cimport code_of, default_float, dtype_of
-from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg
+from pydl._core.tensor cimport Tensor, empty, empty_for_host, empty_like, real_arg, same_shape, shape_of, tensor_arg
 
 import math
 import operator
@@ -54,7 +54,7 @@ cdef int draw_integers(Tensor y, object generator, int64_t low, uint64_t high) e
     cdef ptrdiff_t two = 2
     cdef Tensor kept
     if capturing[0]:        # a plan keeps them
-        kept = empty(PD_I64, 1, &two)
+        kept = empty_for_host(PD_I64, 1, &two)
         bounds = <uint64_t *>kept.data
     bounds[0], bounds[1] = <uint64_t>low, high
     prepare(&launch, PD_integers, y.code)

@@ -1,0 +1,78 @@
+/* The memory of a captured step while it is recorded: blocks are used again as soon as what lay there is gone, as they are
+ * in an eager run, and every use is remembered, with the launches between which it lived. */
+#include <stdlib.h>
+
+#include "plan.h"
+
+enum { LINE = 64 };
+
+pd_arena *pd_arena_new(void) { return calloc(1, sizeof(pd_arena)); }
+
+void pd_arena_free(pd_arena *arena) {
+    if (!arena) return;
+    for (size_t i = 0; i < arena->block_count; i++)
+        if (arena->blocks[i].at) pd_free(arena->blocks[i].at, arena->blocks[i].bytes);
+    free(arena->blocks);
+    free(arena->lives);
+    free(arena->passing);
+    free(arena);
+}
+
+/* Room for one more. */
+static int grow(void **items, size_t count, size_t *room, size_t size) {
+    if (count < *room) return 1;
+    const size_t larger = *room ? 2 * *room : 64;
+    void *moved = realloc(*items, larger * size);
+    if (!moved) return 0;
+    *items = moved, *room = larger;
+    return 1;
+}
+
+/* The free block that fits best, not much larger than asked for, or block_count. */
+static size_t free_block(const pd_arena *arena, size_t bytes) {
+    size_t best = arena->block_count;
+    for (size_t i = 0; i < arena->block_count; i++) {
+        const pd_block *b = &arena->blocks[i];
+        if (!b->free || b->bytes < bytes || b->bytes > bytes + bytes / 4) continue;
+        if (best == arena->block_count || b->bytes < arena->blocks[best].bytes) best = i;
+    }
+    return best;
+}
+
+void *pd_arena_take(pd_arena *arena, size_t bytes, size_t now, int stays) {
+    const size_t rounded = bytes < LINE ? LINE : bytes;
+    if (!grow((void **)&arena->lives, arena->life_count, &arena->life_room, sizeof(pd_life))) return NULL;
+    size_t block = free_block(arena, rounded);
+    if (block == arena->block_count) {
+        if (!grow((void **)&arena->blocks, block, &arena->block_room, sizeof(pd_block))) return NULL;
+        void *at = pd_alloc(rounded);
+        if (!at) return NULL;
+        arena->blocks[arena->block_count++] = (pd_block){at, rounded, 0, 0};
+        arena->bytes += rounded;
+    }
+    pd_block *const b = &arena->blocks[block];
+    b->free = 0, b->life = arena->life_count;
+    arena->lives[arena->life_count++] = (pd_life){.at = b->at, .block = block, .bytes = bytes, .born = now, .died = PD_ALIVE, .stays = stays};
+    return b->at;
+}
+
+void pd_arena_give(pd_arena *arena, const void *at, size_t now) {
+    for (size_t i = 0; i < arena->block_count; i++) {
+        pd_block *const b = &arena->blocks[i];
+        if (b->at != at) continue;
+        pd_life *const life = &arena->lives[b->life];
+        if (life->stays || life->died != PD_ALIVE) return;
+        life->died = now;
+        b->free = 1;
+        return;
+    }
+}
+
+size_t pd_arena_bytes(const pd_arena *arena) { return arena->bytes; }
+
+size_t pd_arena_count(const pd_arena *arena) { return arena->block_count; }
+
+const void *pd_arena_block(const pd_arena *arena, size_t index, size_t *bytes) {
+    *bytes = arena->blocks[index].bytes;
+    return arena->blocks[index].at;
+}

@@ -1,0 +1,81 @@
+/* What the files of plans share. */
+#ifndef PLAN_H
+#define PLAN_H
+#include "pydl.h"
+
+/* A launch, or a check: low <= value[0] < high, where launch.run is NULL. */
+typedef struct pd_entry {
+    pd_launch launch;
+    const int64_t *value;
+    int64_t low, high;
+    size_t number;          /* of the check */
+    void *arrays;           /* what launch.buf and launch.step.sizes point at, or NULL */
+    int gone;               /* another launch does it (plan_fuse.c) */
+    size_t together;        /* this many entries from here on are run in strips (plan_strips.c); 0 or 1: it alone */
+} pd_entry;
+
+/* A few bytes that the recording thread wrote itself; put back before every run, as later launches may change them. */
+typedef struct pd_constant {
+    void *to;
+    unsigned char bytes[8];
+    size_t n;
+} pd_constant;
+
+/* An argument of the step: where the launches that read it are told its address, and where they read it now. */
+typedef struct pd_site {
+    void **pointer;
+    ptrdiff_t offset;
+} pd_site;
+
+typedef struct pd_input {
+    const char *at;
+    size_t bytes, count;
+    pd_site *sites;
+} pd_input;
+
+struct pd_plan {
+    pd_entry *entries;
+    pd_constant *constants;
+    size_t count, room, workspace, constant_count, constant_room, checks;
+    pd_input *inputs;
+    size_t input_count;
+    void *memory;           /* `workspace` bytes */
+    void *slab;             /* what the launches share for all that does not outlive the step: slab_bytes */
+    size_t slab_bytes;
+    int failed;             /* no memory for an entry */
+};
+
+/* One use of a block: from the launch `born` on, before the launch `died`. What stays is nobody else's, before or after. */
+#define PD_ALIVE SIZE_MAX
+typedef struct pd_life {
+    char *at;
+    size_t block, bytes, born, died;
+    int stays;
+    size_t touches, first, last;    /* by launches, once pd_plan_touches has counted them */
+    size_t offset, shift, room;     /* in the slab; the bytes there begin `shift` further on */
+} pd_life;
+
+typedef struct pd_block {
+    void *at;               /* NULL: given back */
+    size_t bytes, life;     /* the use it has now, or had last */
+    int free;
+} pd_block;
+
+struct pd_arena {
+    pd_block *blocks;
+    pd_life *lives, **passing;      /* passing: those that do not outlive the step, by address */
+    size_t block_count, block_room, life_count, life_room, passing_count, bytes;
+};
+
+int pd_plan_detach(pd_plan *plan, pd_arena *arena);         /* 0, or -1 where there is no memory */
+pd_life *pd_life_at(const pd_arena *arena, const void *p);  /* of a plan that is detached; NULL for memory that stays */
+void pd_plan_touches(pd_plan *plan, const pd_arena *arena);
+void pd_plan_fuse(pd_plan *plan, const pd_arena *arena);    /* plan_fuse.c */
+void pd_plan_strips(pd_plan *plan, const pd_arena *arena);  /* plan_strips.c */
+void pd_strips_run(const pd_entry *first);
+int pd_plan_pack(pd_plan *plan, pd_arena *arena);           /* 0, or -1 where there is no memory */
+
+typedef void (*pd_visit)(void *context, void **pointer);
+void pd_entry_pointers(pd_entry *e, pd_visit visit, void *context);   /* every address that the launch is given */
+
+#endif

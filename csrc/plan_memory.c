@@ -1,0 +1,187 @@
+/* A plan's memory: what does not outlive the step shares one slab, in which two uses overlap only where no launch needs both.
+ *
+ * First every such use gets an address of its own, beyond all memory, so that launches may be moved and dropped without a
+ * thought of who uses a block after whom. Then each is placed in the slab, the largest first, as low as those allow that
+ * live at the same time. */
+#include <stdlib.h>
+
+#include "plan.h"
+
+enum { LINE = 64, COLOURED = 1 << 16, COLOURS = 16, COLOUR_STEP = 4 * LINE }; /* as in alloc.c */
+#define BEYOND ((uintptr_t)1 << 62)
+
+static int is_within(const pd_life *life, const void *p) {
+    return (uintptr_t)p >= (uintptr_t)life->at && (uintptr_t)p - (uintptr_t)life->at < (life->bytes ? life->bytes : 1);
+}
+
+/* The last of `count` sorted lives that starts at or before p, or NULL. */
+static pd_life **last_before(pd_life **lives, size_t count, const void *p) {
+    size_t low = 0, high = count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if ((uintptr_t)lives[middle]->at <= (uintptr_t)p) low = middle + 1;
+        else high = middle;
+    }
+    return low ? &lives[low - 1] : NULL;
+}
+
+/* ---- Addresses of their own ---- */
+
+typedef struct detachment {
+    pd_life **lives; /* all, by block, then by birth */
+    char **to;       /* of each life of the arena, its new address */
+    const pd_arena *arena;
+    size_t entry;
+} detachment;
+
+static int by_block(const void *a, const void *b) {
+    const pd_life *const x = *(pd_life *const *)a, *const y = *(pd_life *const *)b;
+    if (x->at != y->at) return (uintptr_t)x->at < (uintptr_t)y->at ? -1 : 1;
+    return x->born < y->born ? -1 : x->born > y->born ? 1 : x < y ? -1 : x > y;
+}
+
+static void detach(void *context, void **pointer) {
+    const detachment *d = context;
+    pd_life **found = last_before(d->lives, d->arena->life_count, *pointer);
+    if (!found) return;
+    const char *const block = (*found)->at;
+    while (found > d->lives && (*found)->born > d->entry && found[-1]->at == block) found--;
+    const pd_life *const life = *found;
+    char *const to = d->to[life - d->arena->lives];
+    if (is_within(life, *pointer) && to) *pointer = to + ((char *)*pointer - life->at);
+}
+
+static int stays(const pd_life *life) { return life->stays || life->died == PD_ALIVE; }
+
+int pd_plan_detach(pd_plan *plan, pd_arena *arena) {
+    const size_t n = arena->life_count;
+    detachment d = {malloc((n + 1) * sizeof(pd_life *)), calloc(n + 1, sizeof(char *)), arena, 0};
+    arena->passing = malloc((n + 1) * sizeof(pd_life *));
+    const int enough = d.lives && d.to && arena->passing;
+    if (enough) {
+        uintptr_t next = BEYOND;
+        for (size_t i = 0; i < n; i++) {
+            d.lives[i] = &arena->lives[i];
+            if (stays(d.lives[i])) continue;
+            d.to[i] = (char *)next;
+            next += (d.lives[i]->bytes + 2 * LINE - 1) / LINE * LINE;
+            arena->passing[arena->passing_count++] = d.lives[i];
+        }
+        qsort(d.lives, n, sizeof(pd_life *), by_block);
+        for (; d.entry < plan->count; d.entry++) pd_entry_pointers(&plan->entries[d.entry], detach, &d);
+        for (size_t i = 0; i < n; i++)
+            if (d.to[i]) arena->lives[i].at = d.to[i];
+    }
+    free(d.lives);
+    free(d.to);
+    return enough ? 0 : -1;
+}
+
+pd_life *pd_life_at(const pd_arena *arena, const void *p) {
+    pd_life **const found = last_before(arena->passing, arena->passing_count, p);
+    return found && is_within(*found, p) ? *found : NULL;
+}
+
+typedef struct touching {
+    const pd_arena *arena;
+    size_t entry, first, last;
+} touching;
+
+static void touch(void *context, void **pointer) {
+    const touching *t = context;
+    pd_life *const life = pd_life_at(t->arena, *pointer);
+    if (!life) return;
+    if (!life->touches++) life->first = t->first;
+    life->last = t->last;
+}
+
+/* A launch of several in strips needs memory as long as all of them. */
+void pd_plan_touches(pd_plan *plan, const pd_arena *arena) {
+    for (size_t i = 0; i < arena->passing_count; i++) arena->passing[i]->touches = 0;
+    size_t first = 0, last = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        if (i > last || i == 0) first = i, last = i + (plan->entries[i].together > 1 ? plan->entries[i].together - 1 : 0);
+        touching t = {arena, i, first, last};
+        pd_entry_pointers(&plan->entries[i], touch, &t);
+    }
+}
+
+/* ---- The slab ---- */
+
+static int by_size(const void *a, const void *b) {
+    const pd_life *const x = *(pd_life *const *)a, *const y = *(pd_life *const *)b;
+    if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* The lowest place that nobody else has at the time. `placed`: count lives, by their offset. */
+static size_t place_for(const pd_life *life, size_t bytes, pd_life *const *placed, size_t count) {
+    size_t offset = 0;
+    for (size_t i = 0; i < count; i++) {
+        const pd_life *const other = placed[i];
+        if (other->last < life->first || other->first > life->last) continue;
+        if (other->offset >= offset + bytes) break;
+        if (other->offset + other->room > offset) offset = other->offset + other->room;
+    }
+    return offset;
+}
+
+/* Offsets for all that is touched -> the bytes of the slab. Large ones start at different distances from a page. */
+static size_t place_all(pd_life **lives, size_t count, pd_life **placed) {
+    size_t total = 0, done = 0;
+    qsort(lives, count, sizeof(pd_life *), by_size);
+    for (size_t i = 0; i < count; i++) {
+        pd_life *const life = lives[i];
+        if (!life->touches) continue;
+        life->shift = life->bytes >= COLOURED ? i % COLOURS * COLOUR_STEP : 0;
+        life->room = (life->bytes + life->shift + LINE) / LINE * LINE;
+        life->offset = place_for(life, life->room, placed, done);
+        size_t at = done++;
+        for (; at > 0 && placed[at - 1]->offset > life->offset; at--) placed[at] = placed[at - 1];
+        placed[at] = life;
+        if (life->offset + life->room > total) total = life->offset + life->room;
+    }
+    return total;
+}
+
+typedef struct attachment {
+    const pd_arena *arena;
+    char *slab;
+} attachment;
+
+static void attach(void *context, void **pointer) {
+    const attachment *a = context;
+    const pd_life *const life = pd_life_at(a->arena, *pointer);
+    if (life) *pointer = a->slab + life->offset + life->shift + ((char *)*pointer - life->at);
+}
+
+/* Gives back the blocks that nothing is left in. */
+static void release_blocks(pd_arena *arena) {
+    for (size_t i = 0; i < arena->life_count; i++)
+        if (stays(&arena->lives[i])) arena->blocks[arena->lives[i].block].free = 0;
+    for (size_t i = 0; i < arena->block_count; i++) {
+        pd_block *const block = &arena->blocks[i];
+        if (!block->free || !block->at) continue;
+        pd_free(block->at, block->bytes);
+        arena->bytes -= block->bytes;
+        block->at = NULL;
+    }
+}
+
+int pd_plan_pack(pd_plan *plan, pd_arena *arena) {
+    pd_life **const work = malloc((2 * arena->passing_count + 1) * sizeof(pd_life *));
+    if (!work) return -1;
+    pd_plan_touches(plan, arena);
+    for (size_t i = 0; i < arena->passing_count; i++) work[i] = arena->passing[i];
+    plan->slab_bytes = place_all(work, arena->passing_count, work + arena->passing_count);
+    free(work);
+    for (size_t i = 0; i < arena->block_count; i++) arena->blocks[i].free = 1;
+    release_blocks(arena);
+    if (plan->slab_bytes && !(plan->slab = pd_alloc(plan->slab_bytes))) return -1;
+    attachment a = {arena, plan->slab};
+    for (size_t i = 0; i < plan->count; i++) pd_entry_pointers(&plan->entries[i], attach, &a);
+    free(arena->passing);
+    arena->passing = NULL;
+    arena->passing_count = 0;
+    return 0;
+}
