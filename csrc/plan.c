@@ -22,6 +22,8 @@ void pd_plan_free(pd_plan *plan) {
     if (plan->memory) pd_free(plan->memory, plan->workspace);
     for (size_t i = 0; i < plan->input_count; i++) free(plan->inputs[i].sites);
     free(plan->inputs);
+    for (size_t i = 0; i < plan->packed_count; i++) pd_free(plan->packed[i].pack.buf[1], plan->packed[i].bytes);
+    free(plan->packed);
     if (plan->slab) pd_free(plan->slab, plan->slab_bytes);
     free(plan);
 }
@@ -169,7 +171,11 @@ size_t pd_plan_run(const pd_plan *plan) {
 
 size_t pd_plan_length(const pd_plan *plan) { return plan->count; }
 
-size_t pd_plan_bytes(const pd_plan *plan) { return plan->workspace + plan->slab_bytes; }
+size_t pd_plan_bytes(const pd_plan *plan) {
+    size_t bytes = plan->workspace + plan->slab_bytes;
+    for (size_t i = 0; i < plan->packed_count; i++) bytes += plan->packed[i].bytes;
+    return bytes;
+}
 
 const pd_launch *pd_plan_launch(const pd_plan *plan, size_t index) {
     const pd_launch *launch = &plan->entries[index].launch;

@@ -33,12 +33,19 @@ typedef struct pd_input {
     pd_site *sites;
 } pd_input;
 
+/* A product whose right matrix the plan keeps packed: buffers of `pack` are the matrix, then where it is packed. */
+typedef struct pd_packed {
+    size_t entry, bytes;
+    pd_launch pack;
+} pd_packed;
+
 struct pd_plan {
     pd_entry *entries;
     pd_constant *constants;
     size_t count, room, workspace, constant_count, constant_room, checks;
     pd_input *inputs;
-    size_t input_count;
+    pd_packed *packed;
+    size_t input_count, packed_count;
     void *memory;           /* `workspace` bytes */
     void *slab;             /* what the launches share for all that does not outlive the step: slab_bytes */
     size_t slab_bytes;

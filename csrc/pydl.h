@@ -157,6 +157,10 @@ void pd_plan_constant(pd_plan *plan, void *at, size_t n); /* the n <= 8 bytes th
 int pd_plan_finish(pd_plan *plan);             /* once, after the last launch: 0, or -1 where memory was short */
 int pd_plan_input(pd_plan *plan, const void *at, size_t bytes); /* after pd_plan_settle: the next argument, read there: 0, or -1 */
 void pd_plan_read(pd_plan *plan, size_t input, const void *at); /* from now on it is read here */
+size_t pd_plan_constant_matrix(const pd_plan *plan, size_t index, const void **at); /* of a product that would gain from a packed one: its bytes, else 0 */
+int pd_plan_keep_packed(pd_plan *plan, size_t index); /* such a product -> a number for the next two, or -1 where there is no memory */
+void pd_plan_pack_again(pd_plan *plan, size_t number); /* the matrix has changed; the product uses the packed one from now on ... */
+void pd_plan_unpack(pd_plan *plan, size_t number); /* ... or reads the matrix itself */
 size_t pd_plan_run(const pd_plan *plan);       /* launches them in order (traced, while anybody traces) -> PD_DONE, or the number of the check that failed */
 size_t pd_plan_length(const pd_plan *plan);
 size_t pd_plan_bytes(const pd_plan *plan);     /* of memory that it holds beside the arena */

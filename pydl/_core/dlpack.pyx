@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_MAX_DIMS, PD_U8
 from pydl._core.launch cimport duplicate
 from pydl._core.recording cimport keep_borrowed
-from pydl._core.tensor cimport Storage, Tensor, alias_of, over_borrowed, shape_of
+from pydl._core.tensor cimport Storage, Tensor, alias_of, give_back, over_borrowed, shape_of
 
 cdef struct DLDevice:
     int32_t device_type
@@ -62,12 +62,22 @@ cdef int describe(Tensor x, DLTensor *out, int64_t *layout) except -1:
         layout[d], layout[PD_MAX_DIMS + d] = x.sizes[d], x.strides[d]
     return 0
 
+cdef Tensor lend(Tensor x):
+    """Holds the memory even where x gets another."""
+    cdef Tensor keeper = alias_of(x)
+    keeper.storage.lent += 1
+    return keeper
+
+cdef void end_loan(void *keeper) noexcept:
+    give_back((<Tensor>keeper).storage)
+    Py_DECREF(<object>keeper)
+
 cdef void delete_managed(Managed *managed) noexcept with gil:
-    Py_DECREF(<object>managed.context)
+    end_loan(managed.context)
     PyMem_Free(managed)
 
 cdef void delete_versioned(Versioned *managed) noexcept with gil:
-    Py_DECREF(<object>managed.context)
+    end_loan(managed.context)
     PyMem_Free(managed)
 
 cdef void drop_managed(object capsule) noexcept:
@@ -100,7 +110,7 @@ def to_dlpack(Tensor x not None, max_version, dl_device, copy):
         if managed == NULL:
             raise MemoryError
         describe(x, &managed.tensor, <int64_t *>(managed + 1))
-        keeper = alias_of(x)    # holds the memory even where x gets another
+        keeper = lend(x)
         managed.context, managed.deleter = <void *>keeper, delete_managed
         Py_INCREF(keeper)
         return PyCapsule_New(managed, "dltensor", drop_managed)
@@ -110,7 +120,7 @@ def to_dlpack(Tensor x not None, max_version, dl_device, copy):
     versioned.major, versioned.minor = 1, 0
     versioned.flags = 0 if x.storage.writable else READ_ONLY
     describe(x, &versioned.tensor, <int64_t *>(versioned + 1))
-    keeper = alias_of(x)
+    keeper = lend(x)
     versioned.context, versioned.deleter = <void *>keeper, delete_versioned
     Py_INCREF(keeper)
     return PyCapsule_New(versioned, "dltensor_versioned", drop_versioned)

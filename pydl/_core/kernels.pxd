@@ -133,6 +133,10 @@ cdef extern from "pydl.h" nogil:
     int pd_plan_finish(pd_plan *)
     int pd_plan_input(pd_plan *, const void *at, size_t nbytes)
     void pd_plan_read(pd_plan *, size_t input, const void *at)
+    size_t pd_plan_constant_matrix(const pd_plan *, size_t index, const void **at)
+    int pd_plan_keep_packed(pd_plan *, size_t index)
+    void pd_plan_pack_again(pd_plan *, size_t number)
+    void pd_plan_unpack(pd_plan *, size_t number)
     size_t pd_plan_run(const pd_plan *)
     size_t PD_DONE
     size_t pd_plan_length(const pd_plan *)

@@ -39,6 +39,10 @@ cdef void plan_constant(pd_plan *plan, void *at, size_t n) noexcept nogil
 cdef int plan_finish(pd_plan *plan) noexcept nogil
 cdef int plan_input(pd_plan *plan, const void *at, size_t nbytes) noexcept nogil
 cdef void plan_read(pd_plan *plan, size_t index, const void *at) noexcept nogil
+cdef size_t plan_constant_matrix(const pd_plan *plan, size_t index, const void **at) noexcept nogil
+cdef int plan_keep_packed(pd_plan *plan, size_t index) noexcept nogil
+cdef void plan_pack_again(pd_plan *plan, size_t number) noexcept nogil
+cdef void plan_unpack(pd_plan *plan, size_t number) noexcept nogil
 cdef size_t plan_run(const pd_plan *plan) noexcept nogil
 cdef size_t plan_length(const pd_plan *plan) noexcept nogil
 cdef size_t plan_bytes(const pd_plan *plan) noexcept nogil

@@ -11,8 +11,8 @@ from pydl._core.generator cimport generator_in_use
 from pydl._core.kernels cimport PD_DONE, PD_MAX_DIMS, pd_event, pd_launch, pd_plan
 from pydl._core.launch cimport duplicate, map_into
 from pydl._core.native cimport (
-    arena_bytes, capture_flag, kernel_name, plan_bytes, plan_finish, plan_free, plan_input, plan_launch, plan_length, plan_pointers,
-    plan_read, plan_run, plan_settle, trace_measure,
+    arena_bytes, capture_flag, kernel_name, plan_bytes, plan_finish, plan_free, plan_constant_matrix, plan_input, plan_keep_packed,
+    plan_launch, plan_length, plan_pack_again, plan_pointers, plan_read, plan_run, plan_settle, plan_unpack, trace_measure,
 )
 from pydl._core.recording cimport Arena, Recorder, pause, recorder, resume, structure
 from pydl._core.tape cimport anomaly_enabled, grad_enabled
@@ -101,7 +101,7 @@ cdef class Plan:
     cdef Arena arena
     cdef tuple inputs               # the plan's own, which the step was recorded with
     cdef set fixed                  # numbers of the inputs that the step reads there, not where the caller has them
-    cdef list held, gradients
+    cdef list held, gradients, packed
     cdef set foreign                # ids of the storages in `held`
     cdef list written, steps, kept, ranges
     cdef list checks
@@ -241,6 +241,8 @@ cdef class Plan:
             if not self.fits(given):
                 return NotImplemented
             self.bring(given)
+            for item in self.packed:
+                (<Packed>item).renew(self.plan)
             with nogil:
                 stopped = plan_run(self.plan)
             for item in self.written:
@@ -290,6 +292,7 @@ def tensors_in(result):
 
 
 include "plan_memory.pxi"
+include "plan_constants.pxi"
 
 
 # ---- Recording
@@ -346,7 +349,6 @@ cdef list versions_of(tuple tensors):
     return [(<Tensor>x).storage.version for x in tensors]
 
 cdef int finish(Plan plan, Recorder capture, object result, size_t first_storage) except -1:
-    cdef Gradient gradient
     plan.plan, capture.plan = capture.plan, NULL
     if plan_finish(plan.plan) < 0:
         raise MemoryError("capture: no memory for the plan")
@@ -359,12 +361,7 @@ cdef int finish(Plan plan, Recorder capture, object result, size_t first_storage
     plan.foreign = {id((<Held>held).tensor.storage) for held in plan.held}
     plan.arena, plan.ranges, plan.kept = capture.arena, capture.ranges, capture.kept
     plan.result = result
-    plan.gradients = []
-    for leaf, before in capture.gradients.values():
-        gradient = Gradient.__new__(Gradient)
-        gradient.leaf, gradient.before = leaf, look_of(<Tensor>before) if isinstance(before, Tensor) else before
-        gradient.after = None if gradient.leaf.gradient is None else look_of(<Tensor>gradient.leaf.gradient)
-        plan.gradients.append(gradient)
+    plan.gradients = gradients_of(plan, capture)
     refuse_strangers(capture, tensors_in(result), first_storage)
     refuse_escaped(capture, [(<Tensor>x).storage for x in tensors_in(result) + [x for x, _ in capture.seeds] + checked(capture)]
                    + [(<Gradient>g).after.storage for g in plan.gradients if (<Gradient>g).after is not None])
@@ -373,9 +370,30 @@ cdef int finish(Plan plan, Recorder capture, object result, size_t first_storage
     plan.written, plan.steps, plan.checks = capture.written, capture.steps, capture.checks
     if plan_settle(plan.plan, plan.arena.arena) < 0:
         raise MemoryError("capture: no memory for the plan")
+    keep_packed(plan, capture)
     take_inputs(plan)
     plan.structure = structure()
     return 0
+
+cdef list gradients_of(Plan plan, Recorder capture):
+    """Of all leaves but those that were made inside and that nobody has any more."""
+    cdef Gradient gradient
+    cdef Storage storage
+    cdef list found = []
+    cdef set inputs = {id((<Tensor>x).storage) for x in plan.inputs}
+    cdef bint collected = False
+    for leaf, before in capture.gradients.values():
+        storage = (<Tensor>leaf).storage
+        if Py_REFCNT(leaf) > 2 and not collected and (storage.owner is capture.arena or id(storage) in inputs):
+            gc.collect()                # it may be garbage
+            collected = True
+        if Py_REFCNT(leaf) == 2:        # `leaf`, and the recorder's
+            continue
+        gradient = Gradient.__new__(Gradient)
+        gradient.leaf, gradient.before = leaf, look_of(<Tensor>before) if isinstance(before, Tensor) else before
+        gradient.after = None if gradient.leaf.gradient is None else look_of(<Tensor>gradient.leaf.gradient)
+        found.append(gradient)
+    return found
 
 cdef tuple range_of(Storage own):
     return <size_t>own.data, <size_t>own.data + own.nbytes, own

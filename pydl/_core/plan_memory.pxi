@@ -47,9 +47,9 @@ cdef list held_by(Recorder capture, dict kernels, size_t first_storage):
     cdef set foreign = set(kernels), own = {id((<Tensor>x).storage) for x in capture.kept}
     addresses = sorted(foreign)
     for first, nbytes in capture.arena.blocks():
-        foreign.difference_update(within(addresses, first, first + nbytes))
+        foreign.difference_update(within(addresses, first, first + nbytes + 1))     # an empty view may begin at the end
     for first, last, _ in capture.ranges:
-        foreign.difference_update(within(addresses, first, last))
+        foreign.difference_update(within(addresses, first, last + 1))
     addresses = sorted(foreign)
     refuse_dead(capture, addresses, kernels)
     if foreign and gc.get_freeze_count() > FROZEN:

@@ -7,6 +7,8 @@ cdef class Storage:
     cdef size_t version                 # its number, then (low 32 bits) the changes in place
     cdef bint writable
     cdef bint inference                 # made under inference_mode
+    cdef size_t lent                    # how many arrays and the like of other libraries look at it, and may write
+    cdef size_t returned                # how many have done so
     cdef bint owned                     # the memory is pydl's (the collector may clear `owner` before the end)
     cdef object owner                   # who owns memory that is not pydl's: a buffer, a DLPack capsule
 
@@ -36,6 +38,7 @@ cdef Tensor empty_for_host(int code, int ndim, const ptrdiff_t *sizes)  # likewi
 cdef Tensor empty_like(Tensor x)                                        # contiguous, same shape and type
 cdef Tensor empty_of(int code, object shape)                            # shape: a tuple of ints
 cdef Tensor view_of(Tensor x, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides, ptrdiff_t offset)
+cdef void give_back(Storage storage) noexcept                           # one that looked at it has gone
 cdef Tensor alias_of(Tensor x)                                          # same memory, outside every graph
 cdef Tensor scalar_of(int code, object number)                          # a 0-dimensional tensor
 

@@ -103,6 +103,7 @@ cdef class Tensor:
 
     def data_ptr(self):
         """The address of the first element."""
+        self.storage.lent += 1      # for good: who knows it may write there
         return <size_t>self.data
 
     def storage_offset(self):
@@ -343,9 +344,11 @@ cdef class Tensor:
         view.strides = layout + PD_MAX_DIMS
         view.suboffsets = NULL
         view.internal = layout
+        self.storage.lent += 1
 
     def __releasebuffer__(self, Py_buffer *view):
         PyMem_Free(view.internal)
+        give_back(self.storage)
 
 
 # Properties whose names are fields above.

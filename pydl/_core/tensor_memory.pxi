@@ -50,6 +50,10 @@ cdef class Storage:
             release(self.data, self.nbytes)
 
 
+cdef void give_back(Storage storage) noexcept:
+    storage.lent -= 1
+    storage.returned += 1
+
 cdef Storage EMPTY = Storage.__new__(Storage)
 
 cdef Storage new_storage(size_t nbytes, bint stays=False):

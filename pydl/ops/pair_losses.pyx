@@ -5,15 +5,19 @@ As in losses.pyx, the forward of a loss that will be differentiated leaves the g
 import functools
 
 from libc.math cimport isnan
+from libc.stdint cimport int64_t
 
-from pydl._core.kernels cimport pd_launch
-from pydl._core.launch cimport broadcast_to, contiguous, prepare, run
+from pydl._core.kernels cimport PD_BOOL, PD_I64, pd_launch
+from pydl._core.launch cimport broadcast_to, cast, contiguous, map1_to, prepare, run
+from pydl._core.native cimport capture_flag
+from pydl._core.recording cimport Recorder, pause, recorder, resume
 from pydl._core.tape cimport Node, Op, grad_enabled, op, record, recording
 from pydl._core.arguments cimport number_of
 from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, shape_of, tensor_arg
 from pydl.ops.operands cimport alike, as_type
 from pydl.ops.losses cimport MEAN, NONE, SUM, reduction_of, refuse_gradient, scaled
 
+from pydl._core.recording import CaptureError
 from pydl.ops.activations import sigmoid, softplus
 from pydl.ops.arithmetic import add, div, mul, neg, sign, sub
 from pydl.ops.bounds import clamp
@@ -28,6 +32,9 @@ cdef extern from "pydl.h":
     enum: PD_huber_fwd
     enum: PD_prob_fwd
     enum: PD_kl_fwd
+    enum: PD_isnan
+
+cdef const int *capturing = capture_flag()
 
 cdef tuple pair_of(str name, object input, object target):
     """input and target in the type that they have in common."""
@@ -249,10 +256,44 @@ def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
     total = empty(x.code, 0, x.sizes)
     loss = pair_loss(PROB_LOSS, PD_prob_fwd, x, t, (reduction_of(name, reduction), spread_over(name, x, weight, "weight"),
                                                     None, 0, 0, x.numel), total)
-    if isnan(total.item()):
-        refuse_outside(name, x.detach(), "input")
-        refuse_outside(name, t.detach(), "target")
+    check_probabilities(name, x.detach(), t.detach(), total)
     return loss
+
+cdef int check_probabilities(str name, object x, object t, Tensor total) except -1:
+    """The kernel has made `total` NaN where something is outside 0 .. 1."""
+    cdef Recorder capture = recorder() if capturing[0] else None
+    cdef Recorder paused
+    cdef Tensor outside
+    if capture is not None:     # a replay looks, too
+        outside = cast(map1_to(PD_isnan, PD_BOOL, total), PD_I64)
+        capture.check(<int64_t *>outside.data, 0, 1, ProbabilityCheck(name, x, t, outside))
+    paused = pause() if capture is not None else None
+    try:
+        if isnan(total.item()):
+            ProbabilityCheck(name, x, t, total).refuse()
+    finally:
+        resume(paused)
+    return 0
+
+cdef class ProbabilityCheck:
+    """Raises for values outside 0 .. 1, at once or where a replay comes to it."""
+    cdef str name
+    cdef Tensor x, t, flag
+
+    def __init__(self, str name, Tensor x, Tensor t, Tensor flag):
+        self.name, self.x, self.t, self.flag = name, x, t, flag
+
+    cdef int refuse(self) except -1:
+        refuse_outside(self.name, self.x, "input")
+        refuse_outside(self.name, self.t, "target")
+        return 0
+
+    def tensors(self):
+        return [self.x, self.t, self.flag]
+
+    def __call__(self):
+        self.refuse()
+        raise CaptureError(f"{self.name}: the weights give NaN now, but did not when this was captured")
 
 cdef object prob_loss_backward(Node node, object dy):
     """dx = w (x - t) / max(x (1 - x), 1e-12), dt = w (log(1 - x) - log x)."""
