@@ -10,6 +10,7 @@ from pydl._core.function import Context as FunctionCtx
 from pydl._core.function import record_function
 from pydl._core.recording import is_capturing as is_capturing
 from pydl._core.recording import touch as touch
+from pydl._core.recording import turn as turn
 from pydl._core.tape import get_modes, set_modes
 from pydl._core.tensor import Tensor
 

@@ -2,6 +2,7 @@
 import gc
 from bisect import bisect_left
 
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -12,7 +13,7 @@ from pydl._core.launch cimport duplicate, map_into
 from pydl._core.native cimport (
     capture_flag, kernel_name, plan_finish, plan_free, plan_launch, plan_length, plan_pointers, plan_run, trace_measure,
 )
-from pydl._core.recording cimport Arena, Recorder, pause, recorder, resume, structure
+from pydl._core.recording cimport Arena, Recorder, module_modes, pause, recorder, resume, structure
 from pydl._core.tape cimport anomaly_enabled, grad_enabled
 from pydl._core.tensor cimport Storage, Tensor, alias_of, inference_enabled, over_memory, storage_count
 
@@ -107,6 +108,7 @@ cdef class Plan:
     cdef bint grad, inference, anomaly      # the modes of the recording
     cdef int default
     cdef size_t generator
+    cdef uint64_t modules
     cdef bint plain                 # all arguments are tensors, given by position
     cdef bint running
 
@@ -208,7 +210,7 @@ cdef class Plan:
                 if other.sizes[d] != mine.sizes[d]:
                     return NotImplemented
         if (grad_enabled() != self.grad or inference_enabled() != self.inference or anomaly_enabled() != self.anomaly
-                or default_float() != self.default or generator_in_use() != self.generator):
+                or default_float() != self.default or generator_in_use() != self.generator or module_modes() != self.modules):
             return NotImplemented
         return self.replay(args)
 
@@ -285,7 +287,7 @@ def copies(tuple tensors):
 
 def modes():
     """What a plan depends on besides its arguments."""
-    return grad_enabled(), inference_enabled(), anomaly_enabled(), default_float(), generator_in_use()
+    return grad_enabled(), inference_enabled(), anomaly_enabled(), default_float(), generator_in_use(), module_modes()
 
 def recorded(step, tuple given, bint lenient, bint plain):
     """(plan, result) of step(copies of given), whose launches are recorded while they run. Instead of the plan: None where modules
@@ -297,7 +299,7 @@ def recorded(step, tuple given, bint lenient, bint plain):
     if recorder() is not None:
         raise CaptureError("capture: a captured function cannot be captured inside another; call the plain function there")
     plan.inputs, plan.plain = copies(given), plain
-    plan.grad, plan.inference, plan.anomaly, plan.default, plan.generator = modes()
+    plan.grad, plan.inference, plan.anomaly, plan.default, plan.generator, plan.modules = modes()
     first_storage = storage_count()
     capture.lenient = lenient
     versions = versions_of(plan.inputs)
@@ -312,7 +314,7 @@ def recorded(step, tuple given, bint lenient, bint plain):
     try:
         if versions_of(plan.inputs) != versions:
             raise CaptureError("capture: the function changes one of its arguments in place; pass a copy, or close over the tensor")
-        if structure() != before:
+        if structure() != before or module_modes() != plan.modules:
             return None, renewed(result)
         finish(plan, capture, result, first_storage)
         for x in given:
