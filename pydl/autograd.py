@@ -275,6 +275,11 @@ def register_hook(self: Tensor, hook) -> RemovableHandle:
     return handle
 
 
+def has_hooks(leaf: Tensor) -> bool:
+    """Whether there are hooks on the gradient of a leaf."""
+    return bool(_backward.tensor_hooks(leaf))
+
+
 def retain_grad(self: Tensor) -> None:
     """Keeps the gradient of a non-leaf in `grad` after backward."""
     if not self.requires_grad:

@@ -37,7 +37,7 @@ LAYERS = {
     "version": set(),
     "datasets": {"data", "tensor", "ops"},
     "metrics": {"tensor", "ops"},
-    "training": {"autograd", "data", "io", "nn", "ops", "optim", "random", "tensor"},
+    "training": {"autograd", "data", "io", "nn", "ops", "optim", "plans", "random", "tensor"},
     "demos": LIBRARY - {"_core"},
     "bench": LIBRARY - {"_core"},
     "cli": LIBRARY | {"bench"},
