@@ -216,7 +216,8 @@ def capture(function: Callable[..., Any] | None = None, *, fallback: str | None 
 
     Other shapes, types or plain arguments, another mode or default type, changed modules and hooks, reloaded or replaced optimizer state,
     replaced or frozen parameters, and gradients that were there, or not, make another plan; of max_plans kinds of arguments the least
-    recently used are dropped. A change to any module of the program makes all plans be recorded anew when they are next called.
+    recently used are dropped. A change to any module of the program makes all plans be recorded anew when they are next called; only when
+    modules go from training to evaluation, or back, do those of the other mode wait for its return.
 
     Raises CaptureError, where the function is recorded (after it has run, or where it reads a value), for what cannot be replayed: a
     value read on the host (item(), a branch on a tensor, NumPy), a shape that depends on values, an argument changed in place or also

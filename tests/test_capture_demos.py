@@ -102,7 +102,7 @@ def training_step(model: Any, optimizer: Any, loss: Any) -> Callable[..., pydl.T
 
 
 @pytest.mark.parametrize("demo", CASES)
-def test_trainer(demo: str) -> None:
+def test_trainer(demo: str, record_soon: None) -> None:
     make, examples, size = CASES[demo]
     given, held_out = batches(*examples(), size), examples()
     seen: list[Any] = []

@@ -100,14 +100,17 @@ def fetch(trainer: Trainer, run: Run, iterator: Iterator[Any]) -> list[Batch]:
 
 def take_step(trainer: Trainer, run: Run, group: list[Batch]) -> None:
     """One optimizer step on the gradient of the mean loss of all examples of the group. A batch that counts nothing has none."""
-    optimizer, objective, loss_sum = trainer.optimizer, trainer.objective, 0.0
+    optimizer, objective, loss_sum, lent = trainer.optimizer, trainer.objective, 0.0, True
     counts = [objective.share(batch) for batch in group]
     total = sum(counts)
     optimizer.zero_grad()
     for number, (batch, count) in enumerate(zip(group, counts, strict=True)):
         share = 1.0 if objective.summed or not count else count / total
         options = trainer, trainer.model, objective, bool(count), bool(run.means.metrics), not number
-        loss, output, needs_grad = run.steps(gradients, options, (*parts_of(batch), None if share == 1 else tensor(share, dtype=float64)))
+        parts = *parts_of(batch), None if share == 1 else tensor(share, dtype=float64)
+        loss, output, needs_grad = run.steps(gradients, options, parts, eager=not lent)
+        if not number:      # a plan adds to gradients where it found them, so they must lie at the same place in every step
+            lent = run.steps.lent
         run.steps.gradients_lent |= run.steps.lent
         if count:
             value = loss.item()

@@ -38,11 +38,11 @@ class Steps:
         self.lent = False               # whether the last result lies in a plan's memory, where the next call writes
         self.gradients_lent = False
 
-    def __call__(self, function: Callable[..., Any], options: tuple[Any, ...], value: Any) -> Any:
+    def __call__(self, function: Callable[..., Any], options: tuple[Any, ...], value: Any, eager: bool = False) -> Any:
         """function(value, *options)."""
         leaves: list[Tensor] = []
         self.lent = False
-        form = None if self.trainer.capture is False or is_capturing() else form_of(value, leaves)
+        form = None if eager or self.trainer.capture is False or is_capturing() else form_of(value, leaves)
         if form is None:
             return function(value, *options)
         key = function, options, form
