@@ -1,6 +1,7 @@
 """Trainer with captured steps: the same bits as without, whatever the model, the data and the callbacks do."""
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -264,6 +265,10 @@ def test_nothing_is_held_afterwards() -> None:
         trainer.fit((X, Y), epochs=2, batch_size=5, progress=False)
         assert steps(trainer).replays > 10
     assert pydl.memory_stats()["allocated"] <= before
+    twin = copy.deepcopy(trainer)
+    for one in (trainer, twin):
+        one.fit((X, Y), epochs=2, batch_size=5, shuffle=False, progress=False)
+    assert steps(twin).trainer is twin and bits(model, optimizer) == bits(twin.model, twin.optimizer)
 
 
 def test_the_argument() -> None:

@@ -5,7 +5,7 @@ import functools
 import random
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -192,16 +192,15 @@ def test_what_is_no_tensor_in_a_batch() -> None:
     assert found[0] == found[1]
 
 
-def test_shapes_that_never_come_again() -> None:
-    def batches() -> Iterator[Any]:
-        for number in range(400):
-            rows = 1 + number % 100
-            yield pydl.ones(rows, 6), pydl.ones(rows, 1)
-
+def test_short_runs_and_shapes_that_never_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording must be worth it: it takes as long as many steps."""
+    monkeypatch.setattr(steps_of, "WORTH", 100)
     model, optimizer = linear()
     trainer = Trainer(model, optimizer, MSE)
-    trainer.fit(batches(), progress=False)
-    assert trainer.step == 400 and steps(trainer).recordings <= steps_of.FEW + steps(trainer).replays // steps_of.PAYS <= 2 * steps_of.FEW
+    trainer.fit([(pydl.ones(1 + number % 100, 6), pydl.ones(1 + number % 100, 1)) for number in range(300)], progress=False)
+    assert trainer.step == 300 and not steps(trainer).recordings
+    trainer.fit((X, Y), epochs=3, batch_size=1, progress=False)
+    assert trainer.step == 150 and not steps(trainer).recordings
 
 
 def test_long_steps_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

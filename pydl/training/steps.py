@@ -18,11 +18,13 @@ from pydl.tensor import Tensor
 if TYPE_CHECKING:
     from pydl.training.trainer import Trainer
 
-AFTER = 8           # calls of one kind that run eagerly before one is recorded: a recording takes as long as several
+COST = 0.003        # seconds that a recording takes, as long as none was measured; most of it goes through all objects of the program
+WORTH = 4           # ... and so many times that long, calls must have taken before kinds are told apart, then those of a kind before one is
+                    # recorded
+VAIN, REST = 3, 10  # so many times longer there may be no replay before kinds are no longer told apart, and then they are not
 SLOW = 0.02         # seconds; where a call takes longer, Python's share is small, and a plan would hold much memory
-FEW, PAYS = 4, 16   # recordings that need not have paid, and the replays that pay for one more
 PLANS = 4           # shapes of which plans are held
-KINDS = 64          # ... and counted
+KINDS = 64          # ... and timed
 TENSOR = "tensor"
 
 
@@ -34,34 +36,60 @@ class Steps:
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
         self.functions: dict[Any, Repeated] = {}
+        self.left: dict[Any, float] = {}    # function -> seconds before it is looked at more closely; below 0: since the last replay
         self.recordings = self.replays = 0
+        self.cost = COST
         self.lent = False               # whether the last result lies in a plan's memory, where the next call writes
         self.gradients_lent = False
 
     def __call__(self, function: Callable[..., Any], options: tuple[Any, ...], value: Any, eager: bool = False) -> Any:
         """function(value, *options)."""
-        leaves: list[Tensor] = []
         self.lent = False
-        form = None if eager or self.trainer.capture is False or is_capturing() else form_of(value, leaves)
-        if form is None:
+        if eager or self.trainer.capture is False or is_capturing():
             return function(value, *options)
-        key = function, options, form
-        repeated = self.functions.get(key)
-        if repeated is None and len(self.functions) < KINDS:
-            repeated = self.functions[key] = Repeated(lambda *own: function(filled(form, iter(own)), *options), self)
+        left = self.left.get(function, WORTH * self.cost)
+        if left > 0:
+            start = time.perf_counter()
+            result = function(value, *options)
+            self.left[function] = left - (time.perf_counter() - start)
+            return result
+        leaves: list[Tensor] = []
+        repeated = self.repeated(function, options, form_of(value, leaves))
+        if repeated is None:
+            self.rest(function)
         if repeated is None or repeated.why_eager is not None:
             return function(value, *options)
         self.lent = True
         result = repeated(*leaves)
-        self.replays += self.lent
+        if self.lent:
+            self.replays += 1
+            self.left[function] = 0.0
         return result
+
+    def repeated(self, function: Callable[..., Any], options: tuple[Any, ...], form: Any) -> Repeated | None:
+        """What calls the function for values of that form; None where that is not for plans."""
+        key = function, options, form
+        found = self.functions.get(key)
+        if found is None and form is not None and len(self.functions) < KINDS and self.may_repeat():
+            found = self.functions[key] = Repeated(lambda *own: function(filled(form, iter(own)), *options), function, self)
+        return found
+
+    def may_repeat(self) -> bool:
+        return self.trainer.capture is True or repeats_itself(self.trainer)
+
+    def missed(self, function: Callable[..., Any], seconds: float) -> None:
+        """A call ran eagerly, after it was looked at."""
+        left = self.left.get(function, 0.0) - seconds
+        self.left[function] = left
+        if left < -VAIN * WORTH * self.cost:
+            self.rest(function)
+
+    def rest(self, function: Callable[..., Any]) -> None:
+        self.left[function] = REST * WORTH * self.cost
 
     def kept(self, value: Any) -> Any:
         """A part of the last result, to be kept."""
         return copied(value) if self.lent else value
-
-    def may_record(self) -> bool:
-        return self.recordings < FEW + self.replays // PAYS and (self.trainer.capture is True or repeats_itself(self.trainer))
 
     def give_gradients(self) -> None:
         """The gradients in memory of their own: somebody might keep them."""
@@ -83,26 +111,32 @@ class Steps:
 class Repeated(Captured):
     """One function, for one structure of what it is given."""
 
-    def __init__(self, function: Callable[..., Any], steps: Steps) -> None:
+    def __init__(self, function: Callable[..., Any], inner: Callable[..., Any], steps: Steps) -> None:
         super().__init__(function, "eager", PLANS)
-        self.steps = steps
-        self.seen: dict[Any, tuple[int, float]] = {}        # kind -> calls without a plan, seconds of the fastest
+        self.inner, self.steps = inner, steps
+        self.seen: dict[Any, tuple[float, float]] = {}      # kind -> seconds of all calls without a plan, and of the fastest
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: tuple[Tensor, ...], key: Any) -> Any:
         """A call for which there is no plan."""
-        count, fastest = self.seen.pop(key, (0, math.inf))
-        if count >= AFTER and fastest < SLOW:
-            if self.steps.may_record():
-                self.steps.recordings += 1
-                return super()._record(args, kwargs, tensors, key)
-            count = 0
+        steps, start = self.steps, time.perf_counter()
+        spent, fastest = self.seen.pop(key, (0.0, math.inf))
+        if spent >= WORTH * steps.cost and fastest < SLOW:
+            if steps.may_repeat():
+                steps.recordings += 1
+                result = super()._record(args, kwargs, tensors, key)
+                steps.cost = time.perf_counter() - start
+                return result
+            steps.rest(self.inner)
         if len(self.seen) >= KINDS:
             self.seen.clear()
-        self.steps.lent = False
-        start = time.perf_counter()
+        steps.lent = False
         result = self.function(*args)
-        self.seen[key] = count + 1, min(fastest, time.perf_counter() - start)
-        return result if renewable(result) else self._give_up("it returns something else than tensors in tuples, lists and dicts", result)
+        if not spent and not renewable(result):
+            return self._give_up("it returns something else than tensors in tuples, lists and dicts", result)
+        seconds = time.perf_counter() - start
+        self.seen[key] = spent + seconds, min(fastest, seconds)
+        steps.missed(self.inner, seconds)
+        return result
 
     def _give_up(self, why: str, result: Any) -> Any:
         self.why_eager = why

@@ -56,10 +56,10 @@ class Trainer:
     by name that the run draws from, beside the default one and the loaders'; a checkpoint keeps them. check_finite: raise
     FloatingPointError, before the parameters change, where the loss or (with max_grad_norm) the gradient's norm is NaN or infinite.
 
-    capture: None captures (see pydl.capture) what is short and comes again and again, batches of a few shapes, where model and loss
-    consist of pydl's own modules and functions, without hooks; all numbers are the same as without. True: also Python code of your own,
-    which then runs at some calls only, so it must do the same at every call; what cannot be captured runs as it is, with one
-    warning. False: nothing is captured.
+    capture: None captures (see pydl.capture) forward, loss and backward, and the forward of evaluate and predict, where they are short and
+    batches of the same shapes come again and again, and where model and loss consist of pydl's own modules and functions, without hooks;
+    all numbers are the same as without. True: also Python code of your own, which then runs at some calls only, so it must do the same
+    at every call; what cannot be captured runs as it is, with one warning (why_eager holds the reason). False: nothing is captured.
 
     Raises TypeError and ValueError for parts that are something else, or do not belong together.
     """
