@@ -6,6 +6,7 @@
  * written is out of range: what the caller found out by looking while it recorded. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "plan.h"
 
@@ -24,6 +25,7 @@ void pd_plan_free(pd_plan *plan) {
     free(plan->inputs);
     for (size_t i = 0; i < plan->packed_count; i++) pd_free(plan->packed[i].pack.buf[1], plan->packed[i].bytes);
     free(plan->packed);
+    free(plan->time);
     if (plan->slab) pd_free(plan->slab, plan->slab_bytes);
     free(plan);
 }
@@ -156,18 +158,36 @@ int pd_plan_settle(pd_plan *plan, pd_arena *arena) {
     return pd_plan_pack(plan, arena);
 }
 
+static uint64_t now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 size_t pd_plan_run(const pd_plan *plan) {
+    uint64_t *const time = plan->measuring ? plan->time : NULL;
     for (size_t i = 0; i < plan->constant_count; i++) memcpy(plan->constants[i].to, plan->constants[i].bytes, plan->constants[i].n);
-    for (size_t i = 0; i < plan->count; i++) {
+    for (size_t i = 0, next; i < plan->count; i = next) {
         const pd_entry *e = &plan->entries[i];
-        if (e->together > 1) {
-            pd_strips_run(e);
-            i += e->together - 1;
-        } else if (e->launch.run) (pd_trace_on ? pd_traced : e->launch.run)(&e->launch);
+        const uint64_t start = time ? now() : 0;
+        next = i + (e->together > 1 ? e->together : 1);
+        if (e->together > 1) pd_strips_run(e);
+        else if (e->launch.run) (pd_trace_on ? pd_traced : e->launch.run)(&e->launch);
         else if (*e->value < e->low || *e->value >= e->high) return e->number;
+        if (time) time[i] += now() - start;
     }
     return PD_DONE;
 }
+
+int pd_plan_measure(pd_plan *plan, int on) {
+    if (on && !plan->time) plan->time = calloc(plan->count + 1, sizeof(uint64_t));
+    plan->measuring = on && plan->time;
+    return on && !plan->time ? -1 : 0;
+}
+
+uint64_t pd_plan_time(const pd_plan *plan, size_t index) { return plan->time ? plan->time[index] : 0; }
+
+size_t pd_plan_together(const pd_plan *plan, size_t index) { return plan->entries[index].together > 1 ? plan->entries[index].together : 1; }
 
 size_t pd_plan_length(const pd_plan *plan) { return plan->count; }
 

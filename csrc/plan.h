@@ -49,6 +49,8 @@ struct pd_plan {
     void *memory;           /* `workspace` bytes */
     void *slab;             /* what the launches share for all that does not outlive the step: slab_bytes */
     size_t slab_bytes;
+    uint64_t *time;         /* ns of all runs while `measuring`, of each entry, or of those that run together at the first */
+    int measuring;
     int failed;             /* no memory for an entry */
 };
 

@@ -10,6 +10,7 @@ from pydl._core.function import Context as FunctionCtx
 from pydl._core.function import record_function
 from pydl._core.recording import is_capturing as is_capturing
 from pydl._core.recording import touch as touch
+from pydl._core.recording import turn as turn
 from pydl._core.tape import get_modes, set_modes
 from pydl._core.tensor import Tensor
 
@@ -272,6 +273,11 @@ def register_hook(self: Tensor, hook) -> RemovableHandle:
     handle = RemovableHandle(lambda key: _backward.remove_node_hook(node, key))
     _backward.register_node_hook(node, self.output_nr, handle.id, hook)
     return handle
+
+
+def has_hooks(leaf: Tensor) -> bool:
+    """Whether there are hooks on the gradient of a leaf."""
+    return bool(_backward.tensor_hooks(leaf))
 
 
 def retain_grad(self: Tensor) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pydl.costs  # how many operands an elementwise kernel has
-from pydl._core.plan import Plan, modes, recorded
+from pydl._core.plan import Plan, launches_of, modes, recorded
 from pydl._core.recording import CaptureError, is_capturing
 from pydl.tensor import Tensor
 
@@ -129,26 +129,37 @@ class Captured:
         return result
 
     def describe(self) -> str:
-        """A table of the launches of every plan: kernel, element type, FLOPs, bytes, and the buffers it is given, numbered as they come.
+        """A table of the launches of every plan: kernel, element type, sizes, FLOPs, bytes, share of the time (after profile()), and the
+        buffers it is given, numbered as they come. Launches that run together, in strips, show their time at the first of them.
 
-        FLOPs and bytes are those of pydl.profile: 0 where they depend on values.
+        FLOPs and bytes are those of pydl.profile: 0 where they depend on values. Sizes: of a product m x k @ k x n; of a reduction
+        kept(reduced).
         """
-        from pydl.profiler import DTYPES, FLOPS, KERNELS
         lines = []
         for key, plans in self.plans.items():
             for plan in plans:
-                launches = plan.launches()
+                launches = launches_of(plan)
                 arguments = ", ".join(map(described, key[1:])) or "no arguments"
                 lines.append(f"plan of {len(launches)} launches, {plan.nbytes / 1e6:.3g} MB, for {arguments}")
-                lines += table_of(launches, KERNELS, DTYPES, FLOPS)
+                lines += table_of(launches)
         return "\n".join(lines) if lines else "no plan yet: call it first"
 
     def profile(self, n: int, *args: Any, **kwargs: Any) -> Any:
-        """The pydl.profile of n more calls with these arguments. They are real calls: parameters change n times."""
+        """The pydl.profile of n more calls with these arguments; describe() then shows what share of the time each launch takes.
+
+        They are real calls: parameters change n times.
+        """
         from pydl.profiler import profile
+        plans = [plan for plans in self.plans.values() for plan in plans]
         with profile() as found:
-            for _ in range(n):
-                self(*args, **kwargs)
+            try:
+                for plan in plans:
+                    plan.measure(True)
+                for _ in range(n):
+                    self(*args, **kwargs)
+            finally:
+                for plan in plans:
+                    plan.measure(False)
         return found
 
     def to_chrome_trace(self, path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
@@ -176,16 +187,20 @@ def described(part: tuple[Any, ...]) -> str:
     return f"{name}: {str(value).removeprefix('pydl.')} {tuple(kind)}" if isinstance(kind, tuple) else f"{name}={value}"
 
 
-def table_of(launches: list[tuple[int, int, int, int, tuple[int, ...]]], kernels: Any, dtypes: Any, flops: Any) -> list[str]:
+def table_of(launches: list[tuple[int, int, str, int, int, int | None, tuple[int, ...]]]) -> list[str]:
     """The lines of describe() for one plan."""
+    from pydl.profiler import DTYPES, FLOPS, KERNELS
     numbers: dict[int, int] = {}
-    lines = [f"{'':>4}  {'kernel':<24} {'type':<8} {'FLOPs':>10} {'bytes':>10}  buffers"]
-    for i, (kernel, dtype, items, nbytes, addresses) in enumerate(launches):
+    total = sum(launch[5] or 0 for launch in launches)
+    lines = [f"{'':>4}  {'kernel':<20} {'type':<8} {'sizes':<26} {'FLOPs':>10} {'bytes':>10} {'time':>7}  buffers"]
+    for i, (kernel, dtype, sizes, items, nbytes, time, addresses) in enumerate(launches):
+        share = "|" if time is None else f"{100 * time / total:.1f} %" if total else "-"
         if kernel < 0:
             lines.append(f"{i:>4}  (check)")
             continue
         buffers = " ".join(str(numbers.setdefault(address, len(numbers))) for address in addresses)
-        lines.append(f"{i:>4}  {kernels[kernel]:<24} {dtypes[dtype]:<8} {flops[kernel] * items:>10.4g} {nbytes:>10}  {buffers}")
+        flops = FLOPS[kernel] * items
+        lines.append(f"{i:>4}  {KERNELS[kernel]:<20} {DTYPES[dtype]:<8} {sizes:<26} {flops:>10.4g} {nbytes:>10} {share:>7}  {buffers}")
     return lines
 
 
@@ -209,15 +224,16 @@ def capture(function: Callable[..., Any] | None = None, *, fallback: str | None 
 
     function: takes Tensors (and numbers, strings, None) and returns Tensors, in tuples, lists or dicts, or None. A whole training step
     may be captured: forward, loss, backward(), the optimizer's step() and zero_grad(), dropout; the results have the same bits as
-    without capture. Tensors that it closes over, such as a model's parameters, are read and written in place; arguments are copied into
-    the plan. Learning rates and other hyperparameters are read anew before every replay.
+    without capture. Tensors that it closes over, such as a model's parameters, are read and written in place; arguments are read where they
+    are, or copied where they are small or not contiguous. Learning rates and other hyperparameters are read anew before every replay.
 
     Results, and gradients that the step leaves behind, lie in the plan's memory, outside of every graph, and hold new values after every
     call: clone() what you keep. Python code in the function runs only while it is recorded, so numbers that it computes are fixed.
 
     Other shapes, types or plain arguments, another mode or default type, changed modules and hooks, reloaded or replaced optimizer state,
     replaced or frozen parameters, and gradients that were there, or not, make another plan; of max_plans kinds of arguments the least
-    recently used are dropped. A change to any module of the program makes all plans be recorded anew when they are next called.
+    recently used are dropped. A change to any module of the program makes all plans be recorded anew when they are next called; only when
+    modules go from training to evaluation, or back, do those of the other mode wait for its return.
 
     Raises CaptureError, where the function is recorded (after it has run, or where it reads a value), for what cannot be replayed: a
     value read on the host (item(), a branch on a tensor, NumPy), a shape that depends on values, an argument changed in place or also

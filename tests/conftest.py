@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pydl
+from pydl.training import steps
 
 # Child processes import the pydl under test, too, not the checkout that they are started in.
 os.environ["PYTHONSAFEPATH"] = "1"
@@ -23,3 +24,10 @@ def threads() -> Iterator[None]:
     before = pydl.get_num_threads()
     yield
     pydl.set_num_threads(before)
+
+
+@pytest.fixture
+def record_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Trainer records everything at its second call."""
+    monkeypatch.setattr(steps, "WORTH", 0)
+    monkeypatch.setattr(steps, "SLOW", 1e9)

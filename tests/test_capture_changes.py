@@ -131,6 +131,28 @@ def test_changes_to_modules(change: Callable[[Any], Any]) -> None:
     run_both(eager, captured, data[3:])
 
 
+def test_plans_of_training_and_evaluation_stay() -> None:
+    """Each waits while modules are in the other mode; which modules are, is told apart."""
+    model = nn.Sequential(nn.Linear(6, 6), nn.Dropout(0.5), nn.BatchNorm1d(6), nn.Dropout(0.5))
+    forward = capture(lambda x: model(x))
+    x = batches(1)[0][0]
+    modes: list[Callable[[], Any]] = [model.train, model.eval, model[1].train, model[3].train, model[1].eval, model[2].train]
+    found = []
+    for _ in range(3):
+        pydl.manual_seed(1)
+        with pydl.no_grad():
+            for buffer in model.buffers():
+                buffer.fill_(1)
+        for mode in modes:
+            mode()
+            found.append((forward(x).clone().numpy().tobytes(), pydl.get_rng_state().tolist()))
+    plans = [plan for several in forward.plans.values() for plan in several]
+    assert len(plans) == len(modes) == len(set(map(str, found))) and found == found[:6] * 3
+    assert all(plan.current for plan in plans)
+    model.training = 1                  # no mode, but a change
+    assert not any(plan.current for plan in plans)
+
+
 def test_modes_and_plain_arguments_make_other_plans() -> None:
     f = capture(lambda x, k: x / k)
     assert f(pydl.ones(1), 0.0).item() == float("inf") and f(pydl.ones(1), -0.0).item() == -float("inf")

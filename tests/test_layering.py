@@ -27,7 +27,7 @@ LAYERS = {
     "threads": {"_core"},
     "testing": {*BELOW_OPS, "tensor", "ops"},
     "costs": {"_core"},
-    "plans": {"_core", "profiler", "tensor"},
+    "plans": {"_core", "costs", "profiler", "tensor"},
     "profiler": {"_core", "costs", "io"},      # io where a trace is written
     "nn": {"ops", "tensor", "random", "autograd", "profiler"},
     "func": {"nn"},
@@ -37,7 +37,7 @@ LAYERS = {
     "version": set(),
     "datasets": {"data", "tensor", "ops"},
     "metrics": {"tensor", "ops"},
-    "training": {"autograd", "data", "io", "nn", "ops", "optim", "random", "tensor"},
+    "training": {"autograd", "data", "io", "nn", "ops", "optim", "plans", "random", "tensor"},
     "demos": LIBRARY - {"_core"},
     "bench": LIBRARY - {"_core"},
     "cli": LIBRARY | {"bench"},

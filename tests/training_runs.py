@@ -14,6 +14,7 @@ from pydl.data import DataLoader, TensorDataset
 from pydl.metrics import MeanAbsoluteError, R2Score
 from pydl.optim import lr_scheduler
 from pydl.training import Callback, Trainer
+from pydl.training.steps import Steps
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(50, 6)).astype(np.float32)
@@ -97,3 +98,9 @@ def close(a: list[np.ndarray], b: list[np.ndarray], rtol: float = 1e-9) -> bool:
 
 def same(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
     return all(np.array_equal(p, q) for p, q in zip(a, b, strict=True))
+
+
+def steps(trainer: Trainer) -> Steps:
+    """What the last run has captured."""
+    assert trainer._run is not None
+    return trainer._run.steps

@@ -112,6 +112,7 @@ cdef extern from "pydl.h" nogil:
         unsigned char line[5]
     int pd_trace_on
     void pd_traced(const pd_launch *)
+    const pd_cost *pd_trace_cost_of(int kernel)
     void pd_trace_cost(int kernel, const pd_cost *cost)
     void pd_trace_measure(const pd_launch *, pd_event *to)
     size_t pd_trace_start()
@@ -139,6 +140,9 @@ cdef extern from "pydl.h" nogil:
     void pd_plan_unpack(pd_plan *, size_t number)
     size_t pd_plan_run(const pd_plan *)
     size_t PD_DONE
+    int pd_plan_measure(pd_plan *, int on)
+    uint64_t pd_plan_time(const pd_plan *, size_t index)
+    size_t pd_plan_together(const pd_plan *, size_t index)
     size_t pd_plan_length(const pd_plan *)
     size_t pd_plan_bytes(const pd_plan *)
     const pd_launch *pd_plan_launch(const pd_plan *, size_t index)

@@ -1,5 +1,5 @@
 """The C functions of csrc/pydl.h for the other Cython modules: only `native` is linked with the kernels."""
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from pydl._core.kernels cimport pd_arena, pd_cost, pd_event, pd_isa, pd_kernel, pd_launch, pd_memory, pd_plan
 
@@ -19,6 +19,7 @@ cdef int set_num_threads(size_t count) noexcept nogil
 
 cdef const int *trace_flag() noexcept nogil             # 1 while somebody traces
 cdef pd_kernel traced_kernel() noexcept nogil
+cdef int trace_geometry(int kernel) noexcept nogil
 cdef void trace_cost(int kernel, const pd_cost *cost) noexcept nogil
 cdef void trace_measure(const pd_launch *launch, pd_event *to) noexcept nogil
 cdef size_t trace_start() noexcept nogil
@@ -44,6 +45,9 @@ cdef int plan_keep_packed(pd_plan *plan, size_t index) noexcept nogil
 cdef void plan_pack_again(pd_plan *plan, size_t number) noexcept nogil
 cdef void plan_unpack(pd_plan *plan, size_t number) noexcept nogil
 cdef size_t plan_run(const pd_plan *plan) noexcept nogil
+cdef int plan_measure(pd_plan *plan, bint on) noexcept nogil
+cdef uint64_t plan_time(const pd_plan *plan, size_t index) noexcept nogil
+cdef size_t plan_together(const pd_plan *plan, size_t index) noexcept nogil
 cdef size_t plan_length(const pd_plan *plan) noexcept nogil
 cdef size_t plan_bytes(const pd_plan *plan) noexcept nogil
 cdef const pd_launch *plan_launch(const pd_plan *plan, size_t index) noexcept nogil

@@ -2,13 +2,16 @@
 import os
 
 from pydl._core.kernels cimport (
-    pd_alloc, pd_arena, pd_arena_block, pd_arena_bytes, pd_arena_count, pd_arena_free, pd_arena_give, pd_arena_new, pd_arena_take, pd_compiler, pd_cost, pd_empty_cache, pd_event, pd_free, pd_isa, pd_isa_available, pd_isa_in_use, pd_isa_select, pd_kernel,
-    pd_kernel_name, pd_memory, pd_memory_reset_peak, pd_memory_stats, pd_launch, pd_num_threads, pd_plan,
-    pd_plan_bytes, pd_plan_check, pd_plan_constant, pd_plan_constant_matrix, pd_plan_finish, pd_plan_free, pd_plan_input, pd_plan_launch, pd_plan_length, pd_plan_new, pd_plan_on,
-    pd_plan_keep_packed, pd_plan_pack_again, pd_plan_pointers, pd_plan_read, pd_plan_record, pd_plan_run, pd_plan_settle, pd_plan_unpack, pd_recorded, pd_set_num_threads, pd_trace_cost, pd_trace_count,
-    pd_trace_dropped, pd_trace_measure, pd_trace_name, pd_trace_on, pd_trace_read, pd_trace_scope, pd_trace_start, pd_trace_stop, pd_traced,
+    pd_alloc, pd_arena, pd_arena_block, pd_arena_bytes, pd_arena_count, pd_arena_free, pd_arena_give, pd_arena_new, pd_arena_take,
+    pd_compiler, pd_cost, pd_empty_cache, pd_event, pd_free, pd_isa, pd_isa_available, pd_isa_in_use, pd_isa_select, pd_kernel,
+    pd_kernel_name, pd_launch, pd_memory, pd_memory_reset_peak, pd_memory_stats, pd_num_threads, pd_plan, pd_plan_bytes, pd_plan_check,
+    pd_plan_constant, pd_plan_constant_matrix, pd_plan_finish, pd_plan_free, pd_plan_input, pd_plan_keep_packed, pd_plan_launch,
+    pd_plan_length, pd_plan_measure, pd_plan_new, pd_plan_on, pd_plan_pack_again, pd_plan_pointers, pd_plan_read, pd_plan_record,
+    pd_plan_run, pd_plan_settle, pd_plan_time, pd_plan_together, pd_plan_unpack, pd_recorded, pd_set_num_threads, pd_trace_cost,
+    pd_trace_cost_of, pd_trace_count, pd_trace_dropped, pd_trace_measure, pd_trace_name, pd_trace_on, pd_trace_read, pd_trace_scope,
+    pd_trace_start, pd_trace_stop, pd_traced,
 )
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 cdef const pd_isa *isa() noexcept nogil:
     return pd_isa_in_use()
@@ -48,6 +51,9 @@ cdef const int *trace_flag() noexcept nogil:
 
 cdef pd_kernel traced_kernel() noexcept nogil:
     return pd_traced
+
+cdef int trace_geometry(int kernel) noexcept nogil:
+    return pd_trace_cost_of(kernel).geometry
 
 cdef void trace_cost(int kernel, const pd_cost *cost) noexcept nogil:
     pd_trace_cost(kernel, cost)
@@ -120,6 +126,15 @@ cdef void plan_unpack(pd_plan *plan, size_t number) noexcept nogil:
 
 cdef size_t plan_run(const pd_plan *plan) noexcept nogil:
     return pd_plan_run(plan)
+
+cdef int plan_measure(pd_plan *plan, bint on) noexcept nogil:
+    return pd_plan_measure(plan, on)
+
+cdef uint64_t plan_time(const pd_plan *plan, size_t index) noexcept nogil:
+    return pd_plan_time(plan, index)
+
+cdef size_t plan_together(const pd_plan *plan, size_t index) noexcept nogil:
+    return pd_plan_together(plan, index)
 
 cdef size_t plan_length(const pd_plan *plan) noexcept nogil:
     return pd_plan_length(plan)

@@ -3,6 +3,7 @@ import gc
 from bisect import bisect_left
 
 from cpython.ref cimport Py_REFCNT
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -12,9 +13,10 @@ from pydl._core.kernels cimport PD_DONE, PD_MAX_DIMS, pd_event, pd_launch, pd_pl
 from pydl._core.launch cimport duplicate, map_into
 from pydl._core.native cimport (
     arena_bytes, capture_flag, kernel_name, plan_bytes, plan_finish, plan_free, plan_constant_matrix, plan_input, plan_keep_packed,
-    plan_launch, plan_length, plan_pack_again, plan_pointers, plan_read, plan_run, plan_settle, plan_unpack, trace_measure,
+    plan_launch, plan_length, plan_measure, plan_pack_again, plan_pointers, plan_read, plan_run, plan_settle, plan_time, plan_together,
+    plan_unpack, trace_geometry, trace_measure,
 )
-from pydl._core.recording cimport Arena, Recorder, pause, recorder, resume, structure
+from pydl._core.recording cimport Arena, Recorder, module_modes, pause, recorder, resume, structure
 from pydl._core.tape cimport anomaly_enabled, grad_enabled
 from pydl._core.tensor cimport Storage, Tensor, alias_of, inference_enabled, over_memory, storage_count
 
@@ -22,6 +24,15 @@ from pydl._core.recording import ANY, CaptureError
 
 cdef extern from "pydl.h":
     enum: PD_copy
+    enum: PD_COST_MAP
+    enum: PD_COST_FLAT
+    enum: PD_COST_REDUCE
+    enum: PD_COST_LINES
+    enum: PD_COST_N
+    enum: PD_COST_OUTER
+    enum: PD_COST_ROWS
+    enum: PD_COST_GEMM
+    enum: PD_COST_STEP
 
 cdef enum:
     SMALL = 4096        # bytes: copied without a launch
@@ -110,6 +121,7 @@ cdef class Plan:
     cdef bint grad, inference, anomaly      # the modes of the recording
     cdef int default
     cdef size_t generator
+    cdef uint64_t modules
     cdef bint plain                 # all arguments are tensors, given by position
     cdef bint running
 
@@ -132,20 +144,10 @@ cdef class Plan:
         """False once it can never be replayed again."""
         return self.structure == structure()
 
-    def launches(self):
-        """[(number of the kernel, of the element type, items, bytes, addresses)] in order; a check is (-1, 0, 0, 0, ())."""
-        cdef size_t i
-        cdef const pd_launch *launch
-        cdef pd_event event
-        found = []
-        for i in range(plan_length(self.plan)):
-            launch = plan_launch(self.plan, i)
-            if launch == NULL:
-                found.append((-1, 0, 0, 0, ()))
-                continue
-            trace_measure(launch, &event)
-            found.append((event.kernel, event.dtype, event.items, event.bytes, tuple(pointers_of(self.plan, i))))
-        return found
+    def measure(self, bint on):
+        """Whether replays are timed, launch by launch."""
+        if plan_measure(self.plan, on) < 0:
+            raise MemoryError("capture: no memory to measure")
 
     cdef bint fits(self, tuple given) except -1:
         """Whether everything is as it was when the step was recorded. Renews hyperparameters."""
@@ -227,7 +229,7 @@ cdef class Plan:
                 if other.sizes[d] != mine.sizes[d]:
                     return NotImplemented
         if (grad_enabled() != self.grad or inference_enabled() != self.inference or anomaly_enabled() != self.anomaly
-                or default_float() != self.default or generator_in_use() != self.generator):
+                or default_float() != self.default or generator_in_use() != self.generator or module_modes() != self.modules):
             return NotImplemented
         return self.replay(args)
 
@@ -293,6 +295,7 @@ def tensors_in(result):
 
 include "plan_memory.pxi"
 include "plan_constants.pxi"
+include "plan_table.pxi"
 
 
 # ---- Recording
@@ -306,7 +309,7 @@ def copies(tuple tensors):
 
 def modes():
     """What a plan depends on besides its arguments."""
-    return grad_enabled(), inference_enabled(), anomaly_enabled(), default_float(), generator_in_use()
+    return grad_enabled(), inference_enabled(), anomaly_enabled(), default_float(), generator_in_use(), module_modes()
 
 def recorded(step, tuple given, bint lenient, bint plain):
     """(plan, result) of step(copies of given), whose launches are recorded while they run. Instead of the plan: None where modules
@@ -318,7 +321,7 @@ def recorded(step, tuple given, bint lenient, bint plain):
     if recorder() is not None:
         raise CaptureError("capture: a captured function cannot be captured inside another; call the plain function there")
     plan.inputs, plan.plain = copies(given), plain
-    plan.grad, plan.inference, plan.anomaly, plan.default, plan.generator = modes()
+    plan.grad, plan.inference, plan.anomaly, plan.default, plan.generator, plan.modules = modes()
     first_storage = storage_count()
     capture.lenient = lenient
     versions = versions_of(plan.inputs)
@@ -333,7 +336,7 @@ def recorded(step, tuple given, bint lenient, bint plain):
     try:
         if versions_of(plan.inputs) != versions:
             raise CaptureError("capture: the function changes one of its arguments in place; pass a copy, or close over the tensor")
-        if structure() != before:
+        if structure() != before or module_modes() != plan.modules:
             return None, renewed(result)
         finish(plan, capture, result, first_storage)
         for x in given:

@@ -1,5 +1,5 @@
 """What a thread notes down while it captures a step: launches, memory, and what a replay must find as it was."""
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from pydl._core.kernels cimport pd_arena, pd_plan
 
@@ -34,6 +34,7 @@ cdef class Refusal:
 
 cdef Recorder recorder()                # of this thread, or None; ask the flag first
 cdef size_t structure() noexcept        # counts touch(): changes to modules
+cdef uint64_t module_modes() noexcept   # says which modules are in training, and which in evaluation
 cdef int host_read(str what) except -1  # CaptureError while this thread captures
 cdef Recorder pause()                   # from here on this thread records nothing ...
 cdef int resume(Recorder paused) except -1      # ... until here

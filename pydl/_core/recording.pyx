@@ -2,7 +2,7 @@
 import traceback
 
 from cpython.ref cimport PyObject
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from pydl._core.kernels cimport pd_plan
 from pydl._core.native cimport (
@@ -95,9 +95,22 @@ cdef size_t structure() noexcept:
     return changes
 
 def touch():
-    """A module got or lost something, or went from training to evaluation: captured steps are recorded anew."""
+    """A module got or lost something: captured steps are recorded anew."""
     global changes
     changes += 1
+
+cdef uint64_t turned = 0
+
+cdef uint64_t module_modes() noexcept:
+    return turned
+
+def turn(module):
+    """A module went from training to evaluation, or back: plans recorded in other modes wait until these return."""
+    global turned
+    cdef uint64_t mixed = <size_t><PyObject *>module        # so that no two sets of modules have the same xor (splitmix64)
+    mixed = (mixed ^ (mixed >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
+    mixed = (mixed ^ (mixed >> 27)) * <uint64_t>0x94D049BB133111EB
+    turned ^= mixed ^ (mixed >> 31)
 
 cdef Recorder recorder():
     return None if pydl_recorder == NULL else <Recorder>pydl_recorder

@@ -10,7 +10,7 @@ import numpy as np
 import pydl
 from pydl import nn
 from pydl.data import DataLoader, TensorDataset
-from pydl.demos.harness import Stage
+from pydl.demos.harness import Stage, Training
 from pydl.metrics import Accuracy
 from pydl.optim.lr_scheduler import LambdaLR
 from pydl.training import History, Trainer
@@ -26,24 +26,28 @@ def mlp(sizes: Sequence[int], dropout: float) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
 
-def train(stage: Stage, model: nn.Module, loader: DataLoader, held_out: tuple[pydl.Tensor, np.ndarray], epochs: int, lr: float,
-          weight_decay: float = 1e-2, label_smoothing: float = 0.0) -> tuple[History, np.ndarray]:
-    """AdamW with a cosine schedule after a short warm-up. -> history, predictions for the images held out.
+def recipe(model: nn.Module, steps: int, lr: float, weight_decay: float = 1e-2, label_smoothing: float = 0.0) -> Training:
+    """AdamW with a cosine schedule over so many steps, after a short warm-up."""
+    optimizer = pydl.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
+    schedule = LambdaLR(optimizer, lambda step: min((step + 1) / 50, 0.5 * (1 + math.cos(math.pi * step / steps))))
+    return Training(model, optimizer, nn.CrossEntropyLoss(label_smoothing=label_smoothing), schedule)
+
+
+def train(stage: Stage, parts: Training, loader: DataLoader, held_out: tuple[pydl.Tensor, np.ndarray],
+          epochs: int) -> tuple[History, np.ndarray]:
+    """-> history, predictions for the images held out.
 
     held_out: images and labels that are never trained on. Notes the demo's three figures; the seconds are those of the
     training steps alone, without the tests between the epochs.
     """
     images, labels = held_out
-    optimizer = pydl.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
-    total = epochs * len(loader)
-    schedule = LambdaLR(optimizer, lambda step: min((step + 1) / 50, 0.5 * (1 + math.cos(math.pi * step / total))))
-    trainer = Trainer(model, optimizer, nn.CrossEntropyLoss(label_smoothing=label_smoothing), scheduler=schedule,
-                      scheduler_interval="step", metrics={"accuracy": Accuracy()}, train_metrics=False)
+    trainer = Trainer(*parts[:3], scheduler=parts.schedule, scheduler_interval="step",
+                      metrics={"accuracy": Accuracy()}, train_metrics=False)
     test = DataLoader(TensorDataset(images, pydl.from_numpy(labels)), batch_size=1000)
     history = trainer.fit(loader, test, epochs=epochs, on_interrupt="raise")
     stage.figure("test accuracy", 100 * history["val_accuracy"][-1], "%", digits=2)
     stage.figure("train seconds", sum(history["seconds"]), "s", digits=2)
-    stage.figure("examples/s", total * (loader.batch_size or 1) / sum(history["seconds"]))
+    stage.figure("examples/s", epochs * len(loader) * (loader.batch_size or 1) / sum(history["seconds"]))
     return history, trainer.predict(test).argmax(1).numpy()
 
 

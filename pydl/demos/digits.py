@@ -5,8 +5,10 @@ import numpy as np
 import pydl
 from pydl.data import DataLoader, TensorDataset
 from pydl.datasets import digits, stratified_split
-from pydl.demos.classify import draw, mlp, train
-from pydl.demos.harness import Stage
+from pydl.demos.classify import draw, mlp, recipe, train
+from pydl.demos.harness import Stage, Training
+
+EPOCHS, BATCH = 20, 128
 
 
 def run(stage: Stage) -> None:
@@ -16,11 +18,14 @@ def run(stage: Stage) -> None:
     moved = half_pixel_shifts(images[train_part])
     loader = DataLoader(
         TensorDataset(pydl.from_numpy(moved.reshape(-1, 64)), pydl.from_numpy(np.tile(labels[train_part], 5))),
-        batch_size=128, shuffle=True, drop_last=True)
+        batch_size=BATCH, shuffle=True, drop_last=True)
     held_out = pydl.from_numpy(images[test_part].reshape(-1, 64)), labels[test_part]
-    model = mlp((64, 256, 128, 10), dropout=0.3)
-    history, predicted = train(stage, model, loader, held_out, epochs=20, lr=6e-3, label_smoothing=0.1)
+    history, predicted = train(stage, training(EPOCHS * len(loader)), loader, held_out, EPOCHS)
     stage.plot("digits.png", draw(history, pictures[test_part], labels[test_part], predicted))
+
+
+def training(steps: int) -> Training:
+    return recipe(mlp((64, 256, 128, 10), dropout=0.3), steps, lr=6e-3, label_smoothing=0.1)
 
 
 def half_pixel_shifts(images: np.ndarray) -> np.ndarray:

@@ -8,9 +8,10 @@ import sys
 import time
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pydl
+from pydl import nn, optim
 from pydl.threads import MOST_THREADS
 from pydl.training.progress import Progress
 
@@ -67,6 +68,15 @@ def make_folder(path: str) -> None:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise DemoError(f"--out: cannot make the folder {path}: {error.strerror}") from error
+
+
+class Training(NamedTuple):
+    """What a demo trains: its function `training` makes one, new. The test of captured steps trains it, too."""
+
+    model: nn.Module
+    optimizer: optim.Optimizer
+    loss: Callable[..., Any]
+    schedule: Any = None
 
 
 class DemoError(Exception):

@@ -7,8 +7,10 @@ import numpy as np
 import pydl
 from pydl.data import DataLoader, TensorDataset
 from pydl.datasets import mnist
-from pydl.demos.classify import draw, mlp, train
-from pydl.demos.harness import Stage
+from pydl.demos.classify import draw, mlp, recipe, train
+from pydl.demos.harness import Stage, Training
+
+EPOCHS, BATCH = 6, 128
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,11 +23,15 @@ def run(stage: Stage) -> None:
     mean, deviation = pictures.mean(), pictures.std()
     loader = DataLoader(
         TensorDataset(normalised(pictures, mean, deviation), pydl.from_numpy(labels)),
-        batch_size=128, shuffle=True, drop_last=True)
+        batch_size=BATCH, shuffle=True, drop_last=True)
     held_out = normalised(test_pictures, mean, deviation), test_labels
-    model = mlp((held_out[0].shape[1], 256, 128, 10), dropout=0.15)
-    history, predicted = train(stage, model, loader, held_out, epochs=6, lr=3e-3)
+    parts = training(EPOCHS * len(loader), held_out[0].shape[1])
+    history, predicted = train(stage, parts, loader, held_out, EPOCHS)
     stage.plot("mnist.png", draw(history, test_pictures, test_labels, predicted))
+
+
+def training(steps: int, pixels: int = 28 * 28) -> Training:
+    return recipe(mlp((pixels, 256, 128, 10), dropout=0.15), steps, lr=3e-3)
 
 
 def normalised(pictures: np.ndarray, mean: float, deviation: float) -> pydl.Tensor:

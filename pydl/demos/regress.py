@@ -12,7 +12,7 @@ import numpy as np
 
 import pydl
 from pydl import nn
-from pydl.demos.harness import Clock, DemoError, Stage
+from pydl.demos.harness import Clock, DemoError, Stage, Training
 from pydl.metrics import r2_score, root_mean_squared_error
 from pydl.optim.lr_scheduler import CosineAnnealingLR
 from pydl.training import Trainer
@@ -76,14 +76,19 @@ def cross_validated(data: Arrays, decay: float, dropout: float, progress: Progre
     error, networks = 0.0, []
     for left_out in range(FOLDS):
         inside, outside = fold != left_out, fold == left_out
-        model = nn.Sequential(nn.Linear(x.shape[1], HIDDEN), nn.Tanh(), nn.Dropout(dropout), nn.Linear(HIDDEN, 1))
-        optimizer = pydl.optim.AdamW(model.parameters(), lr=5e-3, weight_decay=decay)
-        trainer = Trainer(model, optimizer, nn.MSELoss(), scheduler=CosineAnnealingLR(optimizer, EPOCHS))
+        parts = training(x.shape[1], decay, dropout)
+        trainer = Trainer(*parts[:3], scheduler=parts.schedule)
         trainer.fit((x[inside], y[inside]), epochs=EPOCHS, progress=False, on_interrupt="raise")
         error += trainer.evaluate((x[outside], y[outside]))["loss"] * np.count_nonzero(outside) / len(y)
         networks.append(trainer)
         progress.step()
     return error, networks
+
+
+def training(inputs: int, decay: float, dropout: float) -> Training:
+    model = nn.Sequential(nn.Linear(inputs, HIDDEN), nn.Tanh(), nn.Dropout(dropout), nn.Linear(HIDDEN, 1))
+    optimizer = pydl.optim.AdamW(model.parameters(), lr=5e-3, weight_decay=decay)
+    return Training(model, optimizer, nn.MSELoss(), CosineAnnealingLR(optimizer, EPOCHS))
 
 
 def ridge(data: Arrays, x: np.ndarray) -> np.ndarray:

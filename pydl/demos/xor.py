@@ -7,7 +7,7 @@ import numpy as np
 
 import pydl
 from pydl import nn
-from pydl.demos.harness import DemoError, Stage
+from pydl.demos.harness import DemoError, Stage, Training
 from pydl.training import Callback, Trainer
 
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
@@ -33,9 +33,8 @@ class UntilLearned(Callback):
 
 
 def run(stage: Stage) -> None:
-    model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
     watch = UntilLearned()
-    trainer = Trainer(model, pydl.optim.Adam(model.parameters(), lr=0.05), nn.BCEWithLogitsLoss(), callbacks=[watch])
+    trainer = Trainer(*training()[:3], callbacks=[watch])
     trainer.fit((CORNERS, TRUTH[:, None]), epochs=MOST_STEPS, batch_size=4, shuffle=False, progress=False, on_interrupt="raise")
     if not watch.learned:
         raise DemoError(f"not learned in {MOST_STEPS} steps; try another --seed")
@@ -43,6 +42,11 @@ def run(stage: Stage) -> None:
     for (a, b), output in zip(CORNERS, watch.outputs[-1], strict=True):
         stage.figure(f"{a:.0f} xor {b:.0f} =", float(output), digits=3)
     stage.plot("xor.png", draw(trainer, np.array(watch.outputs)))
+
+
+def training() -> Training:
+    model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+    return Training(model, pydl.optim.Adam(model.parameters(), lr=0.05), nn.BCEWithLogitsLoss())
 
 
 def draw(trainer: Trainer, outputs: np.ndarray) -> Callable[[Any], None]:

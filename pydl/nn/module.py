@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
-from pydl.autograd import RemovableHandle, touch
+from pydl.autograd import RemovableHandle, touch, turn
 from pydl.nn import state
 from pydl.nn.hooks import HookLists, run_with_hooks
 from pydl.nn.kinds import BUFFER, BUFFERS, MODULE, PARAMETER, TEMPORARY
@@ -54,8 +54,12 @@ class Module:
     # Owning
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self.__dict__.get(name) is not value:
-            touch()
+        before = self.__dict__.get(name)
+        if before is not value:
+            if name == "training" and isinstance(before, bool) and isinstance(value, bool):
+                turn(self)
+            else:
+                touch()
         owned = self.__dict__.get("_owned")
         if isinstance(value, (Parameter, Module, Buffer)):
             if owned is None:

@@ -16,12 +16,13 @@ Unpack = Callable[[Any], Any] | None
 
 
 class Batch(NamedTuple):
-    """What the model is given, what it should say, a weight for each example, and what the batch counts in a mean."""
+    """What the model is given, what it should say, a weight for each example, and what the batch counts in a mean: a number, which
+    inside a captured step is a tensor, and without weights unknown."""
 
     inputs: Any
     target: Any
     weight: Tensor | None
-    size: float
+    size: Any
 
 
 class Columns(Dataset):

@@ -84,10 +84,13 @@ class Callbacks:
                                 "LambdaCallback makes one of functions")
         self.all.sort(key=lambda one: one.order)
         self.hooks = {name: [getattr(one, name) for one in self.all if overridden(one, name)] for name in HOOKS}
+        self.strange = {name for name in HOOKS if any(overridden(one, name) and not is_own(one) for one in self.all)}
 
-    def call(self, hook: str, *arguments: Any) -> None:
+    def call(self, hook: str, trainer: Trainer, *arguments: Any) -> None:
+        if hook in self.strange and trainer._run is not None:
+            trainer._run.steps.give_gradients()
         for function in self.hooks[hook]:
-            function(*arguments)
+            function(trainer, *arguments)
 
     def end(self, trainer: Trainer) -> None:
         """on_fit_end of all of them, even if one raises; then the first error, with the others as notes."""
@@ -101,6 +104,11 @@ class Callbacks:
             errors[0].add_note(f"(on_fit_end of another callback raised {type(other).__name__}: {other})")
         if errors:
             raise errors[0]
+
+
+def is_own(callback: Callback) -> bool:
+    """Whether it is one of pydl's, which do not look at gradients."""
+    return type(callback).__module__.startswith("pydl.training.") and not isinstance(callback, LambdaCallback)
 
 
 def overridden(callback: Callback, name: str) -> bool:

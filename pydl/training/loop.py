@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pydl.autograd import no_grad
+from pydl.autograd import is_capturing, no_grad
 from pydl.nn import Module
 from pydl.nn.owned import modes_kept
 from pydl.nn.utils import clip_grad_norm_, clip_grad_value_
 from pydl.optim.lr_scheduler import ReduceLROnPlateau
-from pydl.tensor import Tensor
+from pydl.tensor import float64, tensor
 from pydl.training.batches import Batch, batch_of, call, length_of
 from pydl.training.checkpointing import generators_in, random_states, set_random_states
 from pydl.training.interrupt import Interrupts
-from pydl.training.objective import Averages
+from pydl.training.objective import Averages, Objective
+from pydl.training.steps import Steps
 from pydl.training.stopping import monitored
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Run:
         self.generators = generators_in(loader, validation, trainer.generators)
         self.means = Averages(trainer.metrics if trainer.train_metrics else {})
         self.validated = Averages(trainer.metrics)
+        self.steps = Steps(trainer)
         self.clock = 0.0                                    # seconds of training in this epoch
         self.boundary = random_states(self.generators)      # after the last step
         self.epoch_random = self.boundary                   # before the epoch's batches were put in order
@@ -98,20 +100,23 @@ def fetch(trainer: Trainer, run: Run, iterator: Iterator[Any]) -> list[Batch]:
 
 def take_step(trainer: Trainer, run: Run, group: list[Batch]) -> None:
     """One optimizer step on the gradient of the mean loss of all examples of the group. A batch that counts nothing has none."""
-    optimizer, summed, loss_sum = trainer.optimizer, trainer.objective.summed, 0.0
-    counts = [trainer.objective.share(batch) for batch in group]
+    optimizer, objective, loss_sum, lent = trainer.optimizer, trainer.objective, 0.0, True
+    counts = [objective.share(batch) for batch in group]
     total = sum(counts)
     optimizer.zero_grad()
-    for batch, count in zip(group, counts, strict=True):
-        output = call(trainer.model, batch.inputs)
-        loss = trainer.objective(output, batch)
+    for number, (batch, count) in enumerate(zip(group, counts, strict=True)):
+        share = 1.0 if objective.summed or not count else count / total
+        options = trainer, trainer.model, objective, bool(count), bool(run.means.metrics), not number
+        parts = *parts_of(batch), None if share == 1 else tensor(share, dtype=float64)
+        loss, output, needs_grad = run.steps(gradients, options, parts, eager=not lent)
+        if not number:      # a plan adds to gradients where it found them, so they must lie at the same place in every step
+            lent = run.steps.lent
+        run.steps.gradients_lent |= run.steps.lent
         if count:
-            number = loss.item()
-            check_loss(trainer, number, loss)
-            share = 1.0 if summed else count / total
-            (loss if share == 1 else loss * share).backward()
-            loss_sum += number * (1 if summed else count)
-        run.means.update(output, batch.target)
+            value = loss.item()
+            check_loss(trainer, value, needs_grad)
+            loss_sum += value * (1 if objective.summed else count)
+        run.means.update(run.steps.kept(output), batch.target)
     clip(trainer)
     run.interrupts.sealed = True
     try:
@@ -126,11 +131,35 @@ def take_step(trainer: Trainer, run: Run, group: list[Batch]) -> None:
         run.interrupts.sealed = False
 
 
-def check_loss(trainer: Trainer, number: float, loss: Tensor) -> None:
+def parts_of(batch: Batch) -> tuple[Any, ...]:
+    """What Steps passes on of a batch: tensors alone, as numbers would be fixed in a plan."""
+    return batch.inputs, batch.target, batch.weight, None if batch.weight is None else tensor(batch.size, dtype=float64)
+
+
+def gradients(parts: tuple[Any, ...], trainer: Trainer, model: Module, objective: Objective, counts: bool, watched: bool,
+              first: bool) -> tuple[Any, ...]:
+    """The part of a step that may be captured: it looks at no values then, and changes no parameters.
+
+    parts: those of a batch, and its share of the group's mean. counts: whether it has one; watched: by metrics; first: of the group.
+    -> loss, output for the metrics, whether the loss depends on parameters.
+    """
+    batch, share = Batch(*parts[:4]), parts[4]
+    output = call(model, batch.inputs)
+    loss = objective(output, batch)
+    needs_grad = loss.requires_grad
+    if counts:
+        if not is_capturing():
+            check_loss(trainer, loss.item(), needs_grad)
+        if needs_grad:
+            (loss if share is None else loss * share.to(loss.dtype)).backward()
+    return loss, output if watched else None, needs_grad
+
+
+def check_loss(trainer: Trainer, number: float, needs_grad: bool) -> None:
     if trainer.check_finite and not math.isfinite(number):
         raise FloatingPointError(f"fit: the loss is {number} at step {trainer.step + 1}, in epoch {trainer.epoch + 1}; the parameters are "
                                  "those before that step. A smaller learning rate or max_grad_norm= may help; check_finite=False goes on")
-    if not loss.requires_grad:
+    if not needs_grad:
         raise RuntimeError("fit: the loss does not depend on any parameter that requires a gradient")
 
 
@@ -150,7 +179,7 @@ def clip(trainer: Trainer) -> None:
 def validate(trainer: Trainer, run: Run) -> dict[str, Any]:
     if run.validation is None:
         return {}
-    found = measure(trainer, "fit: validation", run.validation, run.validated)
+    found = measure(trainer, "fit: validation", run.validation, run.validated, run.steps)
     return {f"val_{name}": value for name, value in found.items()}
 
 
@@ -167,7 +196,7 @@ def end_epoch(trainer: Trainer, run: Run, validated: dict[str, Any]) -> None:
     trainer.callbacks.call("on_epoch_end", trainer, row)
 
 
-def measure(trainer: Trainer, caller: str, loader: Iterable[Any], means: Averages,
+def measure(trainer: Trainer, caller: str, loader: Iterable[Any], means: Averages, steps: Steps,
             step: Callable[[], object] | None = None) -> dict[str, Any]:
     """Mean loss and metrics of all batches, in evaluation mode, unrecorded."""
     means.reset()
@@ -176,16 +205,28 @@ def measure(trainer: Trainer, caller: str, loader: Iterable[Any], means: Average
         for given in loader:
             batches += 1
             batch = batch_of(caller, given, trainer.unpack)
-            output = call(trainer.model, batch.inputs)
-            number, count = trainer.objective(output, batch).item(), trainer.objective.share(batch)
+            loss, output = steps(judged, (trainer.model, trainer.objective, bool(means.metrics)), parts_of(batch))
+            number, count = loss.item(), trainer.objective.share(batch)
             if count:
                 means.add(number * (1 if trainer.objective.summed else count), count)
-            means.update(output, batch.target)
+            means.update(steps.kept(output), batch.target)
             if step is not None:
                 step()
     if not batches:
         raise ValueError(f"{caller}: the data gave no batches")
     return means.results()
+
+
+def judged(parts: tuple[Any, ...], model: Module, objective: Objective, watched: bool) -> tuple[Any, Any]:
+    """-> the loss of a batch, its output for the metrics."""
+    batch = Batch(*parts)
+    output = call(model, batch.inputs)
+    return objective(output, batch), output if watched else None
+
+
+def answered(inputs: Any, model: Module) -> Any:
+    """-> what the model makes of a batch."""
+    return call(model, inputs)
 
 
 @contextmanager

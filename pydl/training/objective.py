@@ -69,12 +69,12 @@ class Objective:
             return int(counts.sum().item())
         return float(weight.detach().to(float64)[target[counts].long()].sum().item())
 
-    def weighted(self, each: Tensor, weight: Tensor, count: float) -> Tensor:
+    def weighted(self, each: Tensor, weight: Tensor, count: Tensor | float) -> Tensor:
         if each.dim() == 0 or len(each) != len(weight):
             raise ValueError(f"Trainer: weight: expected one number an example, got {len(weight)} weights for losses of shape "
                              f"{tuple(each.shape)}")
         total = (each.reshape(len(weight), -1).mean(1) * weight.to(each.dtype)).sum()
-        return total if self.summed else total / count
+        return total if self.summed else total / (count.to(total.dtype) if isinstance(count, Tensor) else count)
 
 
 def described_type(value: Any) -> str:

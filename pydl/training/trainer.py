@@ -15,13 +15,14 @@ from pydl.optim.lr_scheduler import ReduceLROnPlateau
 from pydl.random import Generator
 from pydl.tensor import dtype
 from pydl.training.bar import Bar, shown
-from pydl.training.batches import Unpack, call, inputs_of, loader_of, outputs_joined
+from pydl.training.batches import Unpack, inputs_of, loader_of, outputs_joined
 from pydl.training.callbacks import Callback, Callbacks
 from pydl.training.checkpointing import VALIDATION, resume_run, save_run, set_random_states
 from pydl.training.history import History, Path
 from pydl.training.interrupt import Interrupts
-from pydl.training.loop import Run, evaluating, measure, run_epochs, stop_at
+from pydl.training.loop import Run, answered, evaluating, measure, run_epochs, stop_at
 from pydl.training.objective import Averages, Objective, described_type, metrics_of
+from pydl.training.steps import Steps
 from pydl.training.stopping import count
 
 
@@ -55,6 +56,11 @@ class Trainer:
     by name that the run draws from, beside the default one and the loaders'; a checkpoint keeps them. check_finite: raise
     FloatingPointError, before the parameters change, where the loss or (with max_grad_norm) the gradient's norm is NaN or infinite.
 
+    capture: None captures (see pydl.capture) forward, loss and backward, and the forward of evaluate and predict, where they are short and
+    batches of the same shapes come again and again, and where model and loss consist of pydl's own modules and functions, without hooks;
+    all numbers are the same as without. True: also Python code of your own, which then runs at some calls only, so it must do the same
+    at every call; what cannot be captured runs as it is, with one warning (why_eager holds the reason). False: nothing is captured.
+
     Raises TypeError and ValueError for parts that are something else, or do not belong together.
     """
 
@@ -76,8 +82,11 @@ class Trainer:
         unpack: Unpack = None,
         generators: Mapping[str, Generator] | None = None,
         check_finite: bool = True,
+        capture: bool | None = None,
     ) -> None:
         check_parts(model, optimizer, scheduler, scheduler_interval)
+        if capture is not None and not isinstance(capture, bool):
+            raise TypeError(f"Trainer: capture: expected True, False or None, got a {type(capture).__name__}")
         if unpack is not None and not callable(unpack):
             raise TypeError(f"Trainer: unpack: expected a function of a batch, got {type(unpack).__name__}")
         self.model, self.optimizer, self.loss, self.objective = model, optimizer, loss, Objective(loss)
@@ -88,6 +97,8 @@ class Trainer:
         self.clip_value = bound("clip_value", clip_value)
         self.accumulate, self.unpack = count("Trainer", "accumulate", accumulate), unpack
         self.generators, self.check_finite = generators_by_name(generators), bool(check_finite)
+        self.capture = capture
+        self.why_eager: str | None = None           # what was found to be in the way of a capture
         self.history = History()
         self.epoch = self.batch = self.step = 0
         self.last_loss = math.nan
@@ -192,6 +203,7 @@ class Trainer:
                 self.status = "failed"
             self.history.stopped = self.stopped
             self.optimizer.zero_grad()
+            run.steps.forget()
             try:
                 if begun:
                     self.callbacks.end(self)
@@ -211,7 +223,7 @@ class Trainer:
         """
         loader = loader_of("evaluate", data, count("evaluate", "batch_size", batch_size), False, self._type())
         with shown(progress, "evaluating", loader) as step:
-            return measure(self, "evaluate", loader, Averages(self.metrics), step)
+            return measure(self, "evaluate", loader, Averages(self.metrics), Steps(self), step)
 
     def predict(self, data: Any, *, batch_size: int = 256, progress: bool = False) -> Any:
         """The outputs for all examples, in order, joined along the first dimension; in evaluation mode, without gradients.
@@ -219,10 +231,10 @@ class Trainer:
         data: as for fit, or inputs alone: a tensor, an array, or batches of them. Of a tuple or list the first is taken.
         """
         loader = loader_of("predict", data, count("predict", "batch_size", batch_size), False, self._type())
-        outputs = []
+        outputs, steps = [], Steps(self)
         with evaluating(self.model), no_grad(), shown(progress, "predicting", loader) as step:
             for batch in loader:
-                outputs.append(call(self.model, inputs_of(batch, self.unpack)))
+                outputs.append(steps.kept(steps(answered, (self.model,), inputs_of(batch, self.unpack))))
                 if step is not None:
                     step()
         if not outputs:
