@@ -1,4 +1,5 @@
 """The walk back over the tape: an iterative topological order, gradients summed on the way, memory freed as it goes."""
+from cpython.bytes cimport PyBytes_AsString
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport PyObject
 
@@ -110,11 +111,16 @@ cdef class Walk:
         cdef Node node
         cdef Leaf leaf
         cdef list totals
+        cdef bint owned
         cdef int i
         if isinstance(edge, Node):
             node = <Node>edge
             if node.outputs == 1:
-                node.total, node.total_owned = self.sum(node.total, node.total_owned, grad)
+                if node.total is None:
+                    node.total, node.total_owned = grad, False
+                else:
+                    node.total = self.sum(node.total, node.total_owned, grad)
+                    node.total_owned = not self.create_graph
                 return 0
             i = 0
         elif isinstance(edge, Output):
@@ -125,24 +131,27 @@ cdef class Walk:
                 leaf = Leaf.__new__(Leaf)
                 leaf.tensor = edge
                 self.leaves[id(edge)] = leaf
-            leaf.total, leaf.owned = self.sum(leaf.total, leaf.owned, grad)
+            owned = leaf.total is not None and not self.create_graph
+            leaf.total = self.sum(leaf.total, leaf.owned, grad)
+            leaf.owned = owned
             return 0
         if node.total is None:
             node.total = [(None, False)] * node.outputs
         totals = node.total
-        totals[i] = self.sum(totals[i][0], totals[i][1], grad)
+        owned = totals[i][0] is not None and not self.create_graph
+        totals[i] = self.sum(totals[i][0], totals[i][1], grad), owned
         return 0
 
-    cdef tuple sum(self, object total, bint owned, object grad):
-        """(total + grad, whether it may be added to in place)."""
+    cdef object sum(self, object total, bint owned, object grad):
+        """total + grad, in total's memory if that is owned. A sum that no graph knows is the walk's own from then on."""
         if total is None:
-            return grad, False
+            return grad
         if self.create_graph:
-            return add(total, grad), False
+            return add(total, grad)
         if owned:
             map_into(PD_add, (<Tensor>total).code, (total, grad), <Tensor>total)
-            return total, True
-        return map2(PD_add, <Tensor>total, <Tensor>grad), True
+            return total
+        return map2(PD_add, <Tensor>total, <Tensor>grad)
 
     cdef int walk(self) except -1:
         """Runs the rules, consumers first."""
@@ -170,34 +179,40 @@ cdef class Walk:
         try:
             if tracing[0]:
                 trace_scope(op_number(node.op.name))
-            set_anomaly(False)      # what a rule computes on the way is not the user's
+            if anomaly:
+                set_anomaly(False)      # what a rule computes on the way is not the user's
             grads = node.op.rule(node, dy)
             set_anomaly(anomaly)
             if tracing[0]:
                 trace_scope(PD_BACKWARD)
-            self.spread(node, grads)
-        finally:
+            self.spread(node, grads, anomaly)
+        except BaseException:
             set_anomaly(anomaly)
             node.wanted = <size_t>-1
+            raise
         if not self.keep_graph:
             node.release()
         return 0
 
-    cdef int spread(self, Node node, object grads) except -1:
+    cdef int spread(self, Node node, object grads, bint anomaly) except -1:
         cdef int i
         cdef tuple edges = node.edges
-        if not isinstance(grads, tuple):
-            grads = (grads,)
-        if len(<tuple>grads) != len(edges):
-            raise RuntimeError(f"{node.op.name}: its backward returned {len(grads)} gradients for {len(edges)} inputs")
+        cdef const ptrdiff_t *shape
+        cdef const ptrdiff_t *following = NULL if node.shapes is None else <const ptrdiff_t *>PyBytes_AsString(node.shapes)
+        cdef bint many = isinstance(grads, tuple)
+        if (len(<tuple>grads) if many else 1) != len(edges):
+            raise RuntimeError(f"{node.op.name}: its backward returned {len(grads) if many else 1} gradients for {len(edges)} inputs")
         for i in range(len(edges)):
-            grad = (<tuple>grads)[i]
+            shape = following
+            if shape != NULL:
+                following += 1 + (shape[0] if shape[0] > 0 else 0)
+            grad = (<tuple>grads)[i] if many else grads
             if grad is None or not node.need(i):
                 continue
-            if anomaly_enabled():
+            if anomaly:
                 check_gradient(node, <Tensor>grad)
-            if node.shapes is not None and shape_of(<Tensor>grad) != node.shapes[i]:
-                grad = sum_to(grad, node.shapes[i])
+            if shape != NULL and not fits(<Tensor>grad, shape):
+                grad = sum_to(grad, tuple([shape[1 + d] for d in range(shape[0])]))
             self.give(edges[i], grad)
         return 0
 
@@ -268,6 +283,16 @@ cdef class Walk:
         return 0
 
 
+cdef bint fits(Tensor grad, const ptrdiff_t *shape) noexcept:
+    """Whether the gradient has the shape that a node noted: the number of dimensions, then the sizes."""
+    cdef int d
+    if grad.ndim != shape[0]:
+        return False
+    for d in range(grad.ndim):
+        if grad.sizes[d] != shape[1 + d]:
+            return False
+    return True
+
 cdef bint is_unique(Tensor total) noexcept:
     """Whether the walk alone holds the gradient and its memory, so that a leaf may keep it."""
     return (total.contiguous and total.node is None and Py_REFCNT(<PyObject *>total) <= 2
@@ -312,7 +337,7 @@ cdef Tensor root_gradient(str caller, Tensor y, object given):
         return seed_for(y)
     if not isinstance(given, Tensor):
         raise TypeError(f"{caller}: the gradient must be a Tensor, got {type(given).__name__}")
-    if shape_of(<Tensor>given) != shape_of(y):
+    if not same_shape(<Tensor>given, y):
         raise ValueError(f"{caller}: the gradient has shape {shape_of(<Tensor>given)}, the tensor {shape_of(y)}")
     if (<Tensor>given).code != y.code:
         raise TypeError(f"{caller}: the gradient is {dtype_of((<Tensor>given).code)}, the tensor {dtype_of(y.code)}")

@@ -4,6 +4,8 @@ import gc
 cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_WRITABLE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SetItem
 from cpython.type cimport PyType_Modified
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
@@ -417,11 +419,22 @@ cdef bint strides_overlap(int ndim, const ptrdiff_t *sizes, const ptrdiff_t *str
         reach += strides[least] * (sizes[least] - 1)
         done |= <size_t>1 << least
 
+cdef tuple numbers(int n, const ptrdiff_t *values):
+    """As a tuple of ints, without a list on the way."""
+    cdef tuple made = PyTuple_New(n)
+    cdef object number
+    cdef int i
+    for i in range(n):
+        number = values[i]
+        Py_INCREF(number)       # PyTuple_SetItem takes one
+        PyTuple_SetItem(made, i, number)
+    return made
+
 cdef tuple shape_of(Tensor x):
-    return tuple([x.sizes[d] for d in range(x.ndim)])
+    return numbers(x.ndim, x.sizes)
 
 cdef tuple strides_of(Tensor x):
-    return tuple([x.strides[d] for d in range(x.ndim)])
+    return numbers(x.ndim, x.strides)
 
 cdef Tensor tensor_arg(str op, object x, str name):
     if isinstance(x, Tensor):
