@@ -1,7 +1,8 @@
 """The walk back over the tape: an iterative topological order, gradients summed on the way, memory freed as it goes."""
 from cpython.bytes cimport PyBytes_AsString
 from cpython.pythread cimport PyThread_get_thread_ident
-from cpython.ref cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from libc.stdlib cimport free, realloc
 
 from pydl._core.launch cimport contiguous, duplicate, filled, map2, map_into
 from pydl._core.tape cimport changed as count_change
@@ -32,17 +33,13 @@ def bind_ops(addition, unbroadcast):
     add, sum_to = addition, unbroadcast
 
 
-cdef class Leaf:
-    """The gradient of one leaf so far."""
-    cdef Tensor tensor
-    cdef object total
-    cdef bint owned
+include "walk_parts.pxi"
 
 
 cdef class Walk:
     """One run back from some roots."""
-    cdef list order         # nodes, children before parents; popped from the end
-    cdef list stack         # nodes whose edges are being followed
+    cdef Pile order         # nodes, children before parents
+    cdef Pile stack         # nodes whose edges are being followed
     cdef list interrupted   # what this walk took over from one further out, which a hook or a Function interrupted
     cdef long thread
     cdef dict leaves        # id of a leaf -> Leaf
@@ -51,20 +48,29 @@ cdef class Walk:
     cdef bint keep_graph
     cdef bint create_graph
 
+    def __dealloc__(self):
+        while self.order.count:
+            taken(&self.order)
+        while self.stack.count:
+            taken(&self.stack)
+        free(self.order.nodes)
+        free(self.stack.nodes)
+
     cdef int visit(self, list roots) except -1:
         """Fills `order` by depth-first search."""
-        cdef list stack = self.stack
         cdef Node node
         for edge in roots:
             self.enter(edge)
-            while stack:
-                node = <Node>stack[len(stack) - 1]
+            while self.stack.count:
+                node = <Node>self.stack.nodes[self.stack.count - 1]
                 if node.cursor < len(node.edges):
+                    edge = node.edges[node.cursor]
                     node.cursor += 1
-                    self.enter(node.edges[node.cursor - 1])
+                    if edge is not None:
+                        self.enter(edge)
                 else:
-                    stack.pop()
-                    self.order.append(node)
+                    put(&self.order, node)
+                    taken(&self.stack)
                     if self.wanted is not None:
                         self.mark_wanted(node)
         return 0
@@ -83,9 +89,9 @@ cdef class Walk:
                 raise RuntimeError(f"{node.op.name}: a backward in another thread is walking this graph")
             self.interrupted.append((node, node.run, node.cursor, node.total, node.total_owned, node.wanted))
             node.total, node.wanted = None, <size_t>-1
+        put(&self.stack, node)
         node.run = self
         node.cursor = 0
-        self.stack.append(node)
         return 0
 
     cdef int mark_wanted(self, Node node) except -1:
@@ -157,8 +163,8 @@ cdef class Walk:
         """Runs the rules, consumers first."""
         cdef Node node
         cdef object dy, grads
-        while self.order:
-            node = <Node>self.order.pop()
+        while self.order.count:
+            node = taken(&self.order)
             dy = node.total
             node.total = None
             node.run = None
@@ -273,8 +279,8 @@ cdef class Walk:
     cdef int abandon(self) except -1:
         """In the end, also after an error: the graph is as if the walk had not begun."""
         cdef Node node
-        for item in self.order + self.stack:
-            node = <Node>item
+        while self.order.count or self.stack.count:
+            node = taken(&self.order if self.order.count else &self.stack)
             node.run = node.total = None
             node.wanted = <size_t>-1
         for item in self.interrupted:
@@ -282,21 +288,6 @@ cdef class Walk:
             _, node.run, node.cursor, node.total, node.total_owned, node.wanted = <tuple>item
         return 0
 
-
-cdef bint fits(Tensor grad, const ptrdiff_t *shape) noexcept:
-    """Whether the gradient has the shape that a node noted: the number of dimensions, then the sizes."""
-    cdef int d
-    if grad.ndim != shape[0]:
-        return False
-    for d in range(grad.ndim):
-        if grad.sizes[d] != shape[1 + d]:
-            return False
-    return True
-
-cdef bint is_unique(Tensor total) noexcept:
-    """Whether the walk alone holds the gradient and its memory, so that a leaf may keep it."""
-    return (total.contiguous and total.node is None and Py_REFCNT(<PyObject *>total) <= 2
-            and Py_REFCNT(<PyObject *>total.storage) == 1)
 
 cdef Tensor replacement(Tensor grad, object changed):
     """What a hook returned in the place of a gradient, if it is one."""
@@ -367,7 +358,7 @@ def run_backward(str caller, tuple tensors, tuple gradients, bint keep_graph, bi
     cdef bint mode = grad_enabled()
     grads = [root_gradient(caller, y, dy) for y, dy in zip(tensors, gradients)]
     roots = [edge_of(<Tensor>y) for y in tensors]
-    walk.order, walk.stack, walk.interrupted, walk.leaves = [], [], [], {}
+    walk.interrupted, walk.leaves = [], {}
     walk.thread = PyThread_get_thread_ident()
     walk.keep_graph, walk.create_graph = keep_graph or create_graph, create_graph
     if inputs is not None:

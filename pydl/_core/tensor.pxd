@@ -30,6 +30,9 @@ cdef class Tensor:
     cdef object hooks                   # dict or None
     cdef object __weakref__
 
+ctypedef object (*binary)(object a, object b)
+cdef int bind_arithmetic(binary add, binary sub, binary mul, binary div) except -1     # what + - * / call, without a way through Python
+
 # New tensors. Sizes are checked for overflow before anything is allocated; MemoryError where there is no memory.
 cdef Tensor empty(int code, int ndim, const ptrdiff_t *sizes)           # contiguous, not initialised
 cdef Tensor empty_like(Tensor x)                                        # contiguous, same shape and type

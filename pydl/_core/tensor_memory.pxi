@@ -201,3 +201,32 @@ def deep_copy(Tensor x not None, dict memo):
         memo[id(storage)] = storage, copy_of(storage)      # the old one as well: while it lives, nothing else has its id
     made = memo[id(storage)][1]
     return over_memory(made, made.data + (x.data - storage.data), x.code, x.ndim, x.sizes, x.strides)
+
+
+# ---- Questions
+
+cdef bint same_shape(Tensor a, Tensor b) noexcept:
+    cdef int d
+    if a.ndim != b.ndim or a.numel != b.numel:
+        return False
+    for d in range(a.ndim):
+        if a.sizes[d] != b.sizes[d]:
+            return False
+    return True
+
+cdef bint strides_overlap(int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides) noexcept:
+    """From the smallest stride up; each must pass the reach of all before it."""
+    cdef ptrdiff_t reach = 0
+    cdef size_t done = 0
+    cdef int d, least
+    while True:
+        least = -1
+        for d in range(ndim):
+            if sizes[d] > 1 and not done >> d & 1 and (least < 0 or strides[d] < strides[least]):
+                least = d
+        if least < 0:
+            return False
+        if strides[least] <= reach:
+            return True
+        reach += strides[least] * (sizes[least] - 1)
+        done |= <size_t>1 << least

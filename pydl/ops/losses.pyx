@@ -127,7 +127,7 @@ cdef Tensor labels_arg(str name, Tensor x, object target, int64_t ignore_index):
         check.bad = empty(PD_I64, 0, NULL)
         (<int64_t *>check.bad.data)[0] = -1
         launch.buf[1] = check.bad.data
-    run(&launch, PD_check_labels, PD_I64)
+    run(&launch, PD_check_labels, PD_I64, t.numel)
     if capture is not None:
         bad = (<int64_t *>check.bad.data)[0]
         capture.check(<int64_t *>check.bad.data, -1, 0, check)
@@ -208,7 +208,7 @@ cdef tuple run_cross_entropy(Tensor x, Tensor target, Tensor weight, tuple how, 
     if with_gradient:
         grad = empty_like(rows)
         launch.buf[4] = grad.data
-    run(&launch, PD_cross_entropy_fwd, rows.code)
+    run(&launch, PD_cross_entropy_fwd, rows.code, rows.numel)
     return loss, grad
 
 def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
