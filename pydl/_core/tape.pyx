@@ -3,7 +3,7 @@ import sys
 
 cimport cython
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
-from cpython.ref cimport Py_INCREF
+from cpython.ref cimport Py_INCREF, PyObject
 from cpython.tuple cimport PyTuple_New, PyTuple_SetItem
 
 from pydl._core.tensor cimport (
@@ -221,23 +221,25 @@ cdef tuple edges_of(tuple inputs):
 
 cdef bytes packed_shapes(tuple inputs):
     """As Node.shapes has them: a graph of small tensors would mostly be made of tuples of ints."""
-    cdef Py_ssize_t words = len(inputs)
-    cdef Tensor x
+    cdef Py_ssize_t i, words = len(inputs)
+    cdef PyObject *x            # borrowed
     cdef bytes packed
     cdef ptrdiff_t *to
-    cdef int d
-    for x in inputs:
-        if x is not None:
-            words += x.ndim
+    cdef int d, ndim
+    for i in range(len(inputs)):
+        x = <PyObject *>inputs[i]
+        if x != <PyObject *>None:
+            words += (<Tensor>x).ndim
     packed = PyBytes_FromStringAndSize(NULL, words * sizeof(ptrdiff_t))
     to = <ptrdiff_t *>PyBytes_AsString(packed)
-    for x in inputs:
-        to[0] = -1 if x is None else x.ndim
+    for i in range(len(inputs)):
+        x = <PyObject *>inputs[i]
+        ndim = -1 if x == <PyObject *>None else (<Tensor>x).ndim
+        to[0] = ndim
         to += 1
-        if x is not None:
-            for d in range(x.ndim):
-                to[d] = x.sizes[d]
-            to += x.ndim
+        for d in range(ndim):
+            to[d] = (<Tensor>x).sizes[d]
+        to += ndim if ndim > 0 else 0
     return packed
 
 cdef Node record1(Op op, Tensor y, Tensor a):
