@@ -1,4 +1,4 @@
-"""The calls whose instructions instructions.py counts; run by it under callgrind, which writes its counts down at every mark.
+"""The calls whose instructions instructions.py counts; it runs main() under callgrind, which writes its counts down at every mark.
 
 A call is prepared for n times, run n times between two marks, then prepared and run 2n times: the difference, divided by n,
 is free of what a loop begins and ends with.
@@ -11,7 +11,6 @@ import operator
 import os
 import platform
 import re
-import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -108,7 +107,3 @@ def main(only: str) -> None:
                 mark()
                 del run
             print(json.dumps([call.name, call.parts * LOOPS]), flush=True)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

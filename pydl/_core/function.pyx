@@ -162,6 +162,8 @@ cdef Tensor replaced(Tensor y, Tensor result, Context ctx):
 
 def module_call(self, *inputs, **named):
     """A call of a module is a call of its `forward`, unless there are hooks. In Python each call of a layer would be two."""
-    if self._hooks is None:
-        return self.forward(*inputs, **named) if named else self.forward(*inputs)
-    return self._call_with_hooks(inputs, named)
+    if self._hooks is not None:
+        return self._call_with_hooks(inputs, named)
+    if named:
+        return self.forward(*inputs, **named)
+    return self.forward(inputs[0]) if len(inputs) == 1 else self.forward(*inputs)   # the former makes no bound method
