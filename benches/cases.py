@@ -1,6 +1,7 @@
 """What is measured, and the bar of each case: the least ratio time(peer) / time(pydl), or the most microseconds.
 
-A case is built from a library that speaks PyTorch's names (pydl or torch), or by its own lines for NumPy and JAX.
+A case is built from a library that speaks PyTorch's names (pydl or torch), or by its own lines for NumPy, JAX (peers_jax.py) and
+ONNX Runtime (peers_onnx.py).
 """
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+import peers_jax
+import peers_onnx
 from measure import Thunk, shared
 
 case = shared("case")
@@ -232,38 +235,44 @@ def chained_adds(library: Any) -> Thunk:
     return run
 
 
-CASES.append(case.recorded_add(most_us=0.5))
+CASES.append(case.recorded_add(most_us=0.3))
 add("20 adds 8x8 + backward", chained_adds, 5.0)
 
 
 # --- a whole step ------------------------------------------------------------------------------------------------------
 
-def training(batch: int, fused: bool, torch: float, captured: bool = False) -> None:
-    CASES.append(case.training(batch, fused, captured, bars={"torch": torch}))
+def training(batch: int, fused: bool, torch: float, captured: bool = False, jax: float | None = None) -> None:
+    bars = {"torch": torch} | ({"jax": jax} if jax else {})
+    CASES.append(case.training(batch, fused, captured, bars=bars, jax=(lambda: peers_jax.training(batch)) if jax else None))
+
+
+def captured_forward(name: str, model_of: Callable[[Any], Any], inputs: int, most_us: float, **bars: float) -> None:
+    CASES.append(case.captured_forward(name, model_of, inputs, bars=bars, most_us=most_us,
+                                       onnxruntime=lambda: peers_onnx.forward(model_of, inputs)))
 
 
 for batch, default, with_fused in ((1, 4.0, 2.0), (64, 1.6, 1.3), (512, 1.2, 1.1)):
     training(batch, False, default)
     training(batch, True, with_fused)
-for batch, default, with_fused in ((1, 8.0, 4.0), (64, 2.2, 1.7), (512, 1.3, 1.2)):
-    training(batch, False, default, captured=True)
+for batch, default, with_fused, with_jax in ((1, 8.0, 4.0, 1.2), (64, 2.2, 1.7, 1.0), (512, 1.3, 1.2, 1.0)):
+    training(batch, False, default, captured=True, jax=with_jax)
     training(batch, True, with_fused, captured=True)
 CASES.append(case.captured_step("XOR 2-8-1", case.xor, "SGD", 4, 2, 1, most_us=5.0))
 CASES.append(case.captured_step("policy 16-64-64-4", case.policy, "Adam", 32, 16, 4, bars={"torch": 15.0}, most_us=40.0))
-CASES.append(case.captured_forward("MLP", mlp, 784, most_us=20.0))
-CASES.append(case.captured_forward("policy 16-64-64-4", case.policy, 16, most_us=2.0))
+captured_forward("MLP", mlp, 784, 20.0, onnxruntime=1.5)
+captured_forward("policy 16-64-64-4", case.policy, 16, 2.0)
 
 
 def peer_build(one: Any, peer: str) -> Thunk | None:
     """The case in the peer library, or None where it has no such thing."""
     if peer in ("torch", "pydl"):
         return one.build(importlib.import_module(peer))
-    own = one.numpy if peer == "numpy" else one.jax
+    own = getattr(one, peer)
     return own() if own else None
 
 
 def threads_of(library: str, count: int) -> None:
-    """Make a library use `count` threads."""
+    """Make a library use `count` threads. JAX counts the cores it may use when it starts; ONNX Runtime's sessions are told."""
     if library == "jax":
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
     else:

@@ -129,6 +129,18 @@ static UNUSED void map_chunk(void *context, size_t chunk) {
     }
 }
 
+/* Most small launches: one row, all of it contiguous. */
+static UNUSED int map_one_row(const pd_launch *launch, const map_kernel *k) {
+    size_t step[PD_MAX_OPERANDS];
+    if (launch->map.ndim != 1) return 0;
+    for (size_t o = 0; o <= k->inputs; o++) {
+        if (launch->map.stride[o][0] != 1) return 0;
+        step[o] = k->size[o] == 4 ? VBYTES / 4 : k->size[o] == 8 ? VBYTES / 8 : VBYTES; /* divisions take time */
+    }
+    map_row_run(k, launch->map.shape[0], (const void *const *)launch->buf, step, launch->buf[k->inputs], launch->scalar);
+    return 1;
+}
+
 /* Not inlined: half a kilobyte in each of some hundred kernels. */
 static UNUSED __attribute__((noinline)) void map_run(const pd_launch *launch, const map_kernel *kernel) {
     const pd_map *map = &launch->map;
@@ -136,6 +148,7 @@ static UNUSED __attribute__((noinline)) void map_run(const pd_launch *launch, co
     for (size_t d = 0; d + 1 < map->ndim; d++) job.rows *= map->shape[d];
     if (job.rows == 0 || job.n == 0) return;
     if (job.rows * job.n * kernel->cost < (size_t)MAP_THREADED * 1000) {
+        if (map_one_row(launch, kernel)) return;
         job.segment = job.n;
         job.segments = 1;
         job.units_per_chunk = job.rows;

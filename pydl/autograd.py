@@ -7,6 +7,7 @@ from typing import Any
 
 from pydl._core import backward as _backward
 from pydl._core.function import Context as FunctionCtx
+from pydl._core.function import module_call as module_call
 from pydl._core.function import record_function
 from pydl._core.recording import is_capturing as is_capturing
 from pydl._core.recording import touch as touch
@@ -33,6 +34,10 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     inputs: only these leaves get a gradient. retain_graph defaults to create_graph. Raises RuntimeError where nothing
     requires grad, or where the graph was freed by an earlier backward.
     """
+    if isinstance(tensors, Tensor) and inputs is None and (grad_tensors is None or isinstance(grad_tensors, Tensor)):
+        keep = create_graph if retain_graph is None else retain_graph
+        _backward.run_backward("backward", (tensors,), (grad_tensors,), keep, create_graph)
+        return
     tensors = _as_tuple(tensors)
     if not tensors:
         raise ValueError("backward: tensors must not be empty")

@@ -226,7 +226,7 @@ def _reduce(self: Tensor) -> tuple:
 def bind() -> None:
     """Called once, when the package is imported."""
     table = core.operators
-    for name in ("add sub mul div floor_divide remainder pow neg abs matmul unbind eq ne lt le gt ge bitwise_and bitwise_or "
+    for name in ("floor_divide remainder pow neg abs matmul unbind eq ne lt le gt ge bitwise_and bitwise_or "
                  "bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift getitem setitem").split():
         setattr(table, name, getattr(ops, name))
     table.operand, table.backward, table.represent = numpy_bridge.operand, autograd.backward, _text

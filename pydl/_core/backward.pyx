@@ -1,6 +1,8 @@
 """The walk back over the tape: an iterative topological order, gradients summed on the way, memory freed as it goes."""
+from cpython.bytes cimport PyBytes_AsString
 from cpython.pythread cimport PyThread_get_thread_ident
-from cpython.ref cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from libc.stdlib cimport free, realloc
 
 from pydl._core.launch cimport contiguous, duplicate, filled, map2, map_into
 from pydl._core.tape cimport changed as count_change
@@ -31,17 +33,13 @@ def bind_ops(addition, unbroadcast):
     add, sum_to = addition, unbroadcast
 
 
-cdef class Leaf:
-    """The gradient of one leaf so far."""
-    cdef Tensor tensor
-    cdef object total
-    cdef bint owned
+include "walk_parts.pxi"
 
 
 cdef class Walk:
     """One run back from some roots."""
-    cdef list order         # nodes, children before parents; popped from the end
-    cdef list stack         # nodes whose edges are being followed
+    cdef Pile order         # nodes, children before parents
+    cdef Pile stack         # nodes whose edges are being followed
     cdef list interrupted   # what this walk took over from one further out, which a hook or a Function interrupted
     cdef long thread
     cdef dict leaves        # id of a leaf -> Leaf
@@ -50,20 +48,29 @@ cdef class Walk:
     cdef bint keep_graph
     cdef bint create_graph
 
+    def __dealloc__(self):
+        while self.order.count:
+            taken(&self.order)
+        while self.stack.count:
+            taken(&self.stack)
+        free(self.order.nodes)
+        free(self.stack.nodes)
+
     cdef int visit(self, list roots) except -1:
         """Fills `order` by depth-first search."""
-        cdef list stack = self.stack
         cdef Node node
         for edge in roots:
             self.enter(edge)
-            while stack:
-                node = <Node>stack[len(stack) - 1]
+            while self.stack.count:
+                node = <Node>self.stack.nodes[self.stack.count - 1]
                 if node.cursor < len(node.edges):
+                    edge = node.edges[node.cursor]
                     node.cursor += 1
-                    self.enter(node.edges[node.cursor - 1])
+                    if edge is not None:
+                        self.enter(edge)
                 else:
-                    stack.pop()
-                    self.order.append(node)
+                    put(&self.order, node)
+                    taken(&self.stack)
                     if self.wanted is not None:
                         self.mark_wanted(node)
         return 0
@@ -82,9 +89,9 @@ cdef class Walk:
                 raise RuntimeError(f"{node.op.name}: a backward in another thread is walking this graph")
             self.interrupted.append((node, node.run, node.cursor, node.total, node.total_owned, node.wanted))
             node.total, node.wanted = None, <size_t>-1
+        put(&self.stack, node)
         node.run = self
         node.cursor = 0
-        self.stack.append(node)
         return 0
 
     cdef int mark_wanted(self, Node node) except -1:
@@ -110,11 +117,16 @@ cdef class Walk:
         cdef Node node
         cdef Leaf leaf
         cdef list totals
+        cdef bint owned
         cdef int i
         if isinstance(edge, Node):
             node = <Node>edge
             if node.outputs == 1:
-                node.total, node.total_owned = self.sum(node.total, node.total_owned, grad)
+                if node.total is None:
+                    node.total, node.total_owned = grad, False
+                else:
+                    node.total = self.sum(node.total, node.total_owned, grad)
+                    node.total_owned = not self.create_graph
                 return 0
             i = 0
         elif isinstance(edge, Output):
@@ -125,31 +137,34 @@ cdef class Walk:
                 leaf = Leaf.__new__(Leaf)
                 leaf.tensor = edge
                 self.leaves[id(edge)] = leaf
-            leaf.total, leaf.owned = self.sum(leaf.total, leaf.owned, grad)
+            owned = leaf.total is not None and not self.create_graph
+            leaf.total = self.sum(leaf.total, leaf.owned, grad)
+            leaf.owned = owned
             return 0
         if node.total is None:
             node.total = [(None, False)] * node.outputs
         totals = node.total
-        totals[i] = self.sum(totals[i][0], totals[i][1], grad)
+        owned = totals[i][0] is not None and not self.create_graph
+        totals[i] = self.sum(totals[i][0], totals[i][1], grad), owned
         return 0
 
-    cdef tuple sum(self, object total, bint owned, object grad):
-        """(total + grad, whether it may be added to in place)."""
+    cdef object sum(self, object total, bint owned, object grad):
+        """total + grad, in total's memory if that is owned. A sum that no graph knows is the walk's own from then on."""
         if total is None:
-            return grad, False
+            return grad
         if self.create_graph:
-            return add(total, grad), False
+            return add(total, grad)
         if owned:
             map_into(PD_add, (<Tensor>total).code, (total, grad), <Tensor>total)
-            return total, True
-        return map2(PD_add, <Tensor>total, <Tensor>grad), True
+            return total
+        return map2(PD_add, <Tensor>total, <Tensor>grad)
 
     cdef int walk(self) except -1:
         """Runs the rules, consumers first."""
         cdef Node node
         cdef object dy, grads
-        while self.order:
-            node = <Node>self.order.pop()
+        while self.order.count:
+            node = taken(&self.order)
             dy = node.total
             node.total = None
             node.run = None
@@ -170,34 +185,40 @@ cdef class Walk:
         try:
             if tracing[0]:
                 trace_scope(op_number(node.op.name))
-            set_anomaly(False)      # what a rule computes on the way is not the user's
+            if anomaly:
+                set_anomaly(False)      # what a rule computes on the way is not the user's
             grads = node.op.rule(node, dy)
             set_anomaly(anomaly)
             if tracing[0]:
                 trace_scope(PD_BACKWARD)
-            self.spread(node, grads)
-        finally:
+            self.spread(node, grads, anomaly)
+        except BaseException:
             set_anomaly(anomaly)
             node.wanted = <size_t>-1
+            raise
         if not self.keep_graph:
             node.release()
         return 0
 
-    cdef int spread(self, Node node, object grads) except -1:
+    cdef int spread(self, Node node, object grads, bint anomaly) except -1:
         cdef int i
         cdef tuple edges = node.edges
-        if not isinstance(grads, tuple):
-            grads = (grads,)
-        if len(<tuple>grads) != len(edges):
-            raise RuntimeError(f"{node.op.name}: its backward returned {len(grads)} gradients for {len(edges)} inputs")
+        cdef const ptrdiff_t *shape
+        cdef const ptrdiff_t *following = NULL if node.shapes is None else <const ptrdiff_t *>PyBytes_AsString(node.shapes)
+        cdef bint many = isinstance(grads, tuple)
+        if (len(<tuple>grads) if many else 1) != len(edges):
+            raise RuntimeError(f"{node.op.name}: its backward returned {len(grads) if many else 1} gradients for {len(edges)} inputs")
         for i in range(len(edges)):
-            grad = (<tuple>grads)[i]
+            shape = following
+            if shape != NULL:
+                following += 1 + (shape[0] if shape[0] > 0 else 0)
+            grad = (<tuple>grads)[i] if many else grads
             if grad is None or not node.need(i):
                 continue
-            if anomaly_enabled():
+            if anomaly:
                 check_gradient(node, <Tensor>grad)
-            if node.shapes is not None and shape_of(<Tensor>grad) != node.shapes[i]:
-                grad = sum_to(grad, node.shapes[i])
+            if shape != NULL and not fits(<Tensor>grad, shape):
+                grad = sum_to(grad, tuple([shape[1 + d] for d in range(shape[0])]))
             self.give(edges[i], grad)
         return 0
 
@@ -258,8 +279,8 @@ cdef class Walk:
     cdef int abandon(self) except -1:
         """In the end, also after an error: the graph is as if the walk had not begun."""
         cdef Node node
-        for item in self.order + self.stack:
-            node = <Node>item
+        while self.order.count or self.stack.count:
+            node = taken(&self.order if self.order.count else &self.stack)
             node.run = node.total = None
             node.wanted = <size_t>-1
         for item in self.interrupted:
@@ -267,11 +288,6 @@ cdef class Walk:
             _, node.run, node.cursor, node.total, node.total_owned, node.wanted = <tuple>item
         return 0
 
-
-cdef bint is_unique(Tensor total) noexcept:
-    """Whether the walk alone holds the gradient and its memory, so that a leaf may keep it."""
-    return (total.contiguous and total.node is None and Py_REFCNT(<PyObject *>total) <= 2
-            and Py_REFCNT(<PyObject *>total.storage) == 1)
 
 cdef Tensor replacement(Tensor grad, object changed):
     """What a hook returned in the place of a gradient, if it is one."""
@@ -312,7 +328,7 @@ cdef Tensor root_gradient(str caller, Tensor y, object given):
         return seed_for(y)
     if not isinstance(given, Tensor):
         raise TypeError(f"{caller}: the gradient must be a Tensor, got {type(given).__name__}")
-    if shape_of(<Tensor>given) != shape_of(y):
+    if not same_shape(<Tensor>given, y):
         raise ValueError(f"{caller}: the gradient has shape {shape_of(<Tensor>given)}, the tensor {shape_of(y)}")
     if (<Tensor>given).code != y.code:
         raise TypeError(f"{caller}: the gradient is {dtype_of((<Tensor>given).code)}, the tensor {dtype_of(y.code)}")
@@ -342,7 +358,7 @@ def run_backward(str caller, tuple tensors, tuple gradients, bint keep_graph, bi
     cdef bint mode = grad_enabled()
     grads = [root_gradient(caller, y, dy) for y, dy in zip(tensors, gradients)]
     roots = [edge_of(<Tensor>y) for y in tensors]
-    walk.order, walk.stack, walk.interrupted, walk.leaves = [], [], [], {}
+    walk.interrupted, walk.leaves = [], {}
     walk.thread = PyThread_get_thread_ident()
     walk.keep_graph, walk.create_graph = keep_graph or create_graph, create_graph
     if inputs is not None:

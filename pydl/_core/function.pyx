@@ -1,4 +1,4 @@
-"""Custom Functions on the tape: what autograd.Function needs below Python."""
+"""What autograd.Function (custom Functions on the tape) and nn.Module (its call) need below Python."""
 cimport cython
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.launch cimport filled
@@ -156,3 +156,14 @@ cdef Tensor replaced(Tensor y, Tensor result, Context ctx):
     if grad_enabled() and (y.needs_grad or result.needs_grad):
         rebase(y, result)
     return y
+
+
+# ---- Modules
+
+def module_call(self, *inputs, **named):
+    """A call of a module is a call of its `forward`, unless there are hooks. In Python each call of a layer would be two."""
+    if self._hooks is not None:
+        return self._call_with_hooks(inputs, named)
+    if named:
+        return self.forward(*inputs, **named)
+    return self.forward(inputs[0]) if len(inputs) == 1 else self.forward(*inputs)   # the former makes no bound method

@@ -4,7 +4,8 @@ from pydl._core.tensor cimport Tensor
 
 cdef int prepare(pd_launch *launch, int kernel, int code) except -1     # finds the kernel; TypeError where it has no such type
 cdef int find(pd_launch *launch, int kernel, int code) except -1        # the same for a launch whose buffers are in place
-cdef int run(pd_launch *launch, int kernel, int code) except -1         # workspace, GIL released, recorded when capturing
+cdef int run(pd_launch *launch, int kernel, int code, size_t work=*) except -1
+                                # workspace, recorded when capturing; GIL released unless the work (about so many elements) is known to be little
 
 cdef Tensor map1(int kernel, Tensor x, double s0=*, double s1=*, double s2=*)
 cdef Tensor map1_to(int kernel, int code, Tensor x)                     # the result has type `code` (comparisons, casts)

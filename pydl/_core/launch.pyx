@@ -48,7 +48,15 @@ cdef int prepare(pd_launch *launch, int kernel, int code) except -1:
         memset(launch.buf, 0, sizeof(launch.buf))       # a plan asks which there are
     return 0
 
-cdef int run(pd_launch *launch, int kernel, int code) except -1:
+cdef inline int execute(pd_launch *launch, size_t numel) except -1:
+    if numel > GIL_GRAIN:
+        with nogil:
+            launch.run(launch)
+    else:
+        launch.run(launch)
+    return 0
+
+cdef int run(pd_launch *launch, int kernel, int code, size_t work=<size_t>-1) except -1:
     cdef pd_sizer sizer = isa().sizer[kernel][code]
     cdef size_t nbytes = 0
     if sizer != NULL:
@@ -57,8 +65,7 @@ cdef int run(pd_launch *launch, int kernel, int code) except -1:
             launch.workspace = allocate(nbytes)
             if launch.workspace == NULL:
                 raise MemoryError(f"{op_name(kernel)}: could not allocate {nbytes} bytes of workspace")
-    with nogil:
-        launch.run(launch)
+    execute(launch, work)
     if nbytes:
         release(launch.workspace, nbytes)
     return 0
@@ -140,13 +147,6 @@ cdef int map_run(pd_launch *launch, int kernel, int code, tuple inputs, Tensor o
     merge(&launch.map, o + 1)
     return execute(launch, out.numel)
 
-cdef inline int execute(pd_launch *launch, size_t numel) except -1:
-    if numel > GIL_GRAIN:
-        with nogil:
-            launch.run(launch)
-    else:
-        launch.run(launch)
-    return 0
 
 cdef Tensor map1(int kernel, Tensor x, double s0=0, double s1=0, double s2=0):
     return map1_code(kernel, x.code, x, s0, s1, s2)

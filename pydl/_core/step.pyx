@@ -3,6 +3,8 @@
 A step is all or nothing: whatever can fail (a gradient that does not fit, no memory) fails before the call.
 """
 cimport cython
+from cpython.dict cimport PyDict_Next
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free
 
@@ -40,26 +42,30 @@ cdef enum:
 
 
 cdef class Gathered:
-    """The pointers of up to `room` parameters of one type: `arrays` rows of them, then sizes, flags and scratch."""
+    """The pointers of up to `room` parameters of one type: `arrays` rows of them, then sizes, objects, flags and scratch."""
     cdef pd_launch launch
     cdef void **pointers
     cdef size_t *sizes
     cdef uint8_t *started
     cdef char *places
-    cdef size_t room, count
+    cdef size_t room, count, elements, held
     cdef int code
-    cdef list params, written_back, alive   # alive: the memory the pointers look at, while other threads run
+    cdef PyObject **params
+    cdef PyObject **alive           # all that must live while other threads run: the parameters, and the memory of what is pointed at
+    cdef list written_back
 
     def __cinit__(self, int code, size_t room, int arrays):
-        cdef size_t words = room * (arrays + 1) * sizeof(void *)
+        cdef size_t words = room * (2 * arrays + 3) * sizeof(void *)
         cdef int i
         self.room, self.code = room, code
-        self.params, self.written_back, self.alive = [], [], []
+        self.written_back = []
         self.pointers = <void **>calloc(words + room * (PD_STEP_PLACE + 1) + 1, 1)
         if self.pointers == NULL:
             raise MemoryError("step: could not allocate the launch")
         self.sizes = <size_t *>(self.pointers + room * arrays)
-        self.places = <char *>(self.sizes + room)
+        self.params = <PyObject **>(self.sizes + room)
+        self.alive = self.params + room
+        self.places = <char *>(self.alive + room * (arrays + 1))
         self.started = <uint8_t *>(self.places + room * PD_STEP_PLACE)
         for i in range(arrays):
             self.launch.buf[i] = &self.pointers[room * i]
@@ -67,8 +73,17 @@ cdef class Gathered:
     def __dealloc__(self):
         free(self.pointers)
 
+    cdef inline void hold(self, object x) noexcept:
+        Py_INCREF(x)
+        self.alive[self.held] = <PyObject *>x
+        self.held += 1
+
     cdef inline void put(self, int array, void *pointer) noexcept:
         self.pointers[array * self.room + self.count] = pointer
+
+    cdef inline void put_memory(self, int array, Tensor x) noexcept:
+        self.put(array, x.data)
+        self.hold(x.storage)
 
     cdef int add(self, str name, Tensor p, Tensor g) except -1:
         """The parameter and its gradient; `finish` follows when its state is in place."""
@@ -86,36 +101,36 @@ cdef class Gathered:
             self.written_back.append((p, dense))
         if not g.contiguous:
             g = contiguous(g)
-        self.alive.append(dense.storage)
-        self.alive.append(g.storage)
-        self.put(0, dense.data)
-        self.put(1, g.data)
+        self.put_memory(0, dense)
+        self.put_memory(1, g)
         self.sizes[self.count] = p.numel
-        self.params.append(p)
+        self.elements += p.numel
+        self.hold(p)
+        self.params[self.count] = <PyObject *>p
         return 0
 
     cdef int put_state(self, str name, int array, object value, str key) except -1:
-        cdef Tensor p = self.params[self.count], x
+        cdef Tensor p = <Tensor>self.params[self.count], x
         if not isinstance(value, Tensor):
             raise TypeError(f"{name}: state {key!r} must be a Tensor, got {type(value).__name__}")
         x = <Tensor>value
         if x.code != p.code or not x.contiguous or not same_shape(x, p):
             raise ValueError(f"{name}: state {key!r} is {dtype_of(x.code)} of shape {shape_of(x)}, expected a contiguous "
                              f"{dtype_of(p.code)} of shape {shape_of(p)}")
-        self.put(array, x.data)
-        self.alive.append(x.storage)
+        self.put_memory(array, x)
         return 0
 
     cdef int execute(self, int kernel) except -1:
         cdef Tensor p, dense
+        cdef size_t i
         self.launch.step.count = self.count
         self.launch.step.sizes = self.sizes
         find(&self.launch, kernel, self.code)
-        run(&self.launch, kernel, self.code)
+        run(&self.launch, kernel, self.code, self.elements)
         for p, dense in self.written_back:
             map_into(PD_copy, p.code, (dense,), p)
-        for p in self.params:
-            changed(p)
+        for i in range(self.count):
+            changed(<Tensor>self.params[i])
         return 0
 
 
@@ -164,10 +179,12 @@ cdef class Step:
 
 
 cdef void clear(Gathered gathered) noexcept:
-    gathered.count = 0
-    gathered.params.clear()
-    gathered.written_back.clear()
-    gathered.alive.clear()
+    cdef size_t i
+    for i in range(gathered.held):
+        Py_DECREF(<object>gathered.alive[i])
+    gathered.count = gathered.elements = gathered.held = 0
+    if gathered.written_back:
+        gathered.written_back.clear()
 
 cdef Tensor state_as(Tensor p, double value=0):
     """New state of p's shape. Made once: no part of a captured step."""
@@ -264,6 +281,7 @@ cdef int gather_adam(Step step, list groups, state, str name) except -1:
     cdef Gathered g
     cdef double *hyper = step.hyper.values
     cdef dict own
+    cdef AdamEntries entries
     cdef bint amsgrad
     for group in groups:
         amsgrad = put_adam(group, hyper)
@@ -278,18 +296,40 @@ cdef int gather_adam(Step step, list groups, state, str name) except -1:
             own = state[p]
             if not own or amsgrad and "max_exp_avg_sq" not in own:
                 start_adam(own, p, amsgrad)
-            g.put_state(name, 2, own["exp_avg"], "exp_avg")
-            g.put_state(name, 3, own["exp_avg_sq"], "exp_avg_sq")
+            entries = adam_entries(own)
+            g.put_state(name, 2, own["exp_avg"] if entries.m == NULL else <object>entries.m, "exp_avg")
+            g.put_state(name, 3, own["exp_avg_sq"] if entries.v == NULL else <object>entries.v, "exp_avg_sq")
             g.put(4, NULL)
             if amsgrad:
                 g.put_state(name, 4, own["max_exp_avg_sq"], "max_exp_avg_sq")
-            g.put(5, float_pointer(name, own["step"], "step"))
+            g.put(5, float_pointer(name, own["step"] if entries.step == NULL else <object>entries.step, "step"))
             g.put(6, hyper)
             g.count += 1
         hyper += HYPER
     for g in (step.single, step.double_):
         g.launch.buf[7] = g.places
     return 0
+
+cdef struct AdamEntries:
+    PyObject *step
+    PyObject *m
+    PyObject *v
+
+cdef AdamEntries adam_entries(dict own) noexcept:
+    """Borrowed; NULL where the key is not the very string. One pass over so few takes less time than three look-ups."""
+    cdef AdamEntries found
+    cdef Py_ssize_t at = 0
+    cdef PyObject *key
+    cdef PyObject *value
+    found.step = found.m = found.v = NULL
+    while PyDict_Next(own, &at, &key, &value):
+        if key == <PyObject *>"step":
+            found.step = value
+        elif key == <PyObject *>"exp_avg":
+            found.m = value
+        elif key == <PyObject *>"exp_avg_sq":
+            found.v = value
+    return found
 
 cdef int start_adam(dict own, Tensor p, bint amsgrad) except -1:
     """The state of one parameter; everything is made before anything is kept."""
@@ -382,10 +422,10 @@ cdef int start_counted(str name, dict own, Tensor p, tuple arrays, tuple scalars
     own.update(new)
     return 0
 
-def zero_grad(list groups, bint set_to_none):
-    """Forgets every parameter's gradient, or fills it with zeros."""
+def zero_grad(self, bint set_to_none=True):
+    """Forgets the gradients of all parameters, or sets them to zero."""
     cdef Tensor p, g
-    for group in groups:
+    for group in self.param_groups:     # self: an Optimizer, whose method this is
         for item in <list>group["params"]:
             p = <Tensor?>item
             if capturing[0]:

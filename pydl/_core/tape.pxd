@@ -15,7 +15,7 @@ cdef class Op:
 cdef class Node:
     cdef readonly Op op
     cdef tuple edges                    # per input: Node, Output, leaf Tensor, or None where no gradient is wanted
-    cdef tuple shapes                   # per input: its shape; None where no input was broadcast
+    cdef bytes shapes                   # per input: its number of dimensions (-1: no input) and sizes; None where no input was broadcast
     cdef public object extra            # whatever else the rule needs (attributes, geometry)
     cdef object context                 # a custom Function's ctx, forgotten with what was kept
     cdef int outputs

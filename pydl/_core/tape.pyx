@@ -2,6 +2,9 @@
 import sys
 
 cimport cython
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
+from cpython.ref cimport Py_INCREF, PyObject
+from cpython.tuple cimport PyTuple_New, PyTuple_SetItem
 
 from pydl._core.tensor cimport (
     Tensor, alias_of, inference_enabled, same_shape, set_inference, shape_of, strides_of, strides_overlap,
@@ -109,7 +112,7 @@ cdef class Node:
         raise TypeError("Node: made by ops only")
 
     cdef bint need(self, int i) noexcept:
-        return self.edges[i] is not None and (i >= WANTED_BITS or (self.wanted >> i) & 1)
+        return (i >= WANTED_BITS or (self.wanted >> i) & 1) and self.edges[i] is not None
 
     cdef int keep(self, int slot, Tensor x) except -1:
         if x.storage.inference:
@@ -206,6 +209,39 @@ cdef int produced(Tensor y, Node node, int index) except -1:
         y.history = y.base.history
     return 0
 
+cdef tuple edges_of(tuple inputs):
+    cdef tuple made = PyTuple_New(len(inputs))
+    cdef object edge
+    cdef Py_ssize_t i
+    for i in range(len(inputs)):
+        edge = edge_of(<Tensor>inputs[i])
+        Py_INCREF(edge)         # PyTuple_SetItem takes one
+        PyTuple_SetItem(made, i, edge)
+    return made
+
+cdef bytes packed_shapes(tuple inputs):
+    """As Node.shapes has them: a graph of small tensors would mostly be made of tuples of ints."""
+    cdef Py_ssize_t i, words = len(inputs)
+    cdef PyObject *x            # borrowed
+    cdef bytes packed
+    cdef ptrdiff_t *to
+    cdef int d, ndim
+    for i in range(len(inputs)):
+        x = <PyObject *>inputs[i]
+        if x != <PyObject *>None:
+            words += (<Tensor>x).ndim
+    packed = PyBytes_FromStringAndSize(NULL, words * sizeof(ptrdiff_t))
+    to = <ptrdiff_t *>PyBytes_AsString(packed)
+    for i in range(len(inputs)):
+        x = <PyObject *>inputs[i]
+        ndim = -1 if x == <PyObject *>None else (<Tensor>x).ndim
+        to[0] = ndim
+        to += 1
+        for d in range(ndim):
+            to[d] = (<Tensor>x).sizes[d]
+        to += ndim if ndim > 0 else 0
+    return packed
+
 cdef Node record1(Op op, Tensor y, Tensor a):
     cdef Node node
     if tracing[0]:
@@ -232,7 +268,7 @@ cdef Node record2(Op op, Tensor y, Tensor a, Tensor b):
     node = new_node(op)
     node.edges = (edge_of(a), edge_of(b))
     if not same_shape(a, b):
-        node.shapes = (shape_of(a), shape_of(b))
+        node.shapes = packed_shapes((a, b))
     if pd_anomaly:
         node.where = user_line()
     produced(y, node, 0)
@@ -253,8 +289,8 @@ cdef Node record(Op op, object outputs, tuple inputs):
     if not pd_grad_enabled or not any_needs:
         return None
     node = new_node(op)
-    node.edges = tuple([edge_of(x) for x in inputs])
-    node.shapes = tuple([None if x is None else shape_of(x) for x in inputs])
+    node.edges = edges_of(inputs)
+    node.shapes = packed_shapes(inputs)
     if pd_anomaly:
         node.where = user_line()
     if single:

@@ -32,6 +32,9 @@ cdef class Tensor:
     cdef object hooks                   # dict or None
     cdef object __weakref__
 
+ctypedef object (*binary)(object a, object b)
+cdef int bind_arithmetic(binary add, binary sub, binary mul, binary div) except -1     # what + - * / call, without a way through Python
+
 # New tensors. Sizes are checked for overflow before anything is allocated; MemoryError where there is no memory.
 cdef Tensor empty(int code, int ndim, const ptrdiff_t *sizes)           # contiguous, not initialised
 cdef Tensor empty_for_host(int code, int ndim, const ptrdiff_t *sizes)  # likewise, for what the host writes, not a launch

@@ -4,6 +4,8 @@ import gc
 cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_WRITABLE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SetItem
 from cpython.type cimport PyType_Modified
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
@@ -21,12 +23,22 @@ include "tensor_memory.pxi"
 
 cdef class Operators:
     """The ops behind a tensor's operators, bound by pydl.tensor once the ops are imported."""
-    cdef public object add, sub, mul, div, floor_divide, remainder, pow, neg, abs, matmul, unbind
+    cdef public object floor_divide, remainder, pow, neg, abs, matmul, unbind
     cdef public object eq, ne, lt, le, gt, ge, bitwise_and, bitwise_or, bitwise_xor, bitwise_not, bitwise_left_shift, bitwise_right_shift
     cdef public object getitem, setitem, operand, backward, refresh, represent, array, dlpack, construct, clone
 
 operators = Operators()
 cdef Operators bound = operators
+
+cdef object not_bound(object a, object b):
+    raise RuntimeError("pydl: an operator was called before the package was imported")
+
+cdef binary add_pair = not_bound, sub_pair = not_bound, mul_pair = not_bound, div_pair = not_bound
+
+cdef int bind_arithmetic(binary add, binary sub, binary mul, binary div) except -1:
+    global add_pair, sub_pair, mul_pair, div_pair
+    add_pair, sub_pair, mul_pair, div_pair = add, sub, mul, div
+    return 0
 
 
 def add_methods(dict methods):
@@ -203,14 +215,14 @@ cdef class Tensor:
         bound.backward(self, gradient, retain_graph, create_graph, inputs)
 
     # ---- operators
-    def __add__(self, other): return apply2(bound.add, self, other)
-    def __radd__(self, other): return apply2(bound.add, other, self)
-    def __sub__(self, other): return apply2(bound.sub, self, other)
-    def __rsub__(self, other): return apply2(bound.sub, other, self)
-    def __mul__(self, other): return apply2(bound.mul, self, other)
-    def __rmul__(self, other): return apply2(bound.mul, other, self)
-    def __truediv__(self, other): return apply2(bound.div, self, other)
-    def __rtruediv__(self, other): return apply2(bound.div, other, self)
+    def __add__(self, other): return apply_direct(add_pair, self, other)
+    def __radd__(self, other): return apply_direct(add_pair, other, self)
+    def __sub__(self, other): return apply_direct(sub_pair, self, other)
+    def __rsub__(self, other): return apply_direct(sub_pair, other, self)
+    def __mul__(self, other): return apply_direct(mul_pair, self, other)
+    def __rmul__(self, other): return apply_direct(mul_pair, other, self)
+    def __truediv__(self, other): return apply_direct(div_pair, self, other)
+    def __rtruediv__(self, other): return apply_direct(div_pair, other, self)
     def __floordiv__(self, other): return apply2(bound.floor_divide, self, other)
     def __rfloordiv__(self, other): return apply2(bound.floor_divide, other, self)
     def __mod__(self, other): return apply2(bound.remainder, self, other)
@@ -381,50 +393,38 @@ cdef Tensor present(Tensor x):
         bound.refresh(x)
     return x
 
+cdef inline object operand(object x):
+    """What is neither tensor nor number is converted, or refused with NotImplemented."""
+    return x if isinstance(x, Tensor) or type(x) is float or type(x) is int else bound.operand(x)
+
 cdef object apply2(object op, object a, object b):
-    """An operator: what is neither tensor nor number is converted, or refused with NotImplemented."""
-    if not isinstance(a, Tensor) and type(a) is not float and type(a) is not int:
-        a = bound.operand(a)
-    if not isinstance(b, Tensor) and type(b) is not float and type(b) is not int:
-        b = bound.operand(b)
-    if a is NotImplemented or b is NotImplemented:
-        return NotImplemented
-    return op(a, b)
+    """An operator."""
+    a, b = operand(a), operand(b)
+    return NotImplemented if a is NotImplemented or b is NotImplemented else op(a, b)
+
+cdef object apply_direct(binary op, object a, object b):
+    a, b = operand(a), operand(b)
+    return NotImplemented if a is NotImplemented or b is NotImplemented else op(a, b)
 
 
-# ---- Questions
+# ---- Shapes as tuples, arguments
 
-cdef bint same_shape(Tensor a, Tensor b) noexcept:
-    cdef int d
-    if a.ndim != b.ndim or a.numel != b.numel:
-        return False
-    for d in range(a.ndim):
-        if a.sizes[d] != b.sizes[d]:
-            return False
-    return True
-
-cdef bint strides_overlap(int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides) noexcept:
-    """From the smallest stride up; each must pass the reach of all before it."""
-    cdef ptrdiff_t reach = 0
-    cdef size_t done = 0
-    cdef int d, least
-    while True:
-        least = -1
-        for d in range(ndim):
-            if sizes[d] > 1 and not done >> d & 1 and (least < 0 or strides[d] < strides[least]):
-                least = d
-        if least < 0:
-            return False
-        if strides[least] <= reach:
-            return True
-        reach += strides[least] * (sizes[least] - 1)
-        done |= <size_t>1 << least
+cdef tuple numbers(int n, const ptrdiff_t *values):
+    """As a tuple of ints, without a list on the way."""
+    cdef tuple made = PyTuple_New(n)
+    cdef object number
+    cdef int i
+    for i in range(n):
+        number = values[i]
+        Py_INCREF(number)       # PyTuple_SetItem takes one
+        PyTuple_SetItem(made, i, number)
+    return made
 
 cdef tuple shape_of(Tensor x):
-    return tuple([x.sizes[d] for d in range(x.ndim)])
+    return numbers(x.ndim, x.sizes)
 
 cdef tuple strides_of(Tensor x):
-    return tuple([x.strides[d] for d in range(x.ndim)])
+    return numbers(x.ndim, x.strides)
 
 cdef Tensor tensor_arg(str op, object x, str name):
     if isinstance(x, Tensor):

@@ -6,6 +6,7 @@ cdef extern from *:
 
 cdef enum:
     VERSIONS = 0xffffffff   # the part of a storage's version that counts changes
+    SMALL_BITS = 28         # the product of two smaller numbers, in bytes, does not overflow
 
 cdef extern from *:
     """
@@ -31,6 +32,7 @@ ITEMSIZE[:] = [4, 8, 8, 4, 1, 1]
 
 
 @cython.final
+@cython.freelist(256)
 cdef class Storage:
     """Memory that one or more tensors look at. Changes in place are counted in `version`."""
 
@@ -74,25 +76,30 @@ cdef Storage new_storage(size_t nbytes, bint stays=False):
 
 # ---- New tensors
 
+cdef int refuse_sizes(int ndim, const ptrdiff_t *sizes) except -1:
+    """What lay_out stopped at."""
+    for d in range(ndim):
+        if sizes[d] < 0:
+            raise ValueError(f"sizes must not be negative, got {numbers(ndim, sizes)}")
+    raise ValueError(f"sizes {numbers(ndim, sizes)} overflow: more bytes than an address can count")
+
 cdef int lay_out(Tensor x, int code, int ndim, const ptrdiff_t *sizes) except -1:
     """Shape and row-major strides, checked for overflow."""
-    cdef size_t numel = 1
+    cdef size_t numel = 1, size
     cdef bint has_zero = False
     cdef int d
     if ndim > PD_MAX_DIMS:
         raise ValueError(f"a tensor has at most {PD_MAX_DIMS} dimensions, got {ndim}")
-    for d in range(ndim):
-        if sizes[d] < 0:
-            raise ValueError(f"sizes must not be negative, got {tuple([sizes[i] for i in range(ndim)])}")
-        has_zero |= sizes[d] == 0
     x.itemsize = ITEMSIZE[code]
     for d in range(ndim - 1, -1, -1):
-        x.sizes[d] = sizes[d]
+        size = x.sizes[d] = sizes[d]
         x.strides[d] = numel
-        if sizes[d] > 1:
-            if numel > <size_t>PTRDIFF_MAX // <size_t>x.itemsize // <size_t>sizes[d]:
-                raise ValueError(f"sizes {tuple([sizes[i] for i in range(ndim)])} overflow: more bytes than an address can count")
-            numel *= sizes[d]
+        if size == 0:
+            has_zero = True
+        elif (numel | size) >> SMALL_BITS and numel > <size_t>PTRDIFF_MAX // <size_t>x.itemsize // size:     # a negative size is a large one
+            refuse_sizes(ndim, sizes)
+        else:
+            numel *= size
     x.numel = 0 if has_zero else numel
     x.code = code
     x.ndim = ndim
@@ -161,7 +168,13 @@ cdef Tensor view_of(Tensor x, int ndim, const ptrdiff_t *sizes, const ptrdiff_t 
     return over_memory(x.storage, x.data + offset * x.itemsize, x.code, ndim, sizes, strides)
 
 cdef Tensor alias_of(Tensor x):
-    return over_memory(x.storage, x.data, x.code, x.ndim, x.sizes, x.strides)
+    cdef Tensor y = Tensor.__new__(Tensor)
+    cdef int d
+    for d in range(x.ndim):
+        y.sizes[d], y.strides[d] = x.sizes[d], x.strides[d]
+    y.storage, y.data, y.code, y.itemsize = x.storage, x.data, x.code, x.itemsize
+    y.ndim, y.numel, y.contiguous = x.ndim, x.numel, x.contiguous
+    return y
 
 cdef int become(Tensor x, Tensor y) except -1:
     """x takes y's memory, shape and type; what x is in a graph stays."""
@@ -201,3 +214,32 @@ def deep_copy(Tensor x not None, dict memo):
         memo[id(storage)] = storage, copy_of(storage)      # the old one as well: while it lives, nothing else has its id
     made = memo[id(storage)][1]
     return over_memory(made, made.data + (x.data - storage.data), x.code, x.ndim, x.sizes, x.strides)
+
+
+# ---- Questions
+
+cdef bint same_shape(Tensor a, Tensor b) noexcept:
+    cdef int d
+    if a.ndim != b.ndim or a.numel != b.numel:
+        return False
+    for d in range(a.ndim):
+        if a.sizes[d] != b.sizes[d]:
+            return False
+    return True
+
+cdef bint strides_overlap(int ndim, const ptrdiff_t *sizes, const ptrdiff_t *strides) noexcept:
+    """From the smallest stride up; each must pass the reach of all before it."""
+    cdef ptrdiff_t reach = 0
+    cdef size_t done = 0
+    cdef int d, least
+    while True:
+        least = -1
+        for d in range(ndim):
+            if sizes[d] > 1 and not done >> d & 1 and (least < 0 or strides[d] < strides[least]):
+                least = d
+        if least < 0:
+            return False
+        if strides[least] <= reach:
+            return True
+        reach += strides[least] * (sizes[least] - 1)
+        done |= <size_t>1 << least

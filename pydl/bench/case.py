@@ -24,6 +24,7 @@ class Case:
     most_us: float | None = None                        # a bar of its own, in microseconds of pydl
     numpy: Callable[[], Thunk] | None = None
     jax: Callable[[], Thunk] | None = None
+    onnxruntime: Callable[[], Thunk] | None = None
     flops: float = 0
     calls: int = 1                                      # how many calls one run of the thunk makes
     least_peak: float = 0                               # least fraction of the FMA peak, on one thread

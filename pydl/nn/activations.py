@@ -301,21 +301,21 @@ class Softmax(AlongDim):
     """exp(x_i) / sum_j exp(x_j) along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return functional.softmax(input, self.dim, 5)
+        return functional.softmax(input, self.dim, 4)
 
 
 class Softmin(AlongDim):
     """exp(-x_i) / sum_j exp(-x_j) along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return functional.softmin(input, self.dim, 5)
+        return functional.softmin(input, self.dim, 4)
 
 
 class LogSoftmax(AlongDim):
     """x_i - log(sum_j exp(x_j)) along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return functional.log_softmax(input, self.dim, 5)
+        return functional.log_softmax(input, self.dim, 4)
 
 
 class Softmax2d(Module):

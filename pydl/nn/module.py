@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
-from pydl.autograd import RemovableHandle, touch, turn
+from pydl.autograd import RemovableHandle, module_call, touch, turn
 from pydl.nn import state
 from pydl.nn.hooks import HookLists, run_with_hooks
 from pydl.nn.kinds import BUFFER, BUFFERS, MODULE, PARAMETER, TEMPORARY
@@ -46,9 +46,9 @@ class Module:
         """What the module computes; a subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__}: forward is not defined")
 
-    def __call__(self, *inputs: Any, **named: Any) -> Any:
-        if self._hooks is None:
-            return self.forward(*inputs, **named)
+    __call__ = module_call
+
+    def _call_with_hooks(self, inputs: tuple, named: dict[str, Any]) -> Any:
         return run_with_hooks(self, inputs, named)
 
     # Owning

@@ -7,7 +7,7 @@ from pydl._core.kernels cimport PD_BOOL, PD_F64
 from pydl._core.launch cimport duplicate, filled, map1, map2, map3
 from pydl._core.tape cimport Node, Op, op, record, record1, record2, tracked
 from pydl._core.dtypes cimport dtype_of
-from pydl._core.tensor cimport Tensor, shape_of, tensor_arg
+from pydl._core.tensor cimport Tensor, bind_arithmetic, shape_of, tensor_arg
 from pydl.ops.operands cimport (
     alike, as_type, beside, is_number, map_number, operands, real, refuse_bool, refuse_zero_divisor, require_broadcast, result_code,
 )
@@ -51,9 +51,12 @@ def add(input, other, *, alpha=1):
     integers and floats rise in this order (integers wrap around; the sum of bools is their or).
     Raises ValueError where the shapes do not broadcast, TypeError for a float alpha of integers.
     """
-    cdef Tensor y
     if not is_one(alpha):
         input, other = scaled("add", input, other, alpha)
+    return add_pair(input, other)
+
+cdef object add_pair(object input, object other):
+    cdef Tensor y
     if isinstance(input, Tensor) and isinstance(other, Tensor):
         if (<Tensor>input).code != (<Tensor>other).code:
             input, other = alike(<Tensor>input, <Tensor>other)
@@ -97,10 +100,13 @@ cdef Op ADD = op(add, add_backward)
 
 def sub(input, other, *, alpha=1):
     """input - alpha * other. Shapes and types as in add; bool has no difference."""
-    cdef Tensor y
     if not is_one(alpha):
         refuse_bool("sub", input, other)
         input, other = scaled("sub", input, other, alpha)
+    return sub_pair(input, other)
+
+cdef object sub_pair(object input, object other):
+    cdef Tensor y
     if isinstance(input, Tensor) and isinstance(other, Tensor):
         if (<Tensor>input).code != (<Tensor>other).code or (<Tensor>input).code == PD_BOOL:
             refuse_bool("sub", input, other)
@@ -136,6 +142,9 @@ cdef Op SUB = op(sub, sub_backward)
 
 def mul(input, other):
     """input * other. Shapes and types as in add."""
+    return mul_pair(input, other)
+
+cdef object mul_pair(object input, object other):
     cdef Tensor y
     cdef Node node
     if isinstance(input, Tensor) and isinstance(other, Tensor):
@@ -170,9 +179,9 @@ cdef Tensor mul_number(Tensor x, object number, bint number_first):
 
 cdef object mul_backward(Node node, object dy):
     if with_number(node):
-        return mul(dy, node.extra)
-    return (mul(dy, node.kept(1)) if node.need(0) else None,
-            mul(dy, node.kept(0)) if node.need(1) else None)
+        return mul_pair(dy, node.extra)
+    return (mul_pair(dy, node.kept(1)) if node.need(0) else None,
+            mul_pair(dy, node.kept(0)) if node.need(1) else None)
 
 cdef Op MUL = op(mul, mul_backward)
 
@@ -185,6 +194,9 @@ def div(input, other, *, rounding_mode=None):
     """
     if rounding_mode is not None:
         return rounded_div(input, other, rounding_mode)
+    return div_pair(input, other)
+
+cdef object div_pair(object input, object other):
     if isinstance(input, Tensor):
         if isinstance(other, Tensor):
             if (<Tensor>input).code != (<Tensor>other).code:
@@ -226,6 +238,8 @@ cdef object div_backward(Node node, object dy):
             neg(mul(quotient, div(node.kept(0), b))) if node.need(1) else None)
 
 cdef Op DIV = op(div, div_backward)
+
+bind_arithmetic(add_pair, sub_pair, mul_pair, div_pair)
 
 
 cdef object rounded_div(object input, object other, object rounding_mode):

@@ -98,6 +98,16 @@ cdef tuple shape_without_classes(Tensor x):
     shape = shape_of(x)
     return shape[:class_dim(x)] + shape[class_dim(x) + 1:]
 
+cdef bint labels_fit(Tensor t, Tensor x) noexcept:
+    """Whether t has x's shape without the classes."""
+    cdef int d, dim = class_dim(x)
+    if t.ndim != x.ndim - 1:
+        return False
+    for d in range(t.ndim):
+        if t.sizes[d] != x.sizes[d if d < dim else d + 1]:
+            return False
+    return True
+
 cdef int64_t ignored(str name, object index) except? -1:
     number = int_of(name, index, "ignore_index")
     if not -2**63 <= number < 2**63:
@@ -111,7 +121,7 @@ cdef Tensor labels_arg(str name, Tensor x, object target, int64_t ignore_index):
     cdef int64_t bad = -1, classes = x.sizes[class_dim(x)]
     if t.code not in (PD_I64, PD_I32, PD_U8):
         raise TypeError(f"{name}: target must be int64 class indices, got {dtype_of(t.code)} {shape_of(t)}; use .to(pydl.int64)")
-    if shape_of(t) != shape_without_classes(x):
+    if not labels_fit(t, x):
         raise ValueError(f"{name}: expected target {shape_without_classes(x)} for input {shape_of(x)}, got {shape_of(t)}")
     t = contiguous(cast(t, PD_I64))
     if t.numel == 0:
@@ -127,7 +137,7 @@ cdef Tensor labels_arg(str name, Tensor x, object target, int64_t ignore_index):
         check.bad = empty_for_host(PD_I64, 0, NULL)
         (<int64_t *>check.bad.data)[0] = -1
         launch.buf[1] = check.bad.data
-    run(&launch, PD_check_labels, PD_I64)
+    run(&launch, PD_check_labels, PD_I64, t.numel)
     if capture is not None:
         bad = (<int64_t *>check.bad.data)[0]
         capture.check(<int64_t *>check.bad.data, -1, 0, check)
@@ -208,7 +218,7 @@ cdef tuple run_cross_entropy(Tensor x, Tensor target, Tensor weight, tuple how, 
     if with_gradient:
         grad = empty_like(rows)
         launch.buf[4] = grad.data
-    run(&launch, PD_cross_entropy_fwd, rows.code)
+    run(&launch, PD_cross_entropy_fwd, rows.code, rows.numel)
     return loss, grad
 
 def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):

@@ -115,7 +115,7 @@ cdef Tensor product(Tensor a, Tensor b, bint ta, bint tb, Tensor bias=None):
         set_batch(g, ndim, sizes, a, b)
     launch.buf[0], launch.buf[1], launch.buf[3] = a.data, b.data, y.data
     launch.buf[2] = NULL if bias is None else bias.data
-    run(&launch, PD_gemm, a.code)
+    run(&launch, PD_gemm, a.code, y.numel * g.k)
     return y
 
 

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pydl._core.step import Step, zero_grad
+from pydl._core.step import Step
+from pydl._core.step import zero_grad as zero_all
 from pydl.autograd import enable_grad
 from pydl.tensor import Tensor, tensor
 
@@ -95,12 +96,11 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         self.update()
-        self._opt_called = True
+        if not self._opt_called:
+            self._opt_called = True
         return loss
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets the gradients of all parameters, or sets them to zero."""
-        zero_grad(self.param_groups, set_to_none)
+    zero_grad = zero_all
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": {index: its tensors}, "param_groups": hyperparameters and indices}: PyTorch's layout. Nothing is copied."""
