@@ -165,9 +165,10 @@ static void N(gemm_vector)(N(gemm_op) *op) {
 enum { N(GEMM_MC) = MC * 4 / sizeof(real) / MR * MR, N(GEMM_NC) = NC, N(GEMM_CHUNK_COLS) = 16 * NR };
 
 /* Rows of C in a chunk: at most GEMM_MC, as even as tiles allow (two threads should not wait for one long chunk), and fewer
- * where there would be less than a chunk for each thread. `across`: chunks side by side. */
+ * where there would be less than GEMM_SHARES chunks for each thread. `across`: chunks side by side. */
 INLINE size_t N(gemm_chunk_rows)(size_t m, size_t across) {
-    const size_t chunks = max_size(ceil_div(m, N(GEMM_MC)), ceil_div(pd_num_threads(), across));
+    const size_t threads = pd_num_threads();
+    const size_t chunks = max_size(ceil_div(m, N(GEMM_MC)), threads > 1 ? ceil_div(GEMM_SHARES * threads, across) : 1);
     return ceil_div(ceil_div(m, chunks), MR) * MR;
 }
 
@@ -175,7 +176,7 @@ typedef struct N(gemm_block) {
     N(gemm_op) op;      /* k, a, b, c of this block */
     real *a, *b;        /* packed */
     size_t j0, cols;    /* columns of C in this block */
-    size_t rows, across; /* rows of C in a chunk; chunks side by side */
+    size_t rows, wide, across; /* rows and columns of C in a chunk; chunks side by side */
     size_t a_groups;    /* chunks of the packing that go to A */
 } N(gemm_block);
 
@@ -200,7 +201,7 @@ static void N(gemm_large_chunk)(void *context, size_t chunk) {
     const N(gemm_block) *block = context;
     const N(gemm_op) *op = &block->op;
     const size_t i0 = chunk / block->across * block->rows, i1 = min_size(i0 + block->rows, op->m);
-    const size_t j0 = chunk % block->across * N(GEMM_CHUNK_COLS), j1 = min_size(j0 + N(GEMM_CHUNK_COLS), block->cols);
+    const size_t j0 = chunk % block->across * block->wide, j1 = min_size(j0 + block->wide, block->cols);
     const size_t full = (i1 - i0) / MR, rest = (i1 - i0) % MR;
     N(tile) t = {.k = op->k, .kc = op->k, .lda = MR, .ldb = (ptrdiff_t)TN, .a_step = (ptrdiff_t)op->panel_a};
     for (size_t j = j0; j < j1; j += TN) {
@@ -232,7 +233,8 @@ static void N(gemm_large)(const N(gemm_op) *whole, real *workspace) {
                 op->finish = pc + op->k == whole->k;
                 op->panel_a = whole->kc * MR + 16;
                 block.cols = min_size(N(GEMM_NC), whole->n - jc);
-                block.across = ceil_div(block.cols, N(GEMM_CHUNK_COLS));
+                block.wide = ceil_div(ceil_div(block.cols, TN), ceil_div(block.cols, N(GEMM_CHUNK_COLS))) * TN;
+                block.across = ceil_div(block.cols, block.wide);
                 block.rows = N(gemm_chunk_rows)(op->m, block.across);
                 block.a_groups = ceil_div(ceil_div(op->m, MR), GEMM_PANELS);
                 size_t b_groups = 0;

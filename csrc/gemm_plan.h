@@ -7,6 +7,7 @@ enum {
     GEMM_SMALL_PACK = 1 << 18,    /* bytes of packed B up to which the small way is taken */
     GEMM_PACK_ROWS = 24,          /* of A, from which packing B pays where its rows collide */
     GEMM_SLOTS = 16,              /* chunks of a batch that pack at the same time */
+    GEMM_SHARES = 4,              /* chunks for each thread of a large product, at least */
     GEMM_PANELS = 8               /* panels packed in a chunk */
 };
 enum gemm_vector_form { NO_VECTOR, VECTOR_COLUMNS, VECTOR_ROWS, VECTOR_STRIDED, VECTOR_PANELS };
