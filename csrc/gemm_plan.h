@@ -3,6 +3,8 @@
 #define PD_GEMM_ONCE
 enum {
     GEMM_THREAD_WORK = 1 << 21,   /* multiply-adds (about 40 us) below which threads cost more than they bring */
+    GEMM_THREAD_CELLS = 1 << 17,  /* elements of C, likewise, where k is small */
+    GEMM_THIN = 16,               /* such a k: most of the time goes into writing C */
     GEMM_CHUNK_WORK = 1 << 19,    /* multiply-adds in a chunk of work, at least */
     GEMM_SMALL_PACK = 1 << 18,    /* bytes of packed B up to which the small way is taken */
     GEMM_PACK_ROWS = 24,          /* of A, from which packing B pays where its rows collide */
@@ -78,10 +80,11 @@ static void N(gemm_plan_small)(N(gemm_op) *op, int b_packed) {
     const int pack = !b_packed && (op->b_col != 1 || (op->m >= GEMM_PACK_ROWS && N(gemm_b_collides)(op)));
     op->panel = op->k * TN;
     op->row_blocks = op->col_blocks = 1;
-    op->threaded = work * op->items >= GEMM_THREAD_WORK;
+    op->threaded = work * op->items >= GEMM_THREAD_WORK || (op->k <= GEMM_THIN && op->m * op->n * op->items >= GEMM_THREAD_CELLS);
     if (op->threaded && op->items < 4) {
         const size_t blocks = ceil_div(work, 4 * GEMM_CHUNK_WORK) * 4;
-        if (op->m < op->n || (pack && panels >= 4 && op->m <= 4 * op->n)) op->col_blocks = min_size(blocks, panels);
+        if (op->k <= GEMM_THIN && op->m >= 4 * MR) op->row_blocks = min_size(blocks, ceil_div(op->m, MR)); /* C in long runs */
+        else if (op->m < op->n || (pack && panels >= 4 && op->m <= 4 * op->n)) op->col_blocks = min_size(blocks, panels);
         else op->row_blocks = min_size(blocks, ceil_div(op->m, MR));
     }
     op->rows = ceil_div(op->m, op->row_blocks);

@@ -9,7 +9,7 @@
 enum {
     GEMV_COLS = 1024,          /* columns of C in a chunk */
     GEMV_SWEEP = 8,            /* rows of B added to a row of sums at once */
-    GEMV_THREAD_WORK = 1 << 19 /* multiply-adds below which one thread does it */
+    GEMV_THREAD_WORK = 1 << 17 /* multiply-adds below which one thread does it */
 };
 #endif
 
@@ -78,18 +78,10 @@ static void N(gemv_strided)(const N(gemv) *v) {
     memcpy(v->y, acc, width * sizeof(real));
 }
 
-INLINE real N(gemv_lanes)(vreal a, vreal b) {
-    real lane[VL];
-    v_store(lane, a + b);
-    for (size_t s = VL / 2; s > 0; s /= 2)
-        for (size_t l = 0; l < s; l++) lane[l] += lane[l + s];
-    return lane[0];
-}
-
 INLINE vreal N(gemv_part)(const real *p, size_t count) { return count == VL ? v_load(p) : v_load_part(p, count); }
 
-/* y (cols) = dot products of x with `cols` columns of B, all dense; cols is 1 or 4 */
-INLINE void N(gemv_dots)(const size_t cols, const real *x, const real *b, ptrdiff_t ldb, size_t k, real *y) {
+/* The lanes of the dot products of x with `cols` columns of B, all dense, low + high; cols is 1 or 4 */
+INLINE void N(gemv_dots)(const size_t cols, const real *x, const real *b, ptrdiff_t ldb, size_t k, vreal *sum) {
     vreal low[4], high[4];
     size_t p = 0;
     UNROLL for (size_t c = 0; c < cols; c++) low[c] = high[c] = (vreal){0};
@@ -109,13 +101,29 @@ INLINE void N(gemv_dots)(const size_t cols, const real *x, const real *b, ptrdif
             else high[c] = v_fma(u, w, high[c]);
         }
     }
-    UNROLL for (size_t c = 0; c < cols; c++) y[c] = N(gemv_lanes)(low[c], high[c]);
+    UNROLL for (size_t c = 0; c < cols; c++) sum[c] = low[c] + high[c];
 }
 
-/* y = x B where B's columns are dense, and x too */
+/* y (VL) = the lanes of each of `count` sums, added by halves: of all sums at once, once they are turned */
+INLINE void N(gemv_halves)(const vreal *sum, size_t count, real *y) {
+    vreal lane[VL];
+    N(turn)(lane, (const real *)sum, (ptrdiff_t)VL, count);
+    UNROLL for (size_t s = VL / 2; s > 0; s /= 2)
+        UNROLL for (size_t l = 0; l < s; l++) lane[l] += lane[l + s];
+    v_store(y, lane[0]);
+}
+
+/* y = x B where B's columns are dense, and x too. Columns that lie a power of two apart fall on the same sets of the cache:
+ * one after the other then. */
 static void N(gemv_columns)(const N(gemv) *v) {
-    size_t j = 0;
-    for (; j + 4 <= v->cols; j += 4)
-        N(gemv_dots)(4, v->x, v->b + (ptrdiff_t)j * v->b_col, v->b_col, v->k, v->y + j);
-    for (; j < v->cols; j++) N(gemv_dots)(1, v->x, v->b + (ptrdiff_t)j * v->b_col, v->b_col, v->k, v->y + j);
+    const size_t together = (size_t)v->b_col * sizeof(real) % 2048 == 0 ? 1 : 4;
+    for (size_t j = 0; j < v->cols; j += VL) {
+        vreal sum[VL];
+        const size_t count = min_size(VL, v->cols - j);
+        const real *b = v->b + (ptrdiff_t)j * v->b_col;
+        size_t c = 0;
+        for (; together == 4 && c + 4 <= count; c += 4) N(gemv_dots)(4, v->x, b + (ptrdiff_t)c * v->b_col, v->b_col, v->k, sum + c);
+        for (; c < count; c++) N(gemv_dots)(1, v->x, b + (ptrdiff_t)c * v->b_col, v->b_col, v->k, sum + c);
+        N(gemv_halves)(sum, count, v->y + j);
+    }
 }
