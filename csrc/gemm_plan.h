@@ -2,7 +2,7 @@
 #ifndef PD_GEMM_ONCE
 #define PD_GEMM_ONCE
 enum {
-    GEMM_THREAD_WORK = 1 << 21,   /* multiply-adds (about 40 us) below which threads cost more than they bring */
+    GEMM_THREAD_WORK = 1 << 20,   /* multiply-adds (about 20 us) below which threads cost more than they bring */
     GEMM_THREAD_CELLS = 1 << 17,  /* elements of C, likewise, where k is small */
     GEMM_THIN = 16,               /* such a k: most of the time goes into writing C */
     GEMM_CHUNK_WORK = 1 << 19,    /* multiply-adds in a chunk of work, at least */
@@ -80,7 +80,7 @@ static void N(gemm_plan_small)(N(gemm_op) *op, int b_packed) {
     const int pack = !b_packed && (op->b_col != 1 || (op->m >= GEMM_PACK_ROWS && N(gemm_b_collides)(op)));
     op->panel = op->k * TN;
     op->row_blocks = op->col_blocks = 1;
-    op->threaded = work * op->items >= GEMM_THREAD_WORK || (op->k <= GEMM_THIN && op->m * op->n * op->items >= GEMM_THREAD_CELLS);
+    op->threaded = op->m * ceil_div(op->n, VL) * VL * op->k * op->items >= GEMM_THREAD_WORK || (op->k <= GEMM_THIN && op->m * op->n * op->items >= GEMM_THREAD_CELLS);
     if (op->threaded && op->items < 4) {
         const size_t blocks = ceil_div(work, 4 * GEMM_CHUNK_WORK) * 4;
         if (op->k <= GEMM_THIN && op->m >= 4 * MR) op->row_blocks = min_size(blocks, ceil_div(op->m, MR)); /* C in long runs */
