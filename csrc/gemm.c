@@ -1,7 +1,7 @@
 /* Matrix products: C (m, n) = activation(A (m, k) B (k, n) + bias (n,)), or C += ..., for every batch index.
  *
  * Buffers A, B, bias (n numbers, dense, or NULL), C. Any strides, also 0 and negative ones. C is overwritten, or with
- * `accumulate` added to. k == 0 gives the bias, or zeros. b_packed: B is what gemm_pack made of it.
+ * `accumulate` added to. With PD_RELU_BWD a fifth buffer. k == 0 gives the bias, or zeros. b_packed: B is what gemm_pack made of it.
  * The error is that of the summation order of gemm_ukr.h: below (min(k, KC) + k / KC) ulp of sum |a||b|.
  *
  * Letters (Goto & van de Geijn 2008): jc pc ic cut n k m into blocks, jr ir are the tiles of a block. Which bits come
@@ -59,6 +59,7 @@ static N(gemm_op) N(gemm_item)(const N(gemm_op) *op, size_t item) {
     o.a += op->swapped ? b : a;
     o.b += op->swapped ? a : b;
     o.c += gemm_offset(op->g, op->g->c_batch, item);
+    if (o.gate) o.gate += gemm_offset(op->g, op->g->c_batch, item);
     if (op->g->b_packed && !op->vector) o.packed = (real *)o.b;
     return o;
 }

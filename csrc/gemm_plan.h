@@ -37,7 +37,7 @@ typedef struct N(gemm_op) {
     const pd_gemm *g;
     size_t m, n, k, kc;
     ptrdiff_t a_row, a_col, b_row, b_col, c_row, c_col;
-    const real *a, *b, *bias;
+    const real *a, *b, *bias, *gate;
     real *c;
     real *packed;            /* panels of B, or room for one panel of each chunk */
     size_t panel, panel_a;   /* elements from one packed panel to the next */
@@ -123,7 +123,7 @@ static void N(gemm_plan)(N(gemm_op) *op, const pd_launch *L) {
     *op = (N(gemm_op)){.g = g, .m = g->m, .n = g->n, .k = g->k, .kc = gemm_block_of(g->k),
                        .a_row = g->a_row, .a_col = g->a_col, .b_row = g->b_row, .b_col = g->b_col,
                        .c_row = g->c_row, .c_col = g->c_col, .a = L->buf[0], .b = L->buf[1], .bias = L->buf[2],
-                       .c = L->buf[3], .add = g->accumulate, .finish = 1, .items = gemm_items(g)};
+                       .c = L->buf[3], .gate = g->activation == PD_RELU_BWD ? L->buf[4] : NULL, .add = g->accumulate, .finish = 1, .items = gemm_items(g)};
     if (op->m == 0 || op->n == 0 || op->items == 0) return;
     if (op->m == 1 || op->n == 1) {
         N(gemm_plan_vector)(op);

@@ -42,6 +42,10 @@ static void N(tile_finish)(const N(gemm_op) *op, real *tile, size_t ld, size_t i
     else if (op->bias)
         for (size_t r = 0; r < rows; r++)
             for (size_t s = 0; s < cols; s++) tile[r * ld + s] += op->bias[j + s];
+    if (op->gate)
+        for (size_t r = 0; r < rows; r++)
+            for (size_t s = 0; s < cols; s++)
+                if (op->gate[(ptrdiff_t)(i + r) * op->c_row + (ptrdiff_t)(j + s) * op->c_col] <= 0) tile[r * ld + s] = 0;
     if (op->g->activation != PD_NO_ACTIVATION) N(gemm_activate)(op->g->activation, tile, rows * ld);
 }
 
@@ -53,7 +57,7 @@ static void N(gemm_tiles)(const N(gemm_op) *op, N(tile_function) run, N(tile) *t
     real *c = op->c + (ptrdiff_t)i * op->c_row + (ptrdiff_t)j * op->c_col;
     const size_t width = ceil_div(cols, VL) * VL;
     const pd_activation activation = op->finish ? op->g->activation : PD_NO_ACTIVATION;
-    const int simple = activation == PD_NO_ACTIVATION || activation == PD_RELU;
+    const int simple = activation == PD_NO_ACTIVATION || activation == PD_RELU || activation == PD_RELU_BWD;
     const int direct = op->c_col == 1 && cols == width && simple && !(op->finish && op->bias && op->swapped);
     t->to = direct ? c : out;
     t->to_ld = direct ? op->c_row : (ptrdiff_t)width;
@@ -61,6 +65,7 @@ static void N(gemm_tiles)(const N(gemm_op) *op, N(tile_function) run, N(tile) *t
     t->from_ld = t->to_ld;
     t->bias = direct && op->finish && op->bias ? op->bias + j : NULL;
     t->relu = direct && activation == PD_RELU;
+    t->gate = direct && activation == PD_RELU_BWD ? op->gate + (ptrdiff_t)i * op->c_row + (ptrdiff_t)j * op->c_col : NULL;
     if (direct) {
         t->count = count;
         run(rows, t);

@@ -20,6 +20,7 @@
 #endif
 #endif
 #define TILE_ROOM (MR * TN) /* elements of the largest tile */
+static const double relu_bwd_scalars[PD_MAX_SCALARS] = {0};
 #endif
 
 typedef struct N(tile) {
@@ -33,6 +34,7 @@ typedef struct N(tile) {
     real *total;         /* TILE_ROOM, holds the sum between blocks of k; never where `to` is */
     const real *bias;    /* one for each column, or NULL */
     int relu;
+    const real *gate;    /* of PD_RELU_BWD, laid out like `to`, or NULL */
     size_t count;        /* tiles one below the other; a_step and the row strides lead from one to the next */
     ptrdiff_t a_step;
 } N(tile);
@@ -55,7 +57,7 @@ INLINE void N(tile_chain)(const size_t rows, const size_t vecs, const int dense,
 }
 
 INLINE void N(tile_one)(const size_t rows, const size_t vecs, const int dense, const N(tile) *t, const real *a,
-                        const real *from, real *to) {
+                        const real *from, real *to, const real *gate) {
     const real *b = t->b;
     ptrdiff_t from_ld = t->from_ld;
     vreal acc[TILE_ROOM / VL];
@@ -79,18 +81,22 @@ INLINE void N(tile_one)(const size_t rows, const size_t vecs, const int dense, c
         UNROLL for (size_t i = 0; i < rows * vecs; i++) acc[i] = acc[i] + v_load(t->bias + i % vecs * VL);
     if (t->relu)
         UNROLL for (size_t i = 0; i < rows * vecs; i++) acc[i] = N(relu_fwd_at)(acc[i], NULL);
+    if (gate)
+        UNROLL for (size_t i = 0; i < rows * vecs; i++)
+            acc[i] = N(relu_bwd_at)(v_load(gate + (ptrdiff_t)(i / vecs) * t->to_ld + i % vecs * VL), acc[i], relu_bwd_scalars);
     UNROLL for (size_t i = 0; i < rows * vecs; i++)
         v_store(to + (ptrdiff_t)(i / vecs) * t->to_ld + i % vecs * VL, acc[i]);
 }
 
 INLINE void N(tile_rows)(const size_t rows, const size_t vecs, const int dense, const N(tile) *t) {
-    const real *a = t->a, *from = t->from;
+    const real *a = t->a, *from = t->from, *gate = t->gate;
     real *to = t->to;
     for (size_t left = t->count; left > 0; left--) {
-        N(tile_one)(rows, vecs, dense, t, a, from, to);
+        N(tile_one)(rows, vecs, dense, t, a, from, to, gate);
         a += t->a_step;
         to += t->to_ld * (ptrdiff_t)rows;
         if (from) from += t->from_ld * (ptrdiff_t)rows;
+        if (gate) gate += t->to_ld * (ptrdiff_t)rows;
     }
 }
 

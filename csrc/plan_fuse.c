@@ -52,14 +52,25 @@ static int is_filled(const pd_launch *product, extent memory) {
            product->buf[3] == memory.at && memory.bytes == g->m * g->n * element;
 }
 
-static int is_flat(const pd_launch *map, size_t numel) {
+static int is_flat(const pd_launch *map, int operands, size_t numel) {
     if (map->map.ndim == 0) return numel == 1;
-    return map->map.ndim == 1 && map->map.shape[0] == numel && map->map.stride[0][0] == 1 && map->map.stride[1][0] == 1;
+    for (int o = 0; o < operands; o++)
+        if (map->map.stride[o][0] != 1) return 0;
+    return map->map.ndim == 1 && map->map.shape[0] == numel;
 }
 
-/* The activation of a product that nobody else sees: the product writes what it gives. */
-static int take_activation(pd_plan *plan, const pd_arena *arena, size_t i) {
-    pd_launch *const product = &plan->entries[i].launch;
+/* Whether no launch from `first` on, before `last`, touches what p is part of; 0 also where nothing is known of that. */
+static int is_untouched(pd_plan *plan, const pd_arena *arena, const void *p, size_t first, size_t last) {
+    const extent where = extent_of(arena, p);
+    if (!where.touches) return 0;
+    for (size_t k = first; k < last; k++)
+        if (touches_of(&plan->entries[k], where)) return 0;
+    return 1;
+}
+
+/* The elementwise launch after product i that alone sees its result, which is its operand `operand` of `operands`; else 0. */
+static size_t follower(pd_plan *plan, const pd_arena *arena, size_t i, int *operand) {
+    const pd_launch *const product = &plan->entries[i].launch;
     const pd_life *const sum = pd_life_at(arena, product->buf[3]);
     if (product->gemm.activation != PD_NO_ACTIVATION || product->gemm.accumulate || !sum) return 0;
     const extent from = extent_of(arena, sum->at);
@@ -67,17 +78,24 @@ static int take_activation(pd_plan *plan, const pd_arena *arena, size_t i) {
     while (j < plan->count && !touches_of(&plan->entries[j], from)) j++;
     if (j == plan->count || sum->first != i || !is_filled(product, from)) return 0;
     const pd_launch *const map = &plan->entries[j].launch;
-    if (activation_of(map->kernel) == PD_NO_ACTIVATION || map->dtype != product->dtype || map->buf[0] != sum->at ||
-        !is_flat(map, product->gemm.m * product->gemm.n))
-        return 0;
-    if (map->buf[1] != sum->at) {
-        const extent to = extent_of(arena, map->buf[1]);
-        if (sum->touches != 2 || !to.touches) return 0;
-        for (size_t k = i; k < j; k++)
-            if (touches_of(&plan->entries[k], to)) return 0;
-    }
-    product->gemm.activation = (pd_activation)activation_of(map->kernel);
-    product->buf[3] = map->buf[1];
+    *operand = map->kernel == PD_relu_bwd;
+    if (map->dtype != product->dtype || map->buf[*operand] != sum->at) return 0;
+    if (map->kernel == PD_relu_bwd ? map->scalar[0] != 0 || map->buf[0] == sum->at : activation_of(map->kernel) == PD_NO_ACTIVATION) return 0;
+    if (!is_flat(map, *operand + 2, product->gemm.m * product->gemm.n)) return 0;
+    void *const to = map->buf[*operand + 1];
+    return to == sum->at || (sum->touches == 2 && is_untouched(plan, arena, to, i, j)) ? j : 0;
+}
+
+/* The product writes what that launch makes of it. */
+static int take_follower(pd_plan *plan, const pd_arena *arena, size_t i) {
+    int operand = 0;
+    const size_t j = follower(plan, arena, i, &operand);
+    if (!j) return 0;
+    pd_launch *const product = &plan->entries[i].launch;
+    const pd_launch *const map = &plan->entries[j].launch;
+    product->gemm.activation = operand ? PD_RELU_BWD : (pd_activation)activation_of(map->kernel);
+    product->buf[4] = operand ? map->buf[0] : NULL;
+    product->buf[3] = map->buf[operand + 1];
     plan->entries[j].gone = 1;
     return 1;
 }
@@ -93,6 +111,6 @@ void pd_plan_fuse(pd_plan *plan, const pd_arena *arena) {
     int changed = 0;
     pd_plan_touches(plan, arena);
     for (size_t i = 0; i < plan->count; i++)
-        if (plan->entries[i].launch.run && plan->entries[i].launch.kernel == PD_gemm) changed |= take_activation(plan, arena, i);
+        if (plan->entries[i].launch.run && plan->entries[i].launch.kernel == PD_gemm) changed |= take_follower(plan, arena, i);
     if (changed) drop_gone(plan);
 }

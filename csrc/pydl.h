@@ -58,7 +58,8 @@ typedef struct pd_rows {
     size_t outer, n, inner, count;
 } pd_rows;
 
-typedef enum pd_activation { PD_NO_ACTIVATION, PD_RELU, PD_SIGMOID, PD_TANH, PD_GELU, PD_SILU } pd_activation;
+/* PD_RELU_BWD: C is zero where a fifth buffer, laid out like C, is not above zero: what relu's backward makes of a gradient. */
+typedef enum pd_activation { PD_NO_ACTIVATION, PD_RELU, PD_SIGMOID, PD_TANH, PD_GELU, PD_SILU, PD_RELU_BWD } pd_activation;
 
 /* C (m, n) = activation(A (m, k) B (k, n) + bias (n,)), or C += ..., for every index of the batch dimensions. */
 typedef struct pd_gemm {

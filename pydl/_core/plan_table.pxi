@@ -19,7 +19,7 @@ def launches_of(Plan plan not None):
         found.append((event.kernel, event.dtype, sizes_text(launch), event.items, event.bytes, time, tuple(pointers_of(plan.plan, i))))
     return found
 
-cdef tuple ACTIVATIONS = ("", " relu", " sigmoid", " tanh", " gelu", " silu")      # as in pydl.h
+cdef tuple ACTIVATIONS = ("", " relu", " sigmoid", " tanh", " gelu", " silu", " relu_bwd")      # as in pydl.h
 
 cdef str sizes_text(const pd_launch *launch):
     """The sizes of a launch: of what it walks over; (what it reduces); of a product m x k @ k x n."""
