@@ -30,6 +30,14 @@ static void N(tile_store)(const N(gemm_op) *op, const real *tile, size_t ld, rea
         }
         return;
     }
+    if (op->c_row == 1 && rows > 1 && rows <= VL) {
+        for (size_t s = 0; s < cols; s += VL) {
+            vreal column[VL];
+            N(turn)(column, tile + s, (ptrdiff_t)ld, rows);
+            for (size_t i = 0; i < min_size(VL, cols - s); i++) v_store_part(c + (ptrdiff_t)(s + i) * op->c_col, column[i], rows);
+        }
+        return;
+    }
     for (size_t s = 0; s < cols; s++)
         for (size_t r = 0; r < rows; r++) c[(ptrdiff_t)r * op->c_row + (ptrdiff_t)s * op->c_col] = tile[r * ld + s];
 }
