@@ -190,6 +190,36 @@ void pd_free(void *pointer, size_t bytes) {
     give_back(pointer, size);
 }
 
+/* Bytes of the pages of a large block that belongs to no class. */
+static size_t in_pages(size_t bytes) { return (bytes + PAGE - 1) / PAGE * PAGE; }
+
+void *pd_alloc_exact(size_t bytes) {
+    get_ready();
+    if (!CACHING || bytes < MAPPED || bytes > PTRDIFF_MAX / 2) return pd_alloc(bytes);
+    void *pointer = map_block(in_pages(bytes));
+    if (!pointer) {
+        shrink_cache(0);
+        pointer = map_block(in_pages(bytes));
+    }
+    if (!pointer) return NULL;
+    lock_heap();
+    count_allocation(in_pages(bytes));
+    unlock_heap();
+    return pointer;
+}
+
+void pd_free_exact(void *pointer, size_t bytes) {
+    if (!CACHING || bytes < MAPPED) {
+        pd_free(pointer, bytes);
+        return;
+    }
+    if (!pointer) return;
+    lock_heap();
+    heap.stats.allocated -= in_pages(bytes);
+    unlock_heap();
+    munmap(pointer, in_pages(bytes) + PAGE);
+}
+
 void pd_memory_stats(pd_memory *out) {
     get_ready();
     lock_heap();

@@ -15,6 +15,7 @@ void pd_arena_free(pd_arena *arena) {
     free(arena->blocks);
     free(arena->lives);
     free(arena->passing);
+    if (arena->slab) pd_free_exact(arena->slab, arena->slab_bytes);
     free(arena);
 }
 
@@ -68,7 +69,22 @@ void pd_arena_give(pd_arena *arena, const void *at, size_t now) {
     }
 }
 
-size_t pd_arena_bytes(const pd_arena *arena) { return arena->bytes; }
+void pd_arena_move(pd_arena *arena, const void *at) {
+    for (size_t i = 0; i < arena->life_count; i++) {
+        pd_life *const life = &arena->lives[i];
+        if (life->at == at && life->died == PD_ALIVE && !life->stays) life->moves = 1, life->was = at;
+    }
+}
+
+void *pd_arena_moved(const pd_arena *arena, const void *at) {
+    for (size_t i = 0; i < arena->life_count; i++) {
+        const pd_life *const life = &arena->lives[i];
+        if (life->moves && life->was == at) return arena->slab + life->offset + life->shift;
+    }
+    return NULL;
+}
+
+size_t pd_arena_bytes(const pd_arena *arena) { return arena->bytes + arena->slab_bytes; }
 
 size_t pd_arena_count(const pd_arena *arena) { return arena->block_count; }
 

@@ -2,7 +2,7 @@
  *
  * While a thread records, prepare() puts pd_recorded in the place of a kernel: it runs the kernel and appends the launch to
  * the thread's plan. What a launch points at (pd_step's arrays) is copied behind it, after it has run. Memory that launches
- * read and write belongs to the caller, workspace to the plan. A check stops the run where a number that a launch has
+ * read and write belongs to the caller, or to the arena. A check stops the run where a number that a launch has
  * written is out of range: what the caller found out by looking while it recorded. */
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +20,11 @@ void pd_plan_free(pd_plan *plan) {
     for (size_t i = 0; i < plan->count; i++) free(plan->entries[i].arrays);
     free(plan->entries);
     free(plan->constants);
-    if (plan->memory) pd_free(plan->memory, plan->workspace);
     for (size_t i = 0; i < plan->input_count; i++) free(plan->inputs[i].sites);
     free(plan->inputs);
     for (size_t i = 0; i < plan->packed_count; i++) pd_free(plan->packed[i].pack.buf[1], plan->packed[i].bytes);
     free(plan->packed);
     free(plan->time);
-    if (plan->slab) pd_free(plan->slab, plan->slab_bytes);
     free(plan);
 }
 
@@ -118,7 +116,7 @@ void pd_recorded(const pd_launch *launch) {
     if (!e) return;
     e->launch = *launch;
     e->launch.run = kernel;
-    if (workspace > plan->workspace) plan->workspace = workspace;
+    e->workspace = workspace;
     if (is_step(launch->kernel) && !copy_arrays(e)) plan->failed = 1;
 }
 
@@ -143,18 +141,13 @@ void pd_plan_constant(pd_plan *plan, void *at, size_t n) {
     memcpy(new->bytes, at, n);
 }
 
-int pd_plan_finish(pd_plan *plan) {
-    if (plan->workspace && !plan->failed) plan->memory = pd_alloc(plan->workspace);
-    if (plan->failed || (plan->workspace && !plan->memory)) return -1;
-    for (size_t i = 0; i < plan->count; i++)
-        if (plan->entries[i].launch.workspace) plan->entries[i].launch.workspace = plan->memory;
-    return 0;
-}
+int pd_plan_finish(const pd_plan *plan) { return plan->failed ? -1 : 0; }
 
 int pd_plan_settle(pd_plan *plan, pd_arena *arena) {
     if (pd_plan_detach(plan, arena) < 0) return -1;
     pd_plan_fuse(plan, arena);
     pd_plan_strips(plan, arena);
+    pd_plan_in_place(plan, arena);
     return pd_plan_pack(plan, arena);
 }
 
@@ -192,7 +185,7 @@ size_t pd_plan_together(const pd_plan *plan, size_t index) { return plan->entrie
 size_t pd_plan_length(const pd_plan *plan) { return plan->count; }
 
 size_t pd_plan_bytes(const pd_plan *plan) {
-    size_t bytes = plan->workspace + plan->slab_bytes;
+    size_t bytes = 0;
     for (size_t i = 0; i < plan->packed_count; i++) bytes += plan->packed[i].bytes;
     return bytes;
 }

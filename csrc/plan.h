@@ -9,6 +9,7 @@ typedef struct pd_entry {
     const int64_t *value;
     int64_t low, high;
     size_t number;          /* of the check */
+    size_t workspace;       /* bytes that the launch needs beside its buffers */
     void *arrays;           /* what launch.buf and launch.step.sizes point at, or NULL */
     int gone;               /* another launch does it (plan_fuse.c) */
     size_t together;        /* this many entries from here on are run in strips (plan_strips.c); 0 or 1: it alone */
@@ -42,13 +43,10 @@ typedef struct pd_packed {
 struct pd_plan {
     pd_entry *entries;
     pd_constant *constants;
-    size_t count, room, workspace, constant_count, constant_room, checks;
+    size_t count, room, constant_count, constant_room, checks;
     pd_input *inputs;
     pd_packed *packed;
     size_t input_count, packed_count;
-    void *memory;           /* `workspace` bytes */
-    void *slab;             /* what the launches share for all that does not outlive the step: slab_bytes */
-    size_t slab_bytes;
     uint64_t *time;         /* ns of all runs while `measuring`, of each entry, or of those that run together at the first */
     int measuring;
     int failed;             /* no memory for an entry */
@@ -62,6 +60,9 @@ typedef struct pd_life {
     int stays;
     size_t touches, first, last;    /* by launches, once pd_plan_touches has counted them */
     size_t offset, shift, room;     /* in the slab; the bytes there begin `shift` further on */
+    int moves;                      /* alive, but into the slab all the same: what lies there when the step begins does not matter */
+    const void *was;                /* where it was before */
+    struct pd_life *in;             /* whose place it takes over, as the result of an elementwise launch, or NULL */
 } pd_life;
 
 typedef struct pd_block {
@@ -72,8 +73,10 @@ typedef struct pd_block {
 
 struct pd_arena {
     pd_block *blocks;
-    pd_life *lives, **passing;      /* passing: those that do not outlive the step, by address */
-    size_t block_count, block_room, life_count, life_room, passing_count, bytes;
+    pd_life *lives;
+    pd_life **passing;              /* those that go into the slab, by address */
+    char *slab;                     /* slab_bytes */
+    size_t block_count, block_room, life_count, life_room, passing_count, bytes, slab_bytes;
 };
 
 int pd_plan_detach(pd_plan *plan, pd_arena *arena);         /* 0, or -1 where there is no memory */
@@ -82,6 +85,9 @@ void pd_plan_touches(pd_plan *plan, const pd_arena *arena);
 void pd_plan_fuse(pd_plan *plan, const pd_arena *arena);    /* plan_fuse.c */
 void pd_plan_strips(pd_plan *plan, const pd_arena *arena);  /* plan_strips.c */
 void pd_strips_run(const pd_entry *first);
+size_t pd_operands(const pd_entry *e);                      /* of an elementwise launch: the inputs, then the output; 0: another one */
+int pd_covers(const pd_entry *e, size_t operand, const pd_life *life); /* all of that memory, in order */
+void pd_plan_in_place(pd_plan *plan, const pd_arena *arena);
 int pd_plan_pack(pd_plan *plan, pd_arena *arena);           /* 0, or -1 where there is no memory */
 
 typedef void (*pd_visit)(void *context, void **pointer);

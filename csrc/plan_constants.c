@@ -37,7 +37,7 @@ int pd_plan_keep_packed(pd_plan *plan, size_t i) {
     new->pack.buf[2] = new->pack.buf[3] = NULL;
     pd_launch with = *product;
     with.gemm.b_packed = 1;
-    if (isa->sizer[PD_gemm][product->dtype](&with) > plan->workspace) return -1;
+    if (isa->sizer[PD_gemm][product->dtype](&with) > plan->entries[i].workspace) return -1;
     new->pack.buf[1] = pd_alloc(new->bytes);
     if (!new->pack.buf[1]) return -1;
     return (int)plan->packed_count++;

@@ -2,8 +2,9 @@
  *
  * First every such use gets an address of its own, beyond all memory, so that launches may be moved and dropped without a
  * thought of who uses a block after whom. Then each is placed in the slab, the largest first, as low as those allow that
- * live at the same time. */
+ * live at the same time. Gradients that every step makes anew live there, too, from their first launch on. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "plan.h"
 
@@ -51,7 +52,7 @@ static void detach(void *context, void **pointer) {
     if (is_within(life, *pointer) && to) *pointer = to + ((char *)*pointer - life->at);
 }
 
-static int stays(const pd_life *life) { return life->stays || life->died == PD_ALIVE; }
+static int stays(const pd_life *life) { return life->stays || (life->died == PD_ALIVE && !life->moves); }
 
 int pd_plan_detach(pd_plan *plan, pd_arena *arena) {
     const size_t n = arena->life_count;
@@ -84,7 +85,7 @@ pd_life *pd_life_at(const pd_arena *arena, const void *p) {
 
 typedef struct touching {
     const pd_arena *arena;
-    size_t entry, first, last;
+    size_t first, last;
 } touching;
 
 static void touch(void *context, void **pointer) {
@@ -97,16 +98,41 @@ static void touch(void *context, void **pointer) {
 
 /* A launch of several in strips needs memory as long as all of them. */
 void pd_plan_touches(pd_plan *plan, const pd_arena *arena) {
-    for (size_t i = 0; i < arena->passing_count; i++) arena->passing[i]->touches = 0;
-    size_t first = 0, last = 0;
-    for (size_t i = 0; i < plan->count; i++) {
-        if (i > last || i == 0) first = i, last = i + (plan->entries[i].together > 1 ? plan->entries[i].together - 1 : 0);
-        touching t = {arena, i, first, last};
-        pd_entry_pointers(&plan->entries[i], touch, &t);
+    for (size_t i = 0; i < arena->passing_count; i++) arena->passing[i]->touches = arena->passing[i]->first = 0;
+    for (size_t i = 0, next; i < plan->count; i = next) {
+        next = i + (plan->entries[i].together > 1 ? plan->entries[i].together : 1);
+        touching t = {arena, i, next - 1};
+        for (size_t k = i; k < next; k++) pd_entry_pointers(&plan->entries[k], touch, &t);
     }
+    for (size_t i = 0; i < arena->passing_count; i++)
+        if (arena->passing[i]->moves) arena->passing[i]->last = plan->count;
 }
 
 /* ---- The slab ---- */
+
+static pd_life *root_of(pd_life *life) {
+    while (life->in) life = life->in;
+    return life;
+}
+
+/* Results of elementwise launches take the place of an input that nobody needs any more. */
+void pd_plan_in_place(pd_plan *plan, const pd_arena *arena) {
+    pd_plan_touches(plan, arena);
+    for (size_t i = 0; i < plan->count; i++) {
+        pd_entry *const e = &plan->entries[i];
+        const size_t operands = pd_operands(e);
+        if (e->together > 1) i += e->together - 1;
+        if (operands < 2 || e->together > 1) continue;
+        pd_life *const out = pd_life_at(arena, e->launch.buf[operands - 1]);
+        if (!pd_covers(e, operands - 1, out) || out->first != i || out->moves) continue;
+        for (size_t o = 0; o + 1 < operands && !out->in; o++) {
+            pd_life *const input = pd_life_at(arena, e->launch.buf[o]), *const root = input ? root_of(input) : NULL;
+            if (!pd_covers(e, o, input) || input->bytes != out->bytes || root->last != i || root->moves || root == out) continue;
+            out->in = root;
+            root->last = out->last;
+        }
+    }
+}
 
 static int by_size(const void *a, const void *b) {
     const pd_life *const x = *(pd_life *const *)a, *const y = *(pd_life *const *)b;
@@ -115,12 +141,12 @@ static int by_size(const void *a, const void *b) {
 }
 
 /* The lowest place that nobody else has at the time. `placed`: count lives, by their offset. */
-static size_t place_for(const pd_life *life, size_t bytes, pd_life *const *placed, size_t count) {
+static size_t place_for(const pd_life *life, pd_life *const *placed, size_t count) {
     size_t offset = 0;
     for (size_t i = 0; i < count; i++) {
         const pd_life *const other = placed[i];
         if (other->last < life->first || other->first > life->last) continue;
-        if (other->offset >= offset + bytes) break;
+        if (other->offset >= offset + life->room) break;
         if (other->offset + other->room > offset) offset = other->offset + other->room;
     }
     return offset;
@@ -132,10 +158,10 @@ static size_t place_all(pd_life **lives, size_t count, pd_life **placed) {
     qsort(lives, count, sizeof(pd_life *), by_size);
     for (size_t i = 0; i < count; i++) {
         pd_life *const life = lives[i];
-        if (!life->touches) continue;
+        if (life->in || (!life->touches && !life->moves)) continue;
         life->shift = life->bytes >= COLOURED ? i % COLOURS * COLOUR_STEP : 0;
-        life->room = (life->bytes + life->shift + LINE) / LINE * LINE;
-        life->offset = place_for(life, life->room, placed, done);
+        life->room = (life->bytes + (life->bytes >= COLOURED ? (COLOURS - 1) * COLOUR_STEP : 0) + LINE - 1) / LINE * LINE;
+        life->offset = place_for(life, placed, done);
         size_t at = done++;
         for (; at > 0 && placed[at - 1]->offset > life->offset; at--) placed[at] = placed[at - 1];
         placed[at] = life;
@@ -144,21 +170,24 @@ static size_t place_all(pd_life **lives, size_t count, pd_life **placed) {
     return total;
 }
 
-typedef struct attachment {
-    const pd_arena *arena;
-    char *slab;
-} attachment;
-
-static void attach(void *context, void **pointer) {
-    const attachment *a = context;
-    const pd_life *const life = pd_life_at(a->arena, *pointer);
-    if (life) *pointer = a->slab + life->offset + life->shift + ((char *)*pointer - life->at);
+static char *place_of(const pd_arena *arena, const pd_life *life) {
+    while (life->in) life = life->in;
+    return arena->slab + life->offset + life->shift;
 }
 
-/* Gives back the blocks that nothing is left in. */
-static void release_blocks(pd_arena *arena) {
-    for (size_t i = 0; i < arena->life_count; i++)
-        if (stays(&arena->lives[i])) arena->blocks[arena->lives[i].block].free = 0;
+static void attach(void *context, void **pointer) {
+    const pd_arena *arena = context;
+    const pd_life *const life = pd_life_at(arena, *pointer);
+    if (life) *pointer = place_of(arena, life) + ((char *)*pointer - life->at);
+}
+
+/* Gives back the blocks that nothing is left in; `moved`: also those from which everything has moved. */
+static void release_blocks(pd_arena *arena, int moved) {
+    for (size_t i = 0; i < arena->block_count; i++) arena->blocks[i].free = 1;
+    for (size_t i = 0; i < arena->life_count; i++) {
+        const pd_life *const life = &arena->lives[i];
+        if (stays(life) || (life->moves && !moved)) arena->blocks[life->block].free = 0;
+    }
     for (size_t i = 0; i < arena->block_count; i++) {
         pd_block *const block = &arena->blocks[i];
         if (!block->free || !block->at) continue;
@@ -168,20 +197,41 @@ static void release_blocks(pd_arena *arena) {
     }
 }
 
+/* What has to be placed: all that goes into the slab, and the workspace of every launch; 0 where there is no memory. */
+static int all_lives(const pd_plan *plan, const pd_arena *arena, pd_life ***lives, pd_life **workspaces) {
+    const size_t most = arena->passing_count + plan->count;
+    *lives = malloc((2 * most + 1) * sizeof(pd_life *));
+    *workspaces = calloc(plan->count + 1, sizeof(pd_life));
+    if (!*lives || !*workspaces) return 0;
+    for (size_t i = 0; i < arena->passing_count; i++) (*lives)[i] = arena->passing[i];
+    for (size_t i = 0; i < plan->count; i++) {
+        const size_t bytes = plan->entries[i].workspace;
+        (*workspaces)[i] = (pd_life){.bytes = bytes, .first = i, .last = i, .touches = bytes > 0};
+        (*lives)[arena->passing_count + i] = &(*workspaces)[i];
+    }
+    return 1;
+}
+
 int pd_plan_pack(pd_plan *plan, pd_arena *arena) {
-    pd_life **const work = malloc((2 * arena->passing_count + 1) * sizeof(pd_life *));
-    if (!work) return -1;
-    pd_plan_touches(plan, arena);
-    for (size_t i = 0; i < arena->passing_count; i++) work[i] = arena->passing[i];
-    plan->slab_bytes = place_all(work, arena->passing_count, work + arena->passing_count);
-    free(work);
-    for (size_t i = 0; i < arena->block_count; i++) arena->blocks[i].free = 1;
-    release_blocks(arena);
-    if (plan->slab_bytes && !(plan->slab = pd_alloc(plan->slab_bytes))) return -1;
-    attachment a = {arena, plan->slab};
-    for (size_t i = 0; i < plan->count; i++) pd_entry_pointers(&plan->entries[i], attach, &a);
-    free(arena->passing);
-    arena->passing = NULL;
-    arena->passing_count = 0;
-    return 0;
+    const size_t most = arena->passing_count + plan->count;
+    pd_life **lives, *workspaces;
+    int result = -1;
+    if (all_lives(plan, arena, &lives, &workspaces)) {
+        arena->slab_bytes = place_all(lives, most, lives + most);
+        release_blocks(arena, 0);
+        if (!arena->slab_bytes || (arena->slab = pd_alloc_exact(arena->slab_bytes))) result = 0;
+    }
+    for (size_t i = 0; result == 0 && i < arena->passing_count; i++) {
+        const pd_life *const life = arena->passing[i];
+        if (life->moves) memcpy(place_of(arena, life), life->was, life->bytes);
+    }
+    for (size_t i = 0; result == 0 && i < plan->count; i++) {
+        pd_entry *const e = &plan->entries[i];
+        pd_entry_pointers(e, attach, arena);
+        e->launch.workspace = e->workspace ? place_of(arena, &workspaces[i]) : NULL;
+    }
+    if (result == 0) release_blocks(arena, 1);
+    free(lives);
+    free(workspaces);
+    return result;
 }

@@ -15,12 +15,13 @@ enum {
     THREADED = 1 << 16      /* elements times launches that are worth waking a thread */
 };
 
-/* kernels.inc lists the elementwise kernels first. Their operands are the inputs in order, then the output. */
-static size_t operands_of(const pd_entry *e) {
-    const pd_cost *cost = e->launch.run && e->launch.kernel < PD_gemm && e->launch.kernel != PD_triangle ? pd_trace_cost_of(e->launch.kernel) : NULL;
+/* kernels.inc lists the elementwise kernels first. */
+size_t pd_operands(const pd_entry *e) {
+    const int kernel = e->launch.kernel;
+    if (!e->launch.run || kernel >= PD_gemm || kernel == PD_triangle) return 0;
+    const pd_cost *const cost = pd_trace_cost_of(kernel);
     size_t n = 0;
-    if (cost && cost->geometry == PD_COST_MAP)
-        while (n < PD_MAX_OPERANDS && cost->each[n]) n++;
+    while (cost->geometry == PD_COST_MAP && n < PD_MAX_OPERANDS && cost->each[n]) n++;
     return n;
 }
 
@@ -44,6 +45,11 @@ static int is_dense(const pd_map *map, size_t operand) {
         expected *= (ptrdiff_t)map->shape[d];
     }
     return 1;
+}
+
+int pd_covers(const pd_entry *e, size_t operand, const pd_life *life) {
+    return life && e->launch.buf[operand] == life->at && is_dense(&e->launch.map, operand) &&
+           life->bytes == elements(&e->launch.map) * size_of(e, operand);
 }
 
 /* The first and the last byte that the operand may touch. */
@@ -72,11 +78,11 @@ static int may_share(const pd_entry *a, size_t i, const pd_entry *b, size_t j) {
 
 /* Whether `next` may run in the strips of the `count` launches from `first` on, and has something to do with them. */
 static int joins(const pd_entry *first, size_t count, const pd_entry *next) {
-    const size_t operands = operands_of(next);
+    const size_t operands = pd_operands(next);
     int related = 0;
     if (!operands || elements(&next->launch.map) != elements(&first->launch.map) || !is_dense(&next->launch.map, operands - 1)) return 0;
     for (const pd_entry *e = first; e < first + count; e++) {
-        const size_t others = operands_of(e);
+        const size_t others = pd_operands(e);
         if (e->launch.map.ndim > 1 && next->launch.map.ndim > 1 &&
             (e->launch.map.ndim != next->launch.map.ndim || memcmp(e->launch.map.shape, next->launch.map.shape, e->launch.map.ndim * sizeof(size_t))))
             return 0;
@@ -100,7 +106,7 @@ static size_t row_of(const pd_entry *first, size_t count) {
 static size_t last_user(const pd_entry *first, size_t count, const pd_life *life) {
     size_t last = 0, uses = 0;
     for (size_t i = 0; i < count; i++)
-        for (size_t o = 0; o < operands_of(first + i); o++)
+        for (size_t o = 0; o < pd_operands(first + i); o++)
             if (first[i].launch.buf[o] == life->at) last = i, uses++;
     return uses == life->touches ? last : count;
 }
@@ -109,7 +115,7 @@ static size_t last_user(const pd_entry *first, size_t count, const pd_life *life
 static void use_slots(pd_entry *first, size_t count, const pd_arena *arena) {
     size_t until[SLOTS] = {0}; /* the launch from which on the slot is free */
     for (size_t i = 0; i < count; i++) {
-        const void *const at = first[i].launch.buf[operands_of(first + i) - 1];
+        const void *const at = first[i].launch.buf[pd_operands(first + i) - 1];
         const pd_life *const life = pd_life_at(arena, at);
         const size_t last = life && life->at == at ? last_user(first, count, life) : count;
         size_t slot = 0;
@@ -117,7 +123,7 @@ static void use_slots(pd_entry *first, size_t count, const pd_arena *arena) {
         if (last == count || slot == SLOTS) continue;
         until[slot] = last + 1;
         for (size_t k = i; k <= last; k++)
-            for (size_t o = 0; o < operands_of(first + k); o++)
+            for (size_t o = 0; o < pd_operands(first + k); o++)
                 if (first[k].launch.buf[o] == at) first[k].launch.buf[o] = (void *)(uintptr_t)(slot + 1);
     }
 }
@@ -126,7 +132,7 @@ void pd_plan_strips(pd_plan *plan, const pd_arena *arena) {
     pd_plan_touches(plan, arena);
     for (size_t i = 0, count; i < plan->count; i += count) {
         pd_entry *const first = &plan->entries[i];
-        const size_t operands = operands_of(first);
+        const size_t operands = pd_operands(first);
         count = 1;
         if (!operands || elements(&first->launch.map) < LEAST || !is_dense(&first->launch.map, operands - 1)) continue;
         while (count < MOST && i + count < plan->count && joins(first, count, first + count)) count++;
@@ -162,7 +168,7 @@ static void run_strips(void *context, size_t chunk) {
         const size_t start = strip * s->length, n = s->numel - start < s->length ? s->numel - start : s->length;
         for (size_t k = 0; k < s->count; k++) {
             const pd_entry *const e = s->first + k;
-            const size_t row = e->launch.map.ndim > 1 ? s->row : 1, operands = operands_of(e);
+            const size_t row = e->launch.map.ndim > 1 ? s->row : 1, operands = pd_operands(e);
             part[k].map.shape[0] = n / row;
             for (size_t o = 0; o < operands; o++) part[k].buf[o] = operand_at(e, o, start / row, slot);
             (pd_trace_on ? pd_traced : part[k].run)(&part[k]);

@@ -155,7 +155,7 @@ pd_plan *pd_plan_record(pd_plan *plan);        /* this thread records into it fr
 void pd_recorded(const pd_launch *launch);
 size_t pd_plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t high); /* a run stops here unless low <= *value < high -> the check's number */
 void pd_plan_constant(pd_plan *plan, void *at, size_t n); /* the n <= 8 bytes there are put back before every run */
-int pd_plan_finish(pd_plan *plan);             /* once, after the last launch: 0, or -1 where memory was short */
+int pd_plan_finish(const pd_plan *plan);       /* after the last launch: 0, or -1 where memory was short */
 int pd_plan_input(pd_plan *plan, const void *at, size_t bytes); /* after pd_plan_settle: the next argument, read there: 0, or -1 */
 void pd_plan_read(pd_plan *plan, size_t input, const void *at); /* from now on it is read here */
 size_t pd_plan_constant_matrix(const pd_plan *plan, size_t index, const void **at); /* of a product that would gain from a packed one: its bytes, else 0 */
@@ -177,6 +177,8 @@ pd_arena *pd_arena_new(void);                  /* NULL where there is no memory 
 void pd_arena_free(pd_arena *arena);
 void *pd_arena_take(pd_arena *arena, size_t bytes, size_t now, int stays); /* stays: the host writes there, which a run does not repeat */
 void pd_arena_give(pd_arena *arena, const void *at, size_t now);
+void pd_arena_move(pd_arena *arena, const void *at); /* what is there is overwritten by every run: until then others may have its memory */
+void *pd_arena_moved(const pd_arena *arena, const void *at); /* after pd_plan_settle: where that is now */
 size_t pd_arena_bytes(const pd_arena *arena);
 size_t pd_arena_count(const pd_arena *arena);
 const void *pd_arena_block(const pd_arena *arena, size_t index, size_t *bytes);
@@ -188,6 +190,8 @@ typedef struct pd_memory {
 } pd_memory;
 void *pd_alloc(size_t bytes);
 void pd_free(void *pointer, size_t bytes);     /* bytes as given to pd_alloc */
+void *pd_alloc_exact(size_t bytes);            /* for what lives long: not rounded up to a class */
+void pd_free_exact(void *pointer, size_t bytes);
 void pd_memory_stats(pd_memory *out);
 void pd_memory_reset_peak(void);
 void pd_empty_cache(void);

@@ -12,7 +12,6 @@ from calls import differentiable, same_bits, tensor
 from op_table import TABLE
 from rows import Row, Sample, apply, array, arrays_of, outputs, tensors_of
 
-
 # They look at values while they run, some only in some forms or backward, or are made of NumPy.
 ON_THE_HOST = frozenset("""
     bag_dot bag_sum bag_sum:factor bincount bincount:weights bitwise_left_shift bitwise_right_shift cholesky cholesky:upper cholesky_ex

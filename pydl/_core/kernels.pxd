@@ -154,6 +154,8 @@ cdef extern from "pydl.h" nogil:
     void pd_arena_free(pd_arena *)
     void *pd_arena_take(pd_arena *, size_t nbytes, size_t now, int stays)
     void pd_arena_give(pd_arena *, const void *at, size_t now)
+    void pd_arena_move(pd_arena *, const void *at)
+    void *pd_arena_moved(const pd_arena *, const void *at)
     size_t pd_arena_bytes(const pd_arena *)
     size_t pd_arena_count(const pd_arena *)
     const void *pd_arena_block(const pd_arena *, size_t index, size_t *nbytes)

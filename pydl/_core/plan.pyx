@@ -12,7 +12,7 @@ from pydl._core.generator cimport generator_in_use
 from pydl._core.kernels cimport PD_DONE, PD_MAX_DIMS, pd_event, pd_launch, pd_plan
 from pydl._core.launch cimport duplicate, map_into
 from pydl._core.native cimport (
-    arena_bytes, capture_flag, kernel_name, plan_bytes, plan_finish, plan_free, plan_constant_matrix, plan_input, plan_keep_packed,
+    arena_bytes, arena_move, arena_moved, capture_flag, kernel_name, plan_bytes, plan_finish, plan_free, plan_constant_matrix, plan_input, plan_keep_packed,
     plan_launch, plan_length, plan_measure, plan_pack_again, plan_pointers, plan_read, plan_run, plan_settle, plan_time, plan_together,
     plan_unpack, trace_geometry, trace_measure,
 )
@@ -94,6 +94,12 @@ cdef class Gradient:
         if self.before is None or self.leaf.gradient is None:
             return self.leaf.gradient is None and self.before is None
         return (<Look>self.before).same(<Tensor>self.leaf.gradient)
+
+    cdef int drop(self) except -1:
+        """The step has failed, perhaps before there were new values."""
+        if self.before is ANY and self.leaf.gradient is not None and self.after is not None and self.after.same(<Tensor>self.leaf.gradient):
+            self.leaf.gradient = None
+        return 0
 
     cdef int settle(self) except -1:
         """The object that the leaf has stays, where it still looks at the step's memory."""
@@ -193,6 +199,9 @@ cdef class Plan:
     cdef int copy_in(self, Tensor mine, Tensor other) except -1:
         if other.storage is mine.storage:
             return 0
+        if mine.storage.data == NULL:
+            mine.storage.take_memory()
+            mine.data = mine.storage.data
         if other.contiguous and mine.numel * mine.itemsize <= SMALL:
             memcpy(mine.data, other.data, mine.numel * mine.itemsize)
         else:
@@ -253,6 +262,8 @@ cdef class Plan:
                 for item in self.gradients:
                     (<Gradient>item).settle()
                 return renewed(self.result)
+            for item in self.gradients:
+                (<Gradient>item).drop()
             self.fail(stopped, given)
         finally:
             self.running = False
@@ -360,6 +371,7 @@ cdef int finish(Plan plan, Recorder capture, object result, size_t first_storage
             raise CaptureError("capture: the function changes memory in place that it borrows from NumPy at every call; clone() it first")
     for x in plan.inputs:
         capture.ranges.append(range_of((<Tensor>x).storage))
+    x = None        # who else has it is looked at
     plan.held = held_by(capture, kernels_at(plan.plan), first_storage)
     plan.foreign = {id((<Held>held).tensor.storage) for held in plan.held}
     plan.arena, plan.ranges, plan.kept = capture.arena, capture.ranges, capture.kept
@@ -371,8 +383,10 @@ cdef int finish(Plan plan, Recorder capture, object result, size_t first_storage
     for renew in capture.steps:
         renew.seal()
     plan.written, plan.steps, plan.checks = capture.written, capture.steps, capture.checks
+    gradients = movable(plan)
     if plan_settle(plan.plan, plan.arena.arena) < 0:
         raise MemoryError("capture: no memory for the plan")
+    move(plan, gradients)
     keep_packed(plan, capture)
     take_inputs(plan)
     plan.structure = structure()
@@ -400,19 +414,6 @@ cdef list gradients_of(Plan plan, Recorder capture):
 
 cdef tuple range_of(Storage own):
     return <size_t>own.data, <size_t>own.data + own.nbytes, own
-
-cdef int take_inputs(Plan plan) except -1:
-    """Where the launches read the arguments. Where somebody looks at the plan's own, as part of a result or in a check, that is used."""
-    cdef Storage own
-    cdef int i
-    plan.fixed = set()
-    for i in range(len(plan.inputs)):
-        own = (<Tensor>plan.inputs[i]).storage
-        if plan_input(plan.plan, own.data, own.nbytes) < 0:
-            raise MemoryError("capture: no memory for the plan")
-        if Py_REFCNT(own) > 3:      # `own`, the input, and its range
-            plan.fixed.add(i)
-    return 0
 
 cdef list checked(Recorder capture):
     """What the checks hold: they look at it themselves."""

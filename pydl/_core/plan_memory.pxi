@@ -93,3 +93,49 @@ cdef int refuse_escaped(Recorder capture, list allowed) except -1:
         gc.collect()        # a graph may be garbage
     raise CaptureError("capture: a tensor that the function makes is kept by somebody else than its caller; return it, or make it before, outside, "
                        "and change it in place")
+
+cdef int take_inputs(Plan plan) except -1:
+    """Where the launches read the arguments. Where somebody looks at the plan's own, as part of a result or in a check, that is used."""
+    cdef Tensor mine
+    cdef Storage own
+    cdef int i
+    plan.fixed = set()
+    for i in range(len(plan.inputs)):
+        mine = <Tensor>plan.inputs[i]
+        own = mine.storage
+        if plan_input(plan.plan, own.data, own.nbytes) < 0:
+            raise MemoryError("capture: no memory for the plan")
+        if Py_REFCNT(mine) > 2 or Py_REFCNT(own) > 3:       # `mine`, the inputs'; `own`, the input, its range
+            plan.fixed.add(i)
+        elif own.nbytes > SMALL:
+            own.drop_memory()
+    return 0
+
+cdef list movable(Plan plan):
+    """Gradients that every step makes anew, which nobody else looks at: until they are made, their memory may be others'."""
+    cdef Gradient gradient
+    cdef Storage storage
+    cdef list found = []
+    for item in plan.gradients:
+        gradient = <Gradient>item
+        if gradient.before is not ANY or gradient.after is None:
+            continue
+        storage = gradient.after.storage
+        if Py_REFCNT(storage) == 3 and storage.owner is plan.arena:     # `storage`, the gradient, and `after`
+            arena_move(plan.arena.arena, storage.data)
+            found.append(gradient)
+    return found
+
+cdef int move(Plan plan, list gradients) except -1:
+    cdef Gradient gradient
+    cdef Storage storage
+    cdef Tensor x
+    cdef char *to
+    for item in gradients:
+        gradient = <Gradient>item
+        storage, x = gradient.after.storage, <Tensor>gradient.leaf.gradient
+        to = <char *>arena_moved(plan.arena.arena, storage.data)
+        if to != NULL:
+            x.data = gradient.after.data = to + (x.data - storage.data)
+            storage.data = to
+    return 0

@@ -11,6 +11,8 @@ cdef class Storage:
     cdef size_t returned                # how many have done so
     cdef bint owned                     # the memory is pydl's (the collector may clear `owner` before the end)
     cdef object owner                   # who owns memory that is not pydl's: a buffer, a DLPack capsule
+    cdef int drop_memory(self) except -1
+    cdef int take_memory(self) except -1
 
 cdef class Tensor:
     cdef Storage storage

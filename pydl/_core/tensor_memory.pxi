@@ -51,6 +51,19 @@ cdef class Storage:
         if self.owned:
             release(self.data, self.nbytes)
 
+    cdef int drop_memory(self) except -1:
+        """Nobody looks at it for now; its size stays."""
+        release(self.data, self.nbytes)
+        self.data, self.owned = NULL, False
+        return 0
+
+    cdef int take_memory(self) except -1:
+        self.data = <char *>allocate(self.nbytes)
+        if self.data == NULL:
+            raise MemoryError(f"could not allocate {self.nbytes} bytes")
+        self.owned = True
+        return 0
+
 
 cdef void give_back(Storage storage) noexcept:
     storage.lent -= 1
