@@ -34,7 +34,7 @@ static void N(tile_store)(const N(gemm_op) *op, const real *tile, size_t ld, rea
         for (size_t s = 0; s < cols; s += VL) {
             vreal column[VL];
             N(turn)(column, tile + s, (ptrdiff_t)ld, rows);
-            for (size_t i = 0; i < min_size(VL, cols - s); i++) v_store_part(c + (ptrdiff_t)(s + i) * op->c_col, column[i], rows);
+            for (size_t i = 0; i < min_size(VL, cols - s); i++) v_store_left(c + (ptrdiff_t)(s + i) * op->c_col, column[i], rows);
         }
         return;
     }

@@ -7,9 +7,7 @@ ANY: object
 
 class CaptureError(RuntimeError): ...
 
-class Arena:
-    @property
-    def nbytes(self) -> int: ...
+class Arena: ...
 
 class Recorder:
     @property
