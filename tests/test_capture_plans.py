@@ -412,3 +412,10 @@ def test_describe_shows_sizes_and_the_share_of_the_time() -> None:
     captured.profile(20, x)
     shares = [float(word) for line in captured.describe().splitlines() for word, unit in zip(line.split(), line.split()[1:]) if unit == "%"]
     assert len(shares) == 3 and abs(sum(shares) - 100) < 0.5
+
+
+def test_elementwise_kernels_come_first() -> None:
+    """What csrc/plan_strips.c relies on."""
+    from pydl.costs import COSTS, KERNELS
+    first = KERNELS[:KERNELS.index("gemm")]
+    assert all(COSTS[name].geometry == "map" for name in first if name != "triangle")

@@ -15,7 +15,8 @@ CSRC = ROOT / "csrc"
 # Layer -> the layers it may import. What is not named here may not be imported; a new module needs a line.
 BELOW_OPS = {"_core", "autograd"}
 CORE = {*BELOW_OPS, "ops", "tensor", "random", "threads"}
-LIBRARY = {*CORE, "nn", "func", "optim", "data", "io", "datasets", "linalg", "metrics", "special", "testing", "training", "version", "profiler", "plans"}
+LIBRARY = {*CORE, "nn", "func", "optim", "data", "io", "datasets", "linalg", "metrics", "special", "testing", "training", "version", "profiler", "plans",
+           "inference"}
 LAYERS = {
     "_core": set(),
     "autograd": {"_core"},
@@ -28,6 +29,7 @@ LAYERS = {
     "testing": {*BELOW_OPS, "tensor", "ops"},
     "costs": {"_core"},
     "plans": {"_core", "costs", "profiler", "tensor"},
+    "inference": {"autograd", "nn", "plans", "tensor"},
     "profiler": {"_core", "costs", "io"},      # io where a trace is written
     "nn": {"ops", "tensor", "random", "autograd", "profiler"},
     "func": {"nn"},
