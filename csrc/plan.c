@@ -147,9 +147,12 @@ int pd_plan_settle(pd_plan *plan, pd_arena *arena) {
     if (pd_plan_detach(plan, arena) < 0) return -1;
     pd_plan_fuse(plan, arena);
     pd_plan_strips(plan, arena);
+    if (!getenv("NOBESIDE")) pd_plan_beside(plan, arena);
     pd_plan_in_place(plan, arena);
     return pd_plan_pack(plan, arena);
 }
+
+size_t pd_unit_of(const pd_entry *e) { return e->together > 1 ? e->together : e->beside > 1 ? e->beside : 1; }
 
 static uint64_t now(void) {
     struct timespec t;
@@ -163,8 +166,9 @@ size_t pd_plan_run(const pd_plan *plan) {
     for (size_t i = 0, next; i < plan->count; i = next) {
         const pd_entry *e = &plan->entries[i];
         const uint64_t start = time ? now() : 0;
-        next = i + (e->together > 1 ? e->together : 1);
+        next = i + pd_unit_of(e);
         if (e->together > 1) pd_strips_run(e);
+        else if (e->beside > 1) pd_beside_run(e);
         else if (e->launch.run) (pd_trace_on ? pd_traced : e->launch.run)(&e->launch);
         else if (*e->value < e->low || *e->value >= e->high) return e->number;
         if (time) time[i] += now() - start;
@@ -180,7 +184,7 @@ int pd_plan_measure(pd_plan *plan, int on) {
 
 uint64_t pd_plan_time(const pd_plan *plan, size_t index) { return plan->time ? plan->time[index] : 0; }
 
-size_t pd_plan_together(const pd_plan *plan, size_t index) { return plan->entries[index].together > 1 ? plan->entries[index].together : 1; }
+size_t pd_plan_together(const pd_plan *plan, size_t index) { return pd_unit_of(&plan->entries[index]); }
 
 size_t pd_plan_length(const pd_plan *plan) { return plan->count; }
 

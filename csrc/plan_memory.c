@@ -96,11 +96,11 @@ static void touch(void *context, void **pointer) {
     life->last = t->last;
 }
 
-/* A launch of several in strips needs memory as long as all of them. */
+/* What runs at the same time needs memory as long as all of it. */
 void pd_plan_touches(pd_plan *plan, const pd_arena *arena) {
     for (size_t i = 0; i < arena->passing_count; i++) arena->passing[i]->touches = arena->passing[i]->first = 0;
     for (size_t i = 0, next; i < plan->count; i = next) {
-        next = i + (plan->entries[i].together > 1 ? plan->entries[i].together : 1);
+        next = i + pd_unit_of(&plan->entries[i]);
         touching t = {arena, i, next - 1};
         for (size_t k = i; k < next; k++) pd_entry_pointers(&plan->entries[k], touch, &t);
     }
@@ -121,8 +121,9 @@ void pd_plan_in_place(pd_plan *plan, const pd_arena *arena) {
     for (size_t i = 0; i < plan->count; i++) {
         pd_entry *const e = &plan->entries[i];
         const size_t operands = pd_operands(e);
-        if (e->together > 1) i += e->together - 1;
-        if (operands < 2 || e->together > 1) continue;
+        const size_t unit = pd_unit_of(e);
+        i += unit - 1;
+        if (operands < 2 || unit > 1) continue;
         pd_life *const out = pd_life_at(arena, e->launch.buf[operands - 1]);
         if (!pd_covers(e, operands - 1, out) || out->first != i || out->moves) continue;
         for (size_t o = 0; o + 1 < operands && !out->in; o++) {
@@ -204,10 +205,13 @@ static int all_lives(const pd_plan *plan, const pd_arena *arena, pd_life ***live
     *workspaces = calloc(plan->count + 1, sizeof(pd_life));
     if (!*lives || !*workspaces) return 0;
     for (size_t i = 0; i < arena->passing_count; i++) (*lives)[i] = arena->passing[i];
-    for (size_t i = 0; i < plan->count; i++) {
-        const size_t bytes = plan->entries[i].workspace;
-        (*workspaces)[i] = (pd_life){.bytes = bytes, .first = i, .last = i, .touches = bytes > 0};
-        (*lives)[arena->passing_count + i] = &(*workspaces)[i];
+    for (size_t i = 0, next; i < plan->count; i = next) {
+        next = i + pd_unit_of(&plan->entries[i]);
+        for (size_t k = i; k < next; k++) {
+            const size_t bytes = plan->entries[k].workspace;
+            (*workspaces)[k] = (pd_life){.bytes = bytes, .first = i, .last = next - 1, .touches = bytes > 0};
+            (*lives)[arena->passing_count + k] = &(*workspaces)[k];
+        }
     }
     return 1;
 }

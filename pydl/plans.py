@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+import pydl.costs  # noqa: F401 - tells the core how many operands an elementwise kernel has
 from pydl._core.plan import Plan, launches_of, modes, recorded
 from pydl._core.recording import CaptureError, is_capturing
 from pydl.tensor import Tensor
