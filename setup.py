@@ -42,7 +42,7 @@ VECTORISE = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]     # two t
 EPILOGUES = ["--param", "vect-epilogues-nomask=0"]                          # gcc: rests of loops without vectors of their own
 # A quarter less code, and less speed: for processors without AVX2, and for all Cython modules but HOT.
 SMALL = OPTIMISE if SANITIZE else ["-Os"]
-HOT = {"backward", "launch", "step", "tape", "tensor", "arithmetic", "operands"}
+HOT = {"backward", "hyper", "launch", "plan", "step", "tape", "tensor", "arithmetic", "operands"}
 # For the others: Python's own way with integers, strings and methods, which is less code than Cython's.
 PLAIN = [f"-DCYTHON_{name}=0" for name in ("USE_PYLONG_INTERNALS", "USE_UNICODE_INTERNALS", "USE_DICT_VERSIONS", "UNPACK_METHODS")]
 LEAN = ["-Wl,-s", "-Wl,-z,noseparate-code"] if sys.platform == "linux" else []

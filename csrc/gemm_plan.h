@@ -80,7 +80,8 @@ static void N(gemm_plan_small)(N(gemm_op) *op, int b_packed) {
     const int pack = !b_packed && (op->b_col != 1 || (op->m >= GEMM_PACK_ROWS && N(gemm_b_collides)(op)));
     op->panel = op->k * TN;
     op->row_blocks = op->col_blocks = 1;
-    op->threaded = op->m * ceil_div(op->n, VL) * VL * op->k * op->items >= GEMM_THREAD_WORK || (op->k <= GEMM_THIN && op->m * op->n * op->items >= GEMM_THREAD_CELLS);
+    const size_t padded = op->m * ceil_div(op->n, VL) * VL * op->k * op->items, cells = op->m * op->n * op->items;
+    op->threaded = padded >= GEMM_THREAD_WORK || (op->k <= GEMM_THIN && cells >= GEMM_THREAD_CELLS);
     if (op->threaded && op->items < 4) {
         const size_t blocks = ceil_div(work, 4 * GEMM_CHUNK_WORK) * 4;
         if (op->k <= GEMM_THIN && op->m >= 4 * MR) op->row_blocks = min_size(blocks, ceil_div(op->m, MR)); /* C in long runs */
@@ -123,7 +124,8 @@ static void N(gemm_plan)(N(gemm_op) *op, const pd_launch *L) {
     *op = (N(gemm_op)){.g = g, .m = g->m, .n = g->n, .k = g->k, .kc = gemm_block_of(g->k),
                        .a_row = g->a_row, .a_col = g->a_col, .b_row = g->b_row, .b_col = g->b_col,
                        .c_row = g->c_row, .c_col = g->c_col, .a = L->buf[0], .b = L->buf[1], .bias = L->buf[2],
-                       .c = L->buf[3], .gate = g->activation == PD_RELU_BWD ? L->buf[4] : NULL, .add = g->accumulate, .finish = 1, .items = gemm_items(g)};
+                       .c = L->buf[3], .gate = g->activation == PD_RELU_BWD ? L->buf[4] : NULL,
+                       .add = g->accumulate, .finish = 1, .items = gemm_items(g)};
     if (op->m == 0 || op->n == 0 || op->items == 0) return;
     if (op->m == 1 || op->n == 1) {
         N(gemm_plan_vector)(op);

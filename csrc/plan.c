@@ -147,7 +147,7 @@ int pd_plan_settle(pd_plan *plan, pd_arena *arena) {
     if (pd_plan_detach(plan, arena) < 0) return -1;
     pd_plan_fuse(plan, arena);
     pd_plan_strips(plan, arena);
-    if (!getenv("NOBESIDE")) pd_plan_beside(plan, arena);
+    pd_plan_beside(plan, arena);
     pd_plan_in_place(plan, arena);
     return pd_plan_pack(plan, arena);
 }

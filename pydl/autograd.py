@@ -282,7 +282,7 @@ def register_hook(self: Tensor, hook) -> RemovableHandle:
 
 def has_hooks(leaf: Tensor) -> bool:
     """Whether there are hooks on the gradient of a leaf."""
-    return bool(_backward.tensor_hooks(leaf))
+    return _backward.has_tensor_hooks(leaf)
 
 
 def retain_grad(self: Tensor) -> None:

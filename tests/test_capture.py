@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import copy
 import gc
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -357,3 +359,10 @@ def test_methods() -> None:
     other = copy.deepcopy(two)
     other.factor.fill_(5)
     assert other(x).tolist() == [5, 5] and two(x).tolist() == [2, 2]
+
+
+def test_describe_in_a_new_process() -> None:
+    """Nothing that another test has imported."""
+    code = ("import pydl; f = pydl.capture(lambda x: x @ x); f(pydl.ones(3, 3)); text = f.describe(); "
+            "assert '3x3 @ 3x3' in text and ' 54 ' in text, text")
+    subprocess.run([sys.executable, "-c", code], check=True)

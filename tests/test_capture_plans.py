@@ -419,3 +419,11 @@ def test_elementwise_kernels_come_first() -> None:
     from pydl.costs import COSTS, KERNELS
     first = KERNELS[:KERNELS.index("gemm")]
     assert all(COSTS[name].geometry == "map" for name in first if name != "triangle")
+
+
+def test_weights_of_binary_cross_entropy_may_be_nan() -> None:
+    w, p = pydl.ones(3), pydl.full((3,), 0.5)
+    captured = pydl.capture(lambda p: F.binary_cross_entropy(p, p.detach(), w))
+    captured(p)
+    w.fill_(float("nan"))
+    assert np.isnan(captured(p).item())

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import random
 import warnings
 from collections import OrderedDict
@@ -209,3 +210,47 @@ def test_long_steps_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = Trainer(model, optimizer, MSE)
     trainer.fit((X, Y), epochs=4, progress=False)
     assert not steps(trainer).recordings
+
+
+class Averaging(pydl.optim.SGD):
+    """Steps with the mean of the last two gradients, which it keeps."""
+
+    before: list[pydl.Tensor] | None = None
+
+    def step(self, closure: object = None) -> None:
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        now = [p.grad for p in parameters]
+        if self.before is not None:
+            for p, old in zip(parameters, self.before, strict=True):
+                p.grad = (p.grad + old) / 2
+        self.before = now
+        super().step()
+
+
+def test_an_optimizer_may_keep_gradients() -> None:
+    found = []
+    for capture in (False, None, True):
+        pydl.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+        trainer = Trainer(model, Averaging(model.parameters(), lr=0.1), nn.MSELoss(), capture=capture)
+        x = pydl.linspace(-1, 1, 128).reshape(32, 4)
+        trainer.fit((x, x.sum(1, keepdim=True)), epochs=4, batch_size=8, progress=False)
+        found.append([p.detach().numpy().copy() for p in model.parameters()])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_prediction_holds_no_memory_afterwards() -> None:
+    model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 4))
+    trainer, x = Trainer(model, pydl.optim.SGD(model.parameters(), lr=0.1), nn.MSELoss()), pydl.zeros(512, 64)
+    trainer.predict(x, batch_size=64)
+    before = pydl.memory_stats()["allocated"]
+    gc.disable()
+    try:
+        for _ in range(3):
+            trainer.predict(x, batch_size=64)
+            trainer.evaluate((x, pydl.zeros(512, 4)), batch_size=64)
+    finally:
+        gc.enable()
+    assert pydl.memory_stats()["allocated"] <= before

@@ -237,10 +237,11 @@ cdef class Walk:
         for key, item in self.leaves.items():
             leaf = <Leaf>item
             if leaf.tensor.hooks:
+                leaf.owned = False      # a hook may keep it
                 for hook in tuple(leaf.tensor.hooks.values()):
                     changed = hook(leaf.total)
                     if changed is not None:
-                        leaf.total, leaf.owned = replacement(leaf.total, changed), False
+                        leaf.total = replacement(leaf.total, changed)
             if self.wanted is not None:
                 for position, _ in self.wanted.get(key, ()):
                     self.found[position] = leaf.total
@@ -389,6 +390,10 @@ def remove_node_hook(Node node, object key):
     """Forgets a hook."""
     if node.hooks is not None:
         node.hooks.pop(key, None)
+
+def has_tensor_hooks(Tensor x not None):
+    """Whether a leaf has hooks."""
+    return bool(x.hooks)
 
 def tensor_hooks(Tensor x):
     """The dict of a leaf's hooks."""

@@ -2,14 +2,14 @@
 import os
 
 from pydl._core.kernels cimport (
-    pd_alloc, pd_arena, pd_arena_block, pd_arena_bytes, pd_arena_count, pd_arena_free, pd_arena_give, pd_arena_move, pd_arena_moved, pd_arena_new, pd_arena_take,
-    pd_compiler, pd_cost, pd_empty_cache, pd_event, pd_free, pd_isa, pd_isa_available, pd_isa_in_use, pd_isa_select, pd_kernel,
-    pd_kernel_name, pd_launch, pd_memory, pd_memory_reset_peak, pd_memory_stats, pd_num_threads, pd_plan, pd_plan_bytes, pd_plan_check,
-    pd_plan_constant, pd_plan_constant_matrix, pd_plan_finish, pd_plan_free, pd_plan_input, pd_plan_keep_packed, pd_plan_launch,
-    pd_plan_length, pd_plan_measure, pd_plan_new, pd_plan_on, pd_plan_pack_again, pd_plan_pointers, pd_plan_read, pd_plan_record,
-    pd_plan_run, pd_plan_settle, pd_plan_time, pd_plan_together, pd_plan_unpack, pd_recorded, pd_set_num_threads, pd_trace_cost,
-    pd_trace_cost_of, pd_trace_count, pd_trace_dropped, pd_trace_measure, pd_trace_name, pd_trace_on, pd_trace_read, pd_trace_scope,
-    pd_trace_start, pd_trace_stop, pd_traced,
+    pd_alloc, pd_arena, pd_arena_block, pd_arena_bytes, pd_arena_count, pd_arena_free, pd_arena_give, pd_arena_move, pd_arena_moved,
+    pd_arena_new, pd_arena_take, pd_compiler, pd_cost, pd_empty_cache, pd_event, pd_free, pd_isa, pd_isa_available, pd_isa_in_use,
+    pd_isa_select, pd_kernel, pd_kernel_name, pd_launch, pd_memory, pd_memory_reset_peak, pd_memory_stats, pd_num_threads, pd_plan,
+    pd_plan_bytes, pd_plan_check, pd_plan_constant, pd_plan_constant_matrix, pd_plan_finish, pd_plan_free, pd_plan_input,
+    pd_plan_keep_packed, pd_plan_launch, pd_plan_length, pd_plan_measure, pd_plan_new, pd_plan_on, pd_plan_pack_again, pd_plan_pointers,
+    pd_plan_read, pd_plan_record, pd_plan_run, pd_plan_settle, pd_plan_time, pd_plan_together, pd_plan_unpack, pd_recorded,
+    pd_set_num_threads, pd_trace_cost, pd_trace_cost_of, pd_trace_count, pd_trace_dropped, pd_trace_measure, pd_trace_name, pd_trace_on,
+    pd_trace_read, pd_trace_scope, pd_trace_start, pd_trace_stop, pd_traced,
 )
 from libc.stdint cimport int32_t, int64_t, uint64_t
 

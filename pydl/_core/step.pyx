@@ -88,6 +88,8 @@ cdef class Gathered:
     cdef int add(self, str name, Tensor p, Tensor g) except -1:
         """The parameter and its gradient; `finish` follows when its state is in place."""
         cdef Tensor dense = p
+        if self.count >= self.room:
+            raise RuntimeError(f"{name}: the parameters of the optimizer change during its step")
         if not p.storage.writable:
             raise ValueError(f"{name}: a parameter of shape {shape_of(p)} looks at read-only memory; use clone()")
         if g.code != p.code:
@@ -156,7 +158,7 @@ cdef class Step:
         if self.busy:
             raise RuntimeError("step: another thread is in a step of this optimizer")
         for group in groups:
-            room += len(<list>group["params"])
+            room += len(<list?>group["params"])
         if self.hyper.groups != <size_t>len(groups) or self.single is None or self.single.room < room:
             self.hyper.make(len(groups))
             self.single = Gathered(PD_F32, room, arrays)
@@ -241,7 +243,7 @@ cdef int gather_sgd(Step step, list groups, state, list new) except -1:
     cdef object buffer
     for group in groups:
         momentum = put_sgd(group, hyper)
-        for item in <list>group["params"]:
+        for item in <list?>group["params"]:
             p = <Tensor?>item
             if capturing[0]:
                 note_gradient(p, p.gradient)
@@ -285,7 +287,7 @@ cdef int gather_adam(Step step, list groups, state, str name) except -1:
     cdef bint amsgrad
     for group in groups:
         amsgrad = put_adam(group, hyper)
-        for item in <list>group["params"]:
+        for item in <list?>group["params"]:
             p = <Tensor?>item
             if capturing[0]:
                 note_gradient(p, p.gradient)
@@ -302,7 +304,7 @@ cdef int gather_adam(Step step, list groups, state, str name) except -1:
             g.put(4, NULL)
             if amsgrad:
                 g.put_state(name, 4, own["max_exp_avg_sq"], "max_exp_avg_sq")
-            g.put(5, float_pointer(name, own["step"] if entries.step == NULL else <object>entries.step, "step"))
+            g.put_memory(5, single_of(name, own["step"] if entries.step == NULL else <object>entries.step, "step"))
             g.put(6, hyper)
             g.count += 1
         hyper += HYPER
@@ -340,14 +342,14 @@ cdef int start_adam(dict own, Tensor p, bint amsgrad) except -1:
         own.setdefault(key, new[key])
     return 0
 
-cdef void *float_pointer(str name, object value, str key) except NULL:
+cdef Tensor single_of(str name, object value, str key):
     cdef Tensor t
     if not isinstance(value, Tensor):
         raise TypeError(f"{name}: state {key!r} must be a Tensor, got {type(value).__name__}")
     t = <Tensor>value
     if t.code != PD_F32 or t.numel != 1:
         raise ValueError(f"{name}: state {key!r} must be one float32, got {dtype_of(t.code)} of shape {shape_of(t)}")
-    return t.data
+    return t
 
 cdef dict KERNELS = {
     "RMSprop": PD_rmsprop_step, "Adagrad": PD_adagrad_step, "Adadelta": PD_adadelta_step, "Adamax": PD_adamax_step,
@@ -379,7 +381,7 @@ cdef int gather_counted(Step step, str name, list groups, state, layout) except 
         numbers, arrays, scalars = layout(group)
         for i, number in enumerate(<tuple>numbers):
             hyper[i] = number
-        for item in <list>group["params"]:
+        for item in <list?>group["params"]:
             p = <Tensor?>item
             if capturing[0]:
                 note_gradient(p, p.gradient)
@@ -389,7 +391,7 @@ cdef int gather_counted(Step step, str name, list groups, state, layout) except 
             g.add(name, p, <Tensor>p.gradient)
             own = state[p]
             start_counted(name, own, p, arrays, scalars)
-            g.put(2, float_pointer(name, own.get("step"), "step"))
+            g.put_memory(2, single_of(name, own.get("step"), "step"))
             g.put(3, hyper)
             i = STATE
             for key, _, _ in arrays:
@@ -399,7 +401,7 @@ cdef int gather_counted(Step step, str name, list groups, state, layout) except 
                     g.put_state(name, i, own.get(key), key)
                 i += 1
             for key, _, _ in scalars:
-                g.put(i, float_pointer(name, own.get(key), key))
+                g.put_memory(i, single_of(name, own.get(key), key))
                 i += 1
             g.count += 1
         hyper += HYPER
@@ -426,7 +428,7 @@ def zero_grad(self, bint set_to_none=True):
     """Forgets the gradients of all parameters, or sets them to zero."""
     cdef Tensor p, g
     for group in self.param_groups:     # self: an Optimizer, whose method this is
-        for item in <list>group["params"]:
+        for item in <list?>group["params"]:
             p = <Tensor?>item
             if capturing[0]:
                 note_overwritten(p) if set_to_none else note_gradient(p, p.gradient)

@@ -7,8 +7,8 @@ import functools
 from libc.math cimport isnan
 from libc.stdint cimport int64_t
 
-from pydl._core.kernels cimport PD_BOOL, PD_I64, pd_launch
-from pydl._core.launch cimport broadcast_to, cast, contiguous, map1_to, prepare, run
+from pydl._core.kernels cimport PD_I64, pd_launch
+from pydl._core.launch cimport broadcast_to, cast, contiguous, prepare, run
 from pydl._core.native cimport capture_flag
 from pydl._core.recording cimport Recorder, pause, recorder, resume
 from pydl._core.tape cimport Node, Op, grad_enabled, op, record, recording
@@ -17,7 +17,6 @@ from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, same_shape, 
 from pydl.ops.operands cimport alike, as_type
 from pydl.ops.losses cimport MEAN, NONE, SUM, reduction_of, refuse_gradient, scaled
 
-from pydl._core.recording import CaptureError
 from pydl.ops.activations import sigmoid, softplus
 from pydl.ops.arithmetic import add, div, mul, neg, sign, sub
 from pydl.ops.bounds import clamp
@@ -32,7 +31,6 @@ cdef extern from "pydl.h":
     enum: PD_huber_fwd
     enum: PD_prob_fwd
     enum: PD_kl_fwd
-    enum: PD_isnan
 
 cdef const int *capturing = capture_flag()
 
@@ -236,10 +234,13 @@ cdef object huber_loss_backward(Node node, object dy):
 cdef Op SMOOTH_L1_LOSS = op(smooth_l1_loss, huber_loss_backward)
 cdef Op HUBER_LOSS = op(huber_loss, huber_loss_backward)
 
+cdef object inside(Tensor x):
+    return logical_and(ge(x, 0.0), le(x, 1.0))
+
 cdef int refuse_outside(str name, Tensor x, str what) except -1:
-    cdef object inside = logical_and(ge(x, 0.0), le(x, 1.0))
-    if not inside.all():
-        raise ValueError(f"{name}: expected {what} between 0 and 1, got {x.detach().reshape(-1)[int(inside.reshape(-1).argmin())].item()} "
+    cdef object within = inside(x)
+    if not within.all():
+        raise ValueError(f"{name}: expected {what} between 0 and 1, got {x.detach().reshape(-1)[int(within.reshape(-1).argmin())].item()} "
                          f"(shape {shape_of(x)}); for logits use {name}_with_logits")
     return 0
 
@@ -260,13 +261,13 @@ def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
     return loss
 
 cdef int check_probabilities(str name, object x, object t, Tensor total) except -1:
-    """The kernel has made `total` NaN where something is outside 0 .. 1."""
+    """The kernel has made `total` NaN where something is outside 0 .. 1 (or where a weight is NaN)."""
     cdef Recorder capture = recorder() if capturing[0] else None
     cdef Recorder paused
-    cdef Tensor outside
+    cdef Tensor fits
     if capture is not None:     # a replay looks, too
-        outside = cast(map1_to(PD_isnan, PD_BOOL, total), PD_I64)
-        capture.check(<int64_t *>outside.data, 0, 1, ProbabilityCheck(name, x, t, outside))
+        fits = cast(logical_and(inside(x).all(), inside(t).all()), PD_I64)
+        capture.check(<int64_t *>fits.data, 1, 2, ProbabilityCheck(name, x, t, fits))
     paused = pause() if capture is not None else None
     try:
         if isnan(total.item()):
@@ -293,7 +294,6 @@ cdef class ProbabilityCheck:
 
     def __call__(self):
         self.refuse()
-        raise CaptureError(f"{self.name}: the weights give NaN now, but did not when this was captured")
 
 cdef object prob_loss_backward(Node node, object dy):
     """dx = w (x - t) / max(x (1 - x), 1e-12), dt = w (log(1 - x) - log x)."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pydl.training.history import Row
+from pydl.training.steps import known
 
 if TYPE_CHECKING:
     from pydl.training.trainer import Trainer
@@ -108,7 +109,7 @@ class Callbacks:
 
 def is_own(callback: Callback) -> bool:
     """Whether it is one of pydl's, which do not look at gradients."""
-    return type(callback).__module__.startswith("pydl.training.") and not isinstance(callback, LambdaCallback)
+    return known(callback)
 
 
 def overridden(callback: Callback, name: str) -> bool:

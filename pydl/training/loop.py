@@ -18,7 +18,7 @@ from pydl.training.batches import Batch, batch_of, call, length_of
 from pydl.training.checkpointing import generators_in, random_states, set_random_states
 from pydl.training.interrupt import Interrupts
 from pydl.training.objective import Averages, Objective
-from pydl.training.steps import Steps
+from pydl.training.steps import Steps, detached, known
 from pydl.training.stopping import monitored
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ def take_step(trainer: Trainer, run: Run, group: list[Batch]) -> None:
             loss_sum += value * (1 if objective.summed else count)
         run.means.update(run.steps.kept(output), batch.target)
     clip(trainer)
+    if not (known(optimizer) and known(trainer.scheduler)):
+        run.steps.give_gradients()      # code that is not pydl's may keep them
     run.interrupts.sealed = True
     try:
         optimizer.step()
@@ -152,7 +154,7 @@ def gradients(parts: tuple[Any, ...], trainer: Trainer, model: Module, objective
             check_loss(trainer, loss.item(), needs_grad)
         if needs_grad:
             (loss if share is None else loss * share.to(loss.dtype)).backward()
-    return loss, output if watched else None, needs_grad
+    return loss, detached(output) if watched else None, needs_grad
 
 
 def check_loss(trainer: Trainer, number: float, needs_grad: bool) -> None:

@@ -7,6 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pydl.autograd import has_hooks, is_capturing
@@ -108,6 +109,15 @@ class Steps:
         return Steps(deepcopy(self.trainer, memo))
 
 
+@contextmanager
+def forgotten(steps: Steps) -> Iterator[Steps]:
+    """Steps whose plans are dropped at the end."""
+    try:
+        yield steps
+    finally:
+        steps.forget()
+
+
 class Repeated(Captured):
     """One function, for one structure of what it is given."""
 
@@ -188,12 +198,21 @@ def renewable(value: Any) -> bool:
 
 def copied(value: Any) -> Any:
     """The same, in memory of its own."""
+    return changed(value, Tensor.clone)
+
+
+def detached(value: Any) -> Any:
+    """The same, outside of every graph."""
+    return changed(value, Tensor.detach)
+
+
+def changed(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
-        return value.clone()
+        return change(value)
     if isinstance(value, Mapping):
-        return {name: copied(one) for name, one in value.items()}
+        return {name: changed(one, change) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
-        parts = [copied(one) for one in value]
+        parts = [changed(one, change) for one in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value
 
@@ -213,9 +232,14 @@ def repeats_itself(trainer: Trainer) -> bool:
 
 
 def known_module(module: Module) -> bool:
-    return (all(map(of_pydl, type(module).__mro__[:-1]))
-            and (module._hooks is None or not any(module._hooks.lists.values()) and not any(EVERYWHERE.lists.values()))
-            and not any(map(strange, vars(module).values())))
+    return (known(module) and of_pydl(type(module).forward)
+            and (module._hooks is None or not any(module._hooks.lists.values()) and not any(EVERYWHERE.lists.values())))
+
+
+def known(value: Any) -> bool:
+    """Whether an object is of pydl's own classes and holds no function of others."""
+    return value is None or (all(map(of_pydl, type(value).__mro__[:-1]))
+                             and not any(map(strange, getattr(value, "__dict__", {}).values())))
 
 
 def known_function(function: Any) -> bool:

@@ -22,7 +22,7 @@ from pydl.training.history import History, Path
 from pydl.training.interrupt import Interrupts
 from pydl.training.loop import Run, answered, evaluating, measure, run_epochs, stop_at
 from pydl.training.objective import Averages, Objective, described_type, metrics_of
-from pydl.training.steps import Steps
+from pydl.training.steps import Steps, forgotten
 from pydl.training.stopping import count
 
 
@@ -222,8 +222,8 @@ class Trainer:
         Batches count as those that `accumulate` joins; NaN where no target counts.
         """
         loader = loader_of("evaluate", data, count("evaluate", "batch_size", batch_size), False, self._type())
-        with shown(progress, "evaluating", loader) as step:
-            return measure(self, "evaluate", loader, Averages(self.metrics), Steps(self), step)
+        with shown(progress, "evaluating", loader) as step, forgotten(Steps(self)) as steps:
+            return measure(self, "evaluate", loader, Averages(self.metrics), steps, step)
 
     def predict(self, data: Any, *, batch_size: int = 256, progress: bool = False) -> Any:
         """The outputs for all examples, in order, joined along the first dimension; in evaluation mode, without gradients.
@@ -231,8 +231,8 @@ class Trainer:
         data: as for fit, or inputs alone: a tensor, an array, or batches of them. Of a tuple or list the first is taken.
         """
         loader = loader_of("predict", data, count("predict", "batch_size", batch_size), False, self._type())
-        outputs, steps = [], Steps(self)
-        with evaluating(self.model), no_grad(), shown(progress, "predicting", loader) as step:
+        outputs = []
+        with evaluating(self.model), no_grad(), shown(progress, "predicting", loader) as step, forgotten(Steps(self)) as steps:
             for batch in loader:
                 outputs.append(steps.kept(steps(answered, (self.model,), inputs_of(batch, self.unpack))))
                 if step is not None:
