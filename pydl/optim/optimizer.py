@@ -17,8 +17,8 @@ class Optimizer:
     """Base of all optimizers. params: tensors, or dicts {"params": tensors, hyperparameters of their own ...}.
 
     Parameters without a gradient are left as they are. Numbers below the smallest normal one (1.2e-38 in float32) count as zero in a step:
-    state that decays would stay at the smallest number there is, where processors are several times slower. Raises ValueError where there are no parameters, a parameter is no leaf
-    or comes twice; TypeError for what is no Tensor.
+    state that decays would stay at the smallest number there is, where processors are several times slower. Raises ValueError where there
+    are no parameters, a parameter is no leaf or comes twice; TypeError for what is no Tensor.
 
     A subclass may say what it keeps for a parameter that it has updated: state_names always, state_options sometimes; then
     load_state_dict refuses anything else. state_numbers are those that are one number, not of the parameter's shape.
