@@ -79,9 +79,18 @@ void pd_arena_move(pd_arena *arena, const void *at) {
 void *pd_arena_moved(const pd_arena *arena, const void *at) {
     for (size_t i = 0; i < arena->life_count; i++) {
         const pd_life *const life = &arena->lives[i];
-        if (life->moves && life->was == at) return arena->slab + life->offset + life->shift;
+        if (life->moves && life->was == at) return arena->slab + life->offset;
     }
     return NULL;
+}
+
+int pd_arena_meets(const pd_arena *arena, const void *at, size_t bytes) {
+    const uintptr_t first = (uintptr_t)at, last = first + bytes;
+    for (size_t i = 0; i < arena->block_count; i++) {
+        const uintptr_t block = (uintptr_t)arena->blocks[i].at;
+        if (block && first < block + arena->blocks[i].bytes && block < last) return 1;
+    }
+    return arena->slab && first < (uintptr_t)arena->slab + arena->slab_bytes && (uintptr_t)arena->slab < last;
 }
 
 size_t pd_arena_bytes(const pd_arena *arena) { return arena->bytes + arena->slab_bytes; }

@@ -60,7 +60,7 @@ typedef struct pd_life {
     size_t block, bytes, born, died;
     int stays;
     size_t touches, first, last;    /* by launches, once pd_plan_touches has counted them */
-    size_t offset, shift, room;     /* in the slab; the bytes there begin `shift` further on */
+    size_t offset, room;            /* in the slab */
     int moves;                      /* alive, but into the slab all the same: what lies there when the step begins does not matter */
     const void *was;                /* where it was before */
     struct pd_life *in;             /* whose place it takes over, as the result of an elementwise launch, or NULL */

@@ -68,6 +68,20 @@ static int is_untouched(pd_plan *plan, const pd_arena *arena, const void *p, siz
     return 1;
 }
 
+/* Whether the gate of launch j holds already when product i runs, and only products read it until then. */
+static int is_open(pd_plan *plan, const pd_arena *arena, size_t i, size_t j) {
+    extent gate = extent_of(arena, plan->entries[j].launch.buf[0]);
+    if (!gate.touches) gate.bytes = plan->entries[i].launch.gemm.m * plan->entries[i].launch.gemm.n * sizeof(double);
+    for (size_t k = i; k < j; k++) {
+        pd_launch *const between = &plan->entries[k].launch;
+        if (!touches_of(&plan->entries[k], gate)) continue;
+        extent written = {gate.at, gate.bytes, 0};
+        count_touch(&written, &between->buf[3]);
+        if (between->kernel != PD_gemm || written.touches) return 0;
+    }
+    return 1;
+}
+
 /* The elementwise launch after product i that alone sees its result, which is its operand `operand` of `operands`; else 0. */
 static size_t follower(pd_plan *plan, const pd_arena *arena, size_t i, int *operand) {
     const pd_launch *const product = &plan->entries[i].launch;
@@ -83,6 +97,7 @@ static size_t follower(pd_plan *plan, const pd_arena *arena, size_t i, int *oper
     if (map->kernel == PD_relu_bwd ? map->scalar[0] != 0 || map->buf[0] == sum->at : activation_of(map->kernel) == PD_NO_ACTIVATION) return 0;
     if (!is_flat(map, *operand + 2, product->gemm.m * product->gemm.n)) return 0;
     void *const to = map->buf[*operand + 1];
+    if ((sum->moves && to != sum->at) || (*operand && !is_open(plan, arena, i, j))) return 0;
     return to == sum->at || (sum->touches == 2 && is_untouched(plan, arena, to, i, j)) ? j : 0;
 }
 

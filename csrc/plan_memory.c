@@ -8,7 +8,7 @@
 
 #include "plan.h"
 
-enum { LINE = 64, COLOURED = 1 << 16, COLOURS = 16, COLOUR_STEP = 4 * LINE }; /* as in alloc.c */
+enum { LINE = 64, COLOURED = 1 << 16, COLOUR_STEP = 4 * LINE }; /* as in alloc.c: neighbours start at different distances from a page */
 #define BEYOND ((uintptr_t)1 << 62)
 
 static int is_within(const pd_life *life, const void *p) {
@@ -115,6 +115,15 @@ static pd_life *root_of(pd_life *life) {
     return life;
 }
 
+/* Whether the launch reads that memory in another order, too. */
+static int reads_otherwise(const pd_entry *e, size_t operands, const pd_arena *arena, const pd_life *root) {
+    for (size_t o = 0; o + 1 < operands; o++) {
+        pd_life *const input = pd_life_at(arena, e->launch.buf[o]);
+        if (input && root_of(input) == root && !pd_covers(e, o, input)) return 1;
+    }
+    return 0;
+}
+
 /* Results of elementwise launches take the place of an input that nobody needs any more. */
 void pd_plan_in_place(pd_plan *plan, const pd_arena *arena) {
     pd_plan_touches(plan, arena);
@@ -129,6 +138,7 @@ void pd_plan_in_place(pd_plan *plan, const pd_arena *arena) {
         for (size_t o = 0; o + 1 < operands && !out->in; o++) {
             pd_life *const input = pd_life_at(arena, e->launch.buf[o]), *const root = input ? root_of(input) : NULL;
             if (!pd_covers(e, o, input) || input->bytes != out->bytes || root->last != i || root->moves || root == out) continue;
+            if (reads_otherwise(e, operands, arena, root)) continue;
             out->in = root;
             root->last = out->last;
         }
@@ -153,15 +163,14 @@ static size_t place_for(const pd_life *life, pd_life *const *placed, size_t coun
     return offset;
 }
 
-/* Offsets for all that is touched -> the bytes of the slab. Large ones start at different distances from a page. */
+/* Offsets for all that is touched -> the bytes of the slab. */
 static size_t place_all(pd_life **lives, size_t count, pd_life **placed) {
     size_t total = 0, done = 0;
     qsort(lives, count, sizeof(pd_life *), by_size);
     for (size_t i = 0; i < count; i++) {
         pd_life *const life = lives[i];
         if (life->in || (!life->touches && !life->moves)) continue;
-        life->shift = life->bytes >= COLOURED ? i % COLOURS * COLOUR_STEP : 0;
-        life->room = (life->bytes + (life->bytes >= COLOURED ? (COLOURS - 1) * COLOUR_STEP : 0) + LINE - 1) / LINE * LINE;
+        life->room = (life->bytes + (life->bytes >= COLOURED ? COLOUR_STEP : 0) + LINE - 1) / LINE * LINE;
         life->offset = place_for(life, placed, done);
         size_t at = done++;
         for (; at > 0 && placed[at - 1]->offset > life->offset; at--) placed[at] = placed[at - 1];
@@ -173,7 +182,7 @@ static size_t place_all(pd_life **lives, size_t count, pd_life **placed) {
 
 static char *place_of(const pd_arena *arena, const pd_life *life) {
     while (life->in) life = life->in;
-    return arena->slab + life->offset + life->shift;
+    return arena->slab + life->offset;
 }
 
 static void attach(void *context, void **pointer) {

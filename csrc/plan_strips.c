@@ -117,7 +117,7 @@ static void use_slots(pd_entry *first, size_t count, const pd_arena *arena) {
     for (size_t i = 0; i < count; i++) {
         const void *const at = first[i].launch.buf[pd_operands(first + i) - 1];
         const pd_life *const life = pd_life_at(arena, at);
-        const size_t last = life && life->at == at ? last_user(first, count, life) : count;
+        const size_t last = life && life->at == at && !life->moves ? last_user(first, count, life) : count;
         size_t slot = 0;
         while (slot < SLOTS && until[slot] > i) slot++;
         if (last == count || slot == SLOTS) continue;

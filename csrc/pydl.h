@@ -179,6 +179,7 @@ void *pd_arena_take(pd_arena *arena, size_t bytes, size_t now, int stays); /* st
 void pd_arena_give(pd_arena *arena, const void *at, size_t now);
 void pd_arena_move(pd_arena *arena, const void *at); /* what is there is overwritten by every run: until then others may have its memory */
 void *pd_arena_moved(const pd_arena *arena, const void *at); /* after pd_plan_settle: where that is now */
+int pd_arena_meets(const pd_arena *arena, const void *at, size_t bytes); /* whether any of these bytes are its */
 size_t pd_arena_bytes(const pd_arena *arena);
 size_t pd_arena_count(const pd_arena *arena);
 const void *pd_arena_block(const pd_arena *arena, size_t index, size_t *bytes);

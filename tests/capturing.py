@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import pydl
+from calls import same_bits
 from pydl import nn
 from pydl.nn import functional as F
 
@@ -68,3 +69,23 @@ def run_both(eager: Callable[..., Any], captured: Callable[..., Any], data: list
         pydl.manual_seed(seed)
         losses.append([step(*batch).item() for batch in data])
     assert losses[0] == losses[1]
+
+
+def numbers(*shape: int, seed: int = 0) -> pydl.Tensor:
+    return pydl.tensor(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
+
+
+def kernels(captured: Any) -> list[str]:
+    """Of the launches of the plan that was replayed last."""
+    lines = captured.describe().splitlines()
+    return [line.split()[1] for line in lines if line[:4].strip().isdigit()]
+
+
+def agree(step: Callable[..., Any], *calls: tuple[pydl.Tensor, ...]) -> Any:
+    """Captures step, compares the bits of every call with an eager one, returns what was captured."""
+    captured = pydl.capture(step)
+    for args in calls:
+        eager, replayed = step(*args), captured(*args)
+        for a, b in zip(eager if isinstance(eager, tuple) else (eager,), replayed if isinstance(replayed, tuple) else (replayed,)):
+            assert same_bits(a.detach().numpy(), b.detach().numpy())
+    return captured

@@ -156,6 +156,7 @@ cdef extern from "pydl.h" nogil:
     void pd_arena_give(pd_arena *, const void *at, size_t now)
     void pd_arena_move(pd_arena *, const void *at)
     void *pd_arena_moved(const pd_arena *, const void *at)
+    int pd_arena_meets(const pd_arena *, const void *at, size_t nbytes)
     size_t pd_arena_bytes(const pd_arena *)
     size_t pd_arena_count(const pd_arena *)
     const void *pd_arena_block(const pd_arena *, size_t index, size_t *nbytes)

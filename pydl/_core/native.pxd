@@ -60,6 +60,7 @@ cdef void *arena_take(pd_arena *arena, size_t nbytes, size_t now, bint stays) no
 cdef void arena_give(pd_arena *arena, const void *at, size_t now) noexcept nogil
 cdef void arena_move(pd_arena *arena, const void *at) noexcept nogil
 cdef void *arena_moved(const pd_arena *arena, const void *at) noexcept nogil
+cdef bint arena_meets(const pd_arena *arena, const void *at, size_t nbytes) noexcept nogil
 cdef size_t arena_bytes(const pd_arena *arena) noexcept nogil
 cdef size_t arena_count(const pd_arena *arena) noexcept nogil
 cdef const void *arena_block(const pd_arena *arena, size_t index, size_t *nbytes) noexcept nogil

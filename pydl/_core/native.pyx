@@ -2,7 +2,7 @@
 import os
 
 from pydl._core.kernels cimport (
-    pd_alloc, pd_arena, pd_arena_block, pd_arena_bytes, pd_arena_count, pd_arena_free, pd_arena_give, pd_arena_move, pd_arena_moved,
+    pd_alloc, pd_arena, pd_arena_block, pd_arena_bytes, pd_arena_count, pd_arena_free, pd_arena_give, pd_arena_meets, pd_arena_move, pd_arena_moved,
     pd_arena_new, pd_arena_take, pd_compiler, pd_cost, pd_empty_cache, pd_event, pd_free, pd_isa, pd_isa_available, pd_isa_in_use,
     pd_isa_select, pd_kernel, pd_kernel_name, pd_launch, pd_memory, pd_memory_reset_peak, pd_memory_stats, pd_num_threads, pd_plan,
     pd_plan_bytes, pd_plan_check, pd_plan_constant, pd_plan_constant_matrix, pd_plan_finish, pd_plan_free, pd_plan_input,
@@ -168,6 +168,9 @@ cdef void arena_move(pd_arena *arena, const void *at) noexcept nogil:
 
 cdef void *arena_moved(const pd_arena *arena, const void *at) noexcept nogil:
     return pd_arena_moved(arena, at)
+
+cdef bint arena_meets(const pd_arena *arena, const void *at, size_t nbytes) noexcept nogil:
+    return pd_arena_meets(arena, at, nbytes)
 
 cdef size_t arena_bytes(const pd_arena *arena) noexcept nogil:
     return pd_arena_bytes(arena)

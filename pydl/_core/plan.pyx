@@ -12,7 +12,7 @@ from pydl._core.generator cimport generator_in_use
 from pydl._core.kernels cimport PD_DONE, PD_MAX_DIMS, pd_event, pd_launch, pd_plan
 from pydl._core.launch cimport duplicate, map_into
 from pydl._core.native cimport (
-    arena_bytes, arena_move, arena_moved, capture_flag, kernel_name, plan_bytes, plan_finish, plan_free, plan_constant_matrix, plan_input, plan_keep_packed,
+    arena_bytes, arena_meets, arena_move, arena_moved, capture_flag, kernel_name, plan_bytes, plan_finish, plan_free, plan_constant_matrix, plan_input, plan_keep_packed,
     plan_launch, plan_length, plan_measure, plan_pack_again, plan_pointers, plan_read, plan_run, plan_settle, plan_time, plan_together,
     plan_unpack, trace_geometry, trace_measure,
 )
@@ -87,6 +87,7 @@ cdef class Gradient:
     cdef Tensor leaf
     cdef Look after
     cdef object before
+    cdef size_t since           # how many checks there were before it was looked at or overwritten
 
     cdef bint fits(self) noexcept:
         if self.before is ANY:
@@ -95,9 +96,9 @@ cdef class Gradient:
             return self.leaf.gradient is None and self.before is None
         return (<Look>self.before).same(<Tensor>self.leaf.gradient)
 
-    cdef int drop(self) except -1:
-        """The step has failed, perhaps before there were new values."""
-        if self.before is ANY and self.leaf.gradient is not None and self.after is not None and self.after.same(<Tensor>self.leaf.gradient):
+    cdef int drop(self, size_t check) except -1:
+        """That check has failed. A grad that was overwritten before is gone."""
+        if self.before is ANY and check >= self.since:
             self.leaf.gradient = None
         return 0
 
@@ -166,7 +167,7 @@ cdef class Plan:
             if not (<Gradient>item).fits():
                 return False
         for item in given:
-            if id((<Tensor>item).storage) in self.foreign:
+            if closes_over(self, <Tensor>item):
                 return False
         for renew in self.steps:
             if not renew():
@@ -180,7 +181,7 @@ cdef class Plan:
         cdef bint own = False
         for i in range(n):      # what lies in the plan's memory is read before anything is written there
             other = <Tensor>given[i]
-            own = own or other.storage.owner is self.arena or n > 1 and self.is_input(other)
+            own = own or self.holds(other.storage) or n > 1 and self.is_input(other)
         for i in range(n):
             mine, other = <Tensor>self.inputs[i], <Tensor>given[i]
             if other.storage is mine.storage and not look_of(mine).same(other):
@@ -215,6 +216,10 @@ cdef class Plan:
             self.copy_in(<Tensor>self.inputs[i], <Tensor>given[i])
         self.checks[check]()
         raise RuntimeError("capture: a check failed")
+
+    cdef bint holds(self, Storage storage) noexcept:
+        """Whether it is memory of the plan, perhaps by way of another library."""
+        return storage.owner is self.arena or not storage.owned and arena_meets(self.arena.arena, storage.data, storage.nbytes)
 
     cdef bint is_input(self, Tensor x) except -1:
         for mine in self.inputs:
@@ -263,7 +268,7 @@ cdef class Plan:
                     (<Gradient>item).settle()
                 return renewed(self.result)
             for item in self.gradients:
-                (<Gradient>item).drop()
+                (<Gradient>item).drop(stopped)
             self.fail(stopped, given)
         finally:
             self.running = False
@@ -351,7 +356,7 @@ def recorded(step, tuple given, bint lenient, bint plain):
             return None, renewed(result)
         finish(plan, capture, result, first_storage)
         for x in given:
-            if id((<Tensor>x).storage) in plan.foreign:
+            if closes_over(plan, <Tensor>x):
                 raise CaptureError("capture: an argument is also a tensor that the function closes over; pass a copy")
     except CaptureError as error:
         if not lenient:
@@ -399,7 +404,7 @@ cdef list gradients_of(Plan plan, Recorder capture):
     cdef list found = []
     cdef set inputs = {id((<Tensor>x).storage) for x in plan.inputs}
     cdef bint collected = False
-    for leaf, before in capture.gradients.values():
+    for leaf, before, since in capture.gradients.values():
         storage = (<Tensor>leaf).storage
         if Py_REFCNT(leaf) > 2 and not collected and (storage.owner is capture.arena or id(storage) in inputs):
             gc.collect()                # it may be garbage
@@ -407,7 +412,8 @@ cdef list gradients_of(Plan plan, Recorder capture):
         if Py_REFCNT(leaf) == 2:        # `leaf`, and the recorder's
             continue
         gradient = Gradient.__new__(Gradient)
-        gradient.leaf, gradient.before = leaf, look_of(<Tensor>before) if isinstance(before, Tensor) else before
+        gradient.leaf, gradient.since = leaf, since
+        gradient.before = look_of(<Tensor>before) if isinstance(before, Tensor) else before
         gradient.after = None if gradient.leaf.gradient is None else look_of(<Tensor>gradient.leaf.gradient)
         found.append(gradient)
     return found

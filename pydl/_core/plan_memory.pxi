@@ -94,6 +94,17 @@ cdef int refuse_escaped(Recorder capture, list allowed) except -1:
     raise CaptureError("capture: a tensor that the function makes is kept by somebody else than its caller; return it, or make it before, outside, "
                        "and change it in place")
 
+cdef bint closes_over(Plan plan, Tensor x) except -1:
+    """Whether it is one of the tensors that the step closes over, perhaps by way of another library."""
+    cdef Storage own = x.storage, other
+    if id(own) in plan.foreign:
+        return True
+    for held in plan.held if not own.owned and own.owner is not None else ():
+        other = (<Held>held).tensor.storage
+        if own.data < other.data + other.nbytes and other.data < own.data + own.nbytes:
+            return True
+    return False
+
 cdef int take_inputs(Plan plan) except -1:
     """Where the launches read the arguments. Where somebody looks at the plan's own, as part of a result or in a check, that is used."""
     cdef Tensor mine
@@ -118,7 +129,7 @@ cdef list movable(Plan plan):
     cdef list found = []
     for item in plan.gradients:
         gradient = <Gradient>item
-        if gradient.before is not ANY or gradient.after is None:
+        if gradient.before is not ANY or gradient.after is None or gradient.since:
             continue
         storage = gradient.after.storage
         if Py_REFCNT(storage) == 3 and storage.owner is plan.arena:     # `storage`, the gradient, and `after`

@@ -12,7 +12,7 @@ cdef class Recorder:
     cdef pd_plan *plan
     cdef readonly Arena arena
     cdef readonly list ranges           # (first address, behind the last, whose they are)
-    cdef readonly dict gradients        # id of a leaf -> (leaf, what its grad must be at the beginning, or ANY)
+    cdef readonly dict gradients        # id of a leaf -> (leaf, what its grad must be, or ANY, checks before)
     cdef readonly list written          # storages that were changed in place
     cdef readonly list steps            # what renews the hyperparameters of optimizers
     cdef readonly list checks           # what raises where the check of that number fails
@@ -25,6 +25,7 @@ cdef class Recorder:
 
     cdef int check(self, const int64_t *value, int64_t low, int64_t high, object refuse) except -1
         # the replay stops unless low <= value[0] < high; refuse() raises the error
+    cdef int note_leaf(self, object leaf, object grad) except -1
     cdef void *take(self, size_t nbytes, bint stays) except NULL    # stays: the host writes there, which a replay does not
     cdef int constant(self, void *at, size_t n) except -1       # a replay puts these n <= 8 bytes back
 

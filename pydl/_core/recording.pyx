@@ -68,6 +68,10 @@ cdef class Recorder:
             raise MemoryError(f"could not allocate {nbytes} bytes")
         return block
 
+    cdef int note_leaf(self, object leaf, object grad) except -1:
+        self.gradients.setdefault(id(leaf), (leaf, grad, len(self.checks)))
+        return 0
+
     cdef int constant(self, void *at, size_t n) except -1:
         plan_constant(self.plan, at, n)
         return 0
@@ -144,12 +148,12 @@ cdef bint hold(char *data, size_t nbytes, bint owned, object owner) except -1:
 
 cdef int note_gradient(object leaf, object grad) except -1:
     if pydl_recorder != NULL:
-        (<Recorder>pydl_recorder).gradients.setdefault(id(leaf), (leaf, grad))
+        (<Recorder>pydl_recorder).note_leaf(leaf, grad)
     return 0
 
 cdef int note_overwritten(object leaf) except -1:
     if pydl_recorder != NULL:
-        (<Recorder>pydl_recorder).gradients.setdefault(id(leaf), (leaf, ANY))
+        (<Recorder>pydl_recorder).note_leaf(leaf, ANY)
     return 0
 
 cdef int host_read(str what) except -1:
