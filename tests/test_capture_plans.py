@@ -199,31 +199,44 @@ def test_arguments_that_share_closed_over_memory_by_numpy(n: int) -> None:
         captured(pydl.from_numpy(state.numpy()))
 
 
-def test_gradients_after_a_step_that_failed() -> None:
-    for first in (True, False):
-        found = []
-        for captured in (False, True):
-            pydl.manual_seed(0)
-            model = nn.Linear(40, 3)
+@pytest.mark.parametrize("first", [True, False])
+def test_gradients_after_a_step_that_failed(first: bool) -> None:
+    found = []
+    for captured in (False, True):
+        pydl.manual_seed(0)
+        model = nn.Linear(40, 3)
 
-            def step(x: pydl.Tensor, t: pydl.Tensor, model: nn.Module = model) -> pydl.Tensor:
-                if first:
-                    model.zero_grad()
-                loss = F.cross_entropy(model(x), t)
-                if not first:
-                    model.zero_grad()
-                loss.backward()
-                return loss
+        def step(x: pydl.Tensor, t: pydl.Tensor, model: nn.Module = model) -> pydl.Tensor:
+            if first:
+                model.zero_grad()
+            loss = F.cross_entropy(model(x), t)
+            if not first:
+                model.zero_grad()
+            loss.backward()
+            return loss
 
-            run = pydl.capture(step) if captured else step
-            x, t = numbers(600, 40), pydl.zeros(600, dtype=pydl.int64)
-            run(x, t), run(x, t)
-            with pytest.raises(IndexError):
-                run(x, t + 9)
-            found.append([None if p.grad is None else p.grad.numpy().copy() for p in model.parameters()])
-            run(x, t)
-        for a, b in zip(*found):
-            assert (a is None) == (b is None) == first and (a is None or same_bits(a, b))
+        run = pydl.capture(step) if captured else step
+        x, t = numbers(600, 40), pydl.zeros(600, dtype=pydl.int64)
+        run(x, t), run(x, t), step(x, t)
+        with pytest.raises(IndexError):
+            run(x, t + 9)
+        found.append([None if p.grad is None else p.grad.numpy().copy() for p in model.parameters()])
+        run(x, t)
+    for a, b in zip(*found):
+        assert (a is None) == (b is None) == first and (a is None or same_bits(a, b))
+
+
+def test_a_tensor_that_joins_a_graph_in_place_is_refused() -> None:
+    h, w = pydl.zeros(3), pydl.ones(3).requires_grad_()
+
+    def step(x: pydl.Tensor) -> pydl.Tensor:
+        w.grad = None
+        h.add_(w + x)
+        h.sum().backward()
+        return w.grad
+
+    with pytest.raises(pydl.CaptureError, match="joins a graph by a change in place"):
+        pydl.capture(step)(pydl.ones(3))
 
 
 # --- what it says

@@ -44,6 +44,7 @@ cdef list held_by(Recorder capture, dict kernels, size_t first_storage):
     cdef Storage storage
     cdef Held held
     cdef list found = []
+    cdef set written = {id(storage) for storage in capture.written}
     cdef set foreign = set(kernels), own = {id((<Tensor>x).storage) for x in capture.kept}
     addresses = sorted(foreign)
     for first, nbytes in capture.arena.blocks():
@@ -63,6 +64,9 @@ cdef list held_by(Recorder capture, dict kernels, size_t first_storage):
         # One that came later, and that the plan does not hold, may lie where another was that is gone.
         if here and storage.owner is not capture.arena and (storage.version >> 32 <= first_storage or id(storage) in own):
             foreign.difference_update(here)
+            if x.node is not None and id(storage) in written:
+                raise CaptureError("capture: a tensor that the function closes over joins a graph by a change in place; detach() what it is "
+                                   "changed with, or make it inside")
             held = Held.__new__(Held)
             held.tensor, held.look, held.node, held.needs_grad, held.retains = x, look_of(x), x.node, x.needs_grad, x.retains
             found.append(held)
