@@ -27,7 +27,7 @@ ISAS = {
     "aarch64": {"neon": ["-fno-schedule-insns"]},
 }
 PLAIN_SOURCES = ["dispatch.c", "threads.c", "cpus.c", "alloc.c", "trace.c", "plan.c", "plan_memory.c", "plan_fuse.c",
-                 "plan_strips.c", "plan_inputs.c", "plan_constants.c", "plan_beside.c", "arena.c"]
+                 "plan_strips.c", "plan_inputs.c", "plan_constants.c", "arena.c"]
 
 SANITIZE = os.environ.get("PYDL_SANITIZE") == "1"
 ABI3 = os.environ.get("PYDL_ABI3") == "1"

@@ -2,7 +2,7 @@
 #ifndef PD_GEMM_ONCE
 #define PD_GEMM_ONCE
 enum {
-    GEMM_THREAD_WORK = 1 << 20,   /* multiply-adds (about 20 us) below which threads cost more than they bring */
+    GEMM_THREAD_WORK = 1 << 21,   /* multiply-adds (about 40 us) below which threads cost more than they bring */
     GEMM_THREAD_CELLS = 1 << 17,  /* elements of C, likewise, where k is small */
     GEMM_THIN = 16,               /* such a k: most of the time goes into writing C */
     GEMM_CHUNK_WORK = 1 << 19,    /* multiply-adds in a chunk of work, at least */

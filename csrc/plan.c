@@ -147,12 +147,11 @@ int pd_plan_settle(pd_plan *plan, pd_arena *arena) {
     if (pd_plan_detach(plan, arena) < 0) return -1;
     pd_plan_fuse(plan, arena);
     pd_plan_strips(plan, arena);
-    pd_plan_beside(plan, arena);
     pd_plan_in_place(plan, arena);
     return pd_plan_pack(plan, arena);
 }
 
-size_t pd_unit_of(const pd_entry *e) { return e->together > 1 ? e->together : e->beside > 1 ? e->beside : 1; }
+size_t pd_unit_of(const pd_entry *e) { return e->together > 1 ? e->together : 1; }
 
 static uint64_t now(void) {
     struct timespec t;
@@ -168,7 +167,6 @@ size_t pd_plan_run(const pd_plan *plan) {
         const uint64_t start = time ? now() : 0;
         next = i + pd_unit_of(e);
         if (e->together > 1) pd_strips_run(e);
-        else if (e->beside > 1) pd_beside_run(e);
         else if (e->launch.run) (pd_trace_on ? pd_traced : e->launch.run)(&e->launch);
         else if (*e->value < e->low || *e->value >= e->high) return e->number;
         if (time) time[i] += now() - start;

@@ -13,7 +13,6 @@ typedef struct pd_entry {
     void *arrays;           /* what launch.buf and launch.step.sizes point at, or NULL */
     int gone;               /* another launch does it (plan_fuse.c) */
     size_t together;        /* this many entries from here on are run in strips (plan_strips.c); 0 or 1: it alone */
-    size_t beside;          /* ... by several threads at once (plan_beside.c) */
 } pd_entry;
 
 /* A few bytes that the recording thread wrote itself; put back before every run, as later launches may change them. */
@@ -86,10 +85,9 @@ void pd_plan_touches(pd_plan *plan, const pd_arena *arena);
 void pd_plan_fuse(pd_plan *plan, const pd_arena *arena);    /* plan_fuse.c */
 void pd_plan_strips(pd_plan *plan, const pd_arena *arena);  /* plan_strips.c */
 void pd_strips_run(const pd_entry *first);
-void pd_plan_beside(pd_plan *plan, const pd_arena *arena);  /* plan_beside.c */
-void pd_beside_run(const pd_entry *first);
 size_t pd_unit_of(const pd_entry *e);                       /* how many entries from here on run at the same time */
 size_t pd_operands(const pd_entry *e);                      /* of an elementwise launch: the inputs, then the output; 0: another one */
+size_t pd_written_by(const pd_entry *e);                    /* the one buffer that it writes, all others being read; PD_MAX_BUFS: nothing is known of it */
 int pd_covers(const pd_entry *e, size_t operand, const pd_life *life); /* all of that memory, in order */
 void pd_plan_in_place(pd_plan *plan, const pd_arena *arena);
 int pd_plan_pack(pd_plan *plan, pd_arena *arena);           /* 0, or -1 where there is no memory */

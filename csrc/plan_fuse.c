@@ -115,6 +115,29 @@ static int take_follower(pd_plan *plan, const pd_arena *arena, size_t i) {
     return 1;
 }
 
+static void forget_touch(void *context, void **pointer) {
+    pd_life *const life = pd_life_at(context, *pointer);
+    if (life) life->touches--;
+}
+
+/* Launches whose result nobody reads, from the last one on: what only they read is read by nobody, too. */
+static int drop_unread(pd_plan *plan, const pd_arena *arena) {
+    int changed = 0;
+    for (size_t i = plan->count; i-- > 0;) {
+        pd_entry *const e = &plan->entries[i];
+        const size_t out = pd_written_by(e);
+        if (out == PD_MAX_BUFS) continue;
+        const pd_life *const life = pd_life_at(arena, e->launch.buf[out]);
+        if (!life || life->moves) continue;
+        const extent where = extent_of(arena, life->at);
+        if (life->touches != touches_of(e, where)) continue;
+        pd_entry_pointers(e, forget_touch, (void *)arena);
+        e->gone = 1;
+        changed = 1;
+    }
+    return changed;
+}
+
 static void drop_gone(pd_plan *plan) {
     size_t kept = 0;
     for (size_t i = 0; i < plan->count; i++)
@@ -123,8 +146,10 @@ static void drop_gone(pd_plan *plan) {
 }
 
 void pd_plan_fuse(pd_plan *plan, const pd_arena *arena) {
-    int changed = 0;
     pd_plan_touches(plan, arena);
+    if (drop_unread(plan, arena)) drop_gone(plan);
+    pd_plan_touches(plan, arena);
+    int changed = 0;
     for (size_t i = 0; i < plan->count; i++)
         if (plan->entries[i].launch.run && plan->entries[i].launch.kernel == PD_gemm) changed |= take_follower(plan, arena, i);
     if (changed) drop_gone(plan);

@@ -47,6 +47,13 @@ static int is_dense(const pd_map *map, size_t operand) {
     return 1;
 }
 
+size_t pd_written_by(const pd_entry *e) {
+    const size_t operands = pd_operands(e);
+    if (operands) return operands - 1;
+    if (!e->launch.run || e->arrays) return PD_MAX_BUFS;
+    return e->launch.kernel == PD_gemm ? 3 : e->launch.kernel == PD_sum ? 1 : PD_MAX_BUFS;
+}
+
 int pd_covers(const pd_entry *e, size_t operand, const pd_life *life) {
     return life && e->launch.buf[operand] == life->at && is_dense(&e->launch.map, operand) &&
            life->bytes == elements(&e->launch.map) * size_of(e, operand);

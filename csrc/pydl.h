@@ -165,7 +165,7 @@ void pd_plan_unpack(pd_plan *plan, size_t number); /* ... or reads the matrix it
 size_t pd_plan_run(const pd_plan *plan);       /* launches them in order (traced, while anybody traces) -> PD_DONE, or the number of the check that failed */
 int pd_plan_measure(pd_plan *plan, int on);    /* whether runs are timed, entry by entry: 0, or -1 where there is no memory */
 uint64_t pd_plan_time(const pd_plan *plan, size_t index); /* ns of all timed runs */
-size_t pd_plan_together(const pd_plan *plan, size_t index); /* how many entries from here on run at the same time, in strips or on several threads */
+size_t pd_plan_together(const pd_plan *plan, size_t index); /* how many entries from here on run at the same time, in strips */
 size_t pd_plan_length(const pd_plan *plan);
 size_t pd_plan_bytes(const pd_plan *plan);     /* of memory that it holds beside the arena */
 const pd_launch *pd_plan_launch(const pd_plan *plan, size_t index); /* NULL for a check */

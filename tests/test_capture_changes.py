@@ -256,3 +256,22 @@ def test_a_deleted_model_lives_in_its_plan() -> None:
     del model, forward
     gc.collect()
     np.testing.assert_array_equal(plan.replay((pydl.ones(2, 6),)).numpy(), want)
+
+
+def test_a_rate_that_is_not_a_number() -> None:
+    """Steps are compared bit by bit: NaN is no change."""
+    p = nn.Parameter(pydl.ones(2))
+    optimizer = pydl.optim.SGD([p], lr=0.1)
+    optimizer.param_groups[0]["lr"] = float("nan")
+
+    def step(x: pydl.Tensor) -> pydl.Tensor:
+        optimizer.zero_grad()
+        loss = (p * x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    captured = pydl.capture(step)
+    for _ in range(3):
+        captured(pydl.ones(2))
+    assert np.isnan(p.detach().numpy()).all()

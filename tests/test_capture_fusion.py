@@ -28,6 +28,17 @@ def test_activations_in_products(name: str, rows: int, columns: int) -> None:
     assert kernels(captured) == ["gemm", "cumsum"]
 
 
+def test_what_nobody_reads_is_not_computed() -> None:
+    w = numbers(8, 8)
+
+    def step(x: pydl.Tensor) -> pydl.Tensor:
+        unused = (x @ w).exp() + 1
+        unused.sum()
+        return x * 2
+
+    assert kernels(agree(step, (numbers(8, 8),), (numbers(8, 8, seed=1),))) == ["mul"]
+
+
 def test_a_sum_that_others_see_is_not_fused() -> None:
     w = numbers(8, 8)
     for step in (lambda x: (pydl.relu(h := x @ w), h), lambda x: pydl.relu(h := x @ w) + h, lambda x: (x @ w)[1:].relu(),

@@ -1,6 +1,6 @@
 """The hyperparameters of an optimizer's groups, as its kernel reads them."""
 from cpython.ref cimport PyObject
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free
 
 from pydl._core.native cimport capture_flag
 from pydl._core.recording cimport Recorder, recorder
@@ -26,7 +26,7 @@ cdef class Hyper:
     cdef int make(self, size_t groups) except -1:
         self.epoch += 1
         free(self.values)
-        self.groups, self.values = 0, <double *>malloc((groups + 1) * HYPER * sizeof(double))
+        self.groups, self.values = 0, <double *>calloc((groups + 1) * HYPER, sizeof(double))
         if self.values == NULL:
             raise MemoryError("step: could not allocate the launch")
         self.groups = groups
@@ -39,9 +39,8 @@ cdef class Hyper:
             capture.steps.append(Renewal(self, groups, state, write))
         return 0
 
-    cdef tuple numbers(self):
-        cdef size_t i
-        return tuple([self.values[i] for i in range(HYPER * self.groups)])
+    cdef bytes numbers(self):
+        return (<char *>self.values)[:HYPER * self.groups * sizeof(double)]     # bits: NaN is itself
 
 
 cdef class Kept:
@@ -71,7 +70,7 @@ cdef class Renewal:
     cdef list groups
     cdef object state       # the optimizer's: parameter -> its own
     cdef list own           # Kept of every parameter that has state
-    cdef tuple numbers      # the hyperparameters of the recorded step
+    cdef bytes numbers      # the hyperparameters of the recorded step
     cdef size_t epoch
     cdef object write       # (group, address of its hyperparameters) -> what must not change
     cdef list params, fixed     # of each group: its parameters, and that
