@@ -3,6 +3,11 @@
 #define PLAN_H
 #include "pydl.h"
 
+/* Whether p lies in the `bytes` from `at` on, of which there is at least one. */
+static inline int pd_within(const void *p, const void *at, size_t bytes) {
+    return (uintptr_t)p >= (uintptr_t)at && (uintptr_t)p - (uintptr_t)at < (bytes ? bytes : 1);
+}
+
 /* A launch, or a check: low <= value[0] < high, where launch.run is NULL. */
 typedef struct pd_entry {
     pd_launch launch;

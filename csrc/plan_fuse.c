@@ -21,8 +21,7 @@ typedef struct extent {
 
 static void count_touch(void *context, void **pointer) {
     extent *e = context;
-    const uintptr_t offset = (uintptr_t)*pointer - (uintptr_t)e->at;
-    e->touches += (uintptr_t)*pointer >= (uintptr_t)e->at && offset < e->bytes;
+    e->touches += (size_t)pd_within(*pointer, e->at, e->bytes);
 }
 
 /* Where p lies; touches: 0 where it is memory that the step has not made, of which nothing is known. */
@@ -30,10 +29,8 @@ static extent extent_of(const pd_arena *arena, const void *p) {
     const pd_life *const life = pd_life_at(arena, p);
     if (life) return (extent){life->at, life->bytes, life->touches};
     for (size_t i = 0; i < arena->block_count; i++) {
-        extent e = {arena->blocks[i].at, arena->blocks[i].bytes, 0};
-        void *pointer = (void *)p;
-        count_touch(&e, &pointer);
-        if (e.touches) return e;
+        const pd_block *const block = &arena->blocks[i];
+        if (pd_within(p, block->at, block->bytes)) return (extent){block->at, block->bytes, 1};
     }
     return (extent){p, 0, 0};
 }
@@ -73,16 +70,14 @@ static int is_open(pd_plan *plan, const pd_arena *arena, size_t i, size_t j) {
     extent gate = extent_of(arena, plan->entries[j].launch.buf[0]);
     if (!gate.touches) gate.bytes = plan->entries[i].launch.gemm.m * plan->entries[i].launch.gemm.n * sizeof(double);
     for (size_t k = i; k < j; k++) {
-        pd_launch *const between = &plan->entries[k].launch;
+        const pd_launch *const between = &plan->entries[k].launch;
         if (!touches_of(&plan->entries[k], gate)) continue;
-        extent written = {gate.at, gate.bytes, 0};
-        count_touch(&written, &between->buf[3]);
-        if (between->kernel != PD_gemm || written.touches) return 0;
+        if (between->kernel != PD_gemm || pd_within(between->buf[3], gate.at, gate.bytes)) return 0;
     }
     return 1;
 }
 
-/* The elementwise launch after product i that alone sees its result, which is its operand `operand` of `operands`; else 0. */
+/* The elementwise launch after product i that alone sees its result, as its operand number `operand`; else 0. */
 static size_t follower(pd_plan *plan, const pd_arena *arena, size_t i, int *operand) {
     const pd_launch *const product = &plan->entries[i].launch;
     const pd_life *const sum = pd_life_at(arena, product->buf[3]);
@@ -102,17 +97,16 @@ static size_t follower(pd_plan *plan, const pd_arena *arena, size_t i, int *oper
 }
 
 /* The product writes what that launch makes of it. */
-static int take_follower(pd_plan *plan, const pd_arena *arena, size_t i) {
+static void take_follower(pd_plan *plan, const pd_arena *arena, size_t i) {
     int operand = 0;
     const size_t j = follower(plan, arena, i, &operand);
-    if (!j) return 0;
+    if (!j) return;
     pd_launch *const product = &plan->entries[i].launch;
     const pd_launch *const map = &plan->entries[j].launch;
     product->gemm.activation = operand ? PD_RELU_BWD : (pd_activation)activation_of(map->kernel);
     product->buf[4] = operand ? map->buf[0] : NULL;
     product->buf[3] = map->buf[operand + 1];
     plan->entries[j].gone = 1;
-    return 1;
 }
 
 static void forget_touch(void *context, void **pointer) {
@@ -121,21 +115,17 @@ static void forget_touch(void *context, void **pointer) {
 }
 
 /* Launches whose result nobody reads, from the last one on: what only they read is read by nobody, too. */
-static int drop_unread(pd_plan *plan, const pd_arena *arena) {
-    int changed = 0;
+static void leave_unread(pd_plan *plan, const pd_arena *arena) {
     for (size_t i = plan->count; i-- > 0;) {
         pd_entry *const e = &plan->entries[i];
         const size_t out = pd_written_by(e);
         if (out == PD_MAX_BUFS) continue;
         const pd_life *const life = pd_life_at(arena, e->launch.buf[out]);
         if (!life || life->moves) continue;
-        const extent where = extent_of(arena, life->at);
-        if (life->touches != touches_of(e, where)) continue;
+        if (life->touches != touches_of(e, extent_of(arena, life->at))) continue;
         pd_entry_pointers(e, forget_touch, (void *)arena);
         e->gone = 1;
-        changed = 1;
     }
-    return changed;
 }
 
 static void drop_gone(pd_plan *plan) {
@@ -147,10 +137,10 @@ static void drop_gone(pd_plan *plan) {
 
 void pd_plan_fuse(pd_plan *plan, const pd_arena *arena) {
     pd_plan_touches(plan, arena);
-    if (drop_unread(plan, arena)) drop_gone(plan);
+    leave_unread(plan, arena);
+    drop_gone(plan);
     pd_plan_touches(plan, arena);
-    int changed = 0;
     for (size_t i = 0; i < plan->count; i++)
-        if (plan->entries[i].launch.run && plan->entries[i].launch.kernel == PD_gemm) changed |= take_follower(plan, arena, i);
-    if (changed) drop_gone(plan);
+        if (plan->entries[i].launch.run && plan->entries[i].launch.kernel == PD_gemm) take_follower(plan, arena, i);
+    drop_gone(plan);
 }

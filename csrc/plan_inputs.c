@@ -5,9 +5,8 @@
 
 static void note_site(void *context, void **pointer) {
     pd_input *input = context;
-    const uintptr_t offset = (uintptr_t)*pointer - (uintptr_t)input->at;
-    if ((uintptr_t)*pointer < (uintptr_t)input->at || offset >= input->bytes) return;
-    if (input->sites) input->sites[input->count] = (pd_site){pointer, (ptrdiff_t)offset};
+    if (!pd_within(*pointer, input->at, input->bytes)) return;
+    if (input->sites) input->sites[input->count] = (pd_site){pointer, (const char *)*pointer - input->at};
     input->count++;
 }
 
@@ -22,7 +21,7 @@ int pd_plan_input(pd_plan *plan, const void *at, size_t bytes) {
     if (!moved) return -1;
     plan->inputs = moved;
     pd_input *const input = &moved[plan->input_count];
-    *input = (pd_input){.at = at, .bytes = bytes ? bytes : 1};
+    *input = (pd_input){.at = at, .bytes = bytes};
     pd_site *sites = malloc((note_sites(plan, input) + 1) * sizeof(pd_site));
     if (!sites) return -1;
     input->sites = sites;

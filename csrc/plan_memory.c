@@ -11,10 +11,6 @@
 enum { LINE = 64, COLOURED = 1 << 16, COLOUR_STEP = 4 * LINE }; /* as in alloc.c: neighbours start at different distances from a page */
 #define BEYOND ((uintptr_t)1 << 62)
 
-static int is_within(const pd_life *life, const void *p) {
-    return (uintptr_t)p >= (uintptr_t)life->at && (uintptr_t)p - (uintptr_t)life->at < (life->bytes ? life->bytes : 1);
-}
-
 /* The last of `count` sorted lives that starts at or before p, or NULL. */
 static pd_life **last_before(pd_life **lives, size_t count, const void *p) {
     size_t low = 0, high = count;
@@ -49,7 +45,7 @@ static void detach(void *context, void **pointer) {
     while (found > d->lives && (*found)->born > d->entry && found[-1]->at == block) found--;
     const pd_life *const life = *found;
     char *const to = d->to[life - d->arena->lives];
-    if (is_within(life, *pointer) && to) *pointer = to + ((char *)*pointer - life->at);
+    if (pd_within(*pointer, life->at, life->bytes) && to) *pointer = to + ((char *)*pointer - life->at);
 }
 
 static int stays(const pd_life *life) { return life->stays || (life->died == PD_ALIVE && !life->moves); }
@@ -80,7 +76,7 @@ int pd_plan_detach(pd_plan *plan, pd_arena *arena) {
 
 pd_life *pd_life_at(const pd_arena *arena, const void *p) {
     pd_life **const found = last_before(arena->passing, arena->passing_count, p);
-    return found && is_within(*found, p) ? *found : NULL;
+    return found && pd_within(p, (*found)->at, (*found)->bytes) ? *found : NULL;
 }
 
 typedef struct touching {
