@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import pydl
+from capturing import training
 from pydl import datasets
 from pydl.demos import DEMOS, regress, xor
 from pydl.demos import digits as digits_demo
@@ -80,7 +81,7 @@ def test_steps(demo: str) -> None:
     for how in (lambda step: step, pydl.capture):
         pydl.manual_seed(4)
         model, optimizer, loss, schedule = make()
-        step = how(training_step(model, optimizer, loss))
+        step = how(training(model, optimizer, loss))
         losses = []
         for x, y in given:
             losses.append(step(x, y).detach().numpy().tobytes())
@@ -89,16 +90,6 @@ def test_steps(demo: str) -> None:
         seen.append((losses, bits(model, optimizer, schedule)))
     assert seen[0] == seen[1] and len(set(seen[0][0])) > STEPS // 2
     assert len(step.plans) == 2 and all(len(plans) == 1 and plans[0].current for plans in step.plans.values())
-
-
-def training_step(model: Any, optimizer: Any, loss: Any) -> Callable[..., pydl.Tensor]:
-    def step(x: pydl.Tensor, y: pydl.Tensor) -> pydl.Tensor:
-        optimizer.zero_grad()
-        value = loss(model(x), y)
-        value.backward()
-        optimizer.step()
-        return value
-    return step
 
 
 @pytest.mark.parametrize("demo", CASES)

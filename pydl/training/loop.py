@@ -118,7 +118,7 @@ def take_step(trainer: Trainer, run: Run, group: list[Batch]) -> None:
             loss_sum += value * (1 if objective.summed else count)
         run.means.update(run.steps.kept(output), batch.target)
     clip(trainer)
-    if not (known(optimizer) and known(trainer.scheduler)):
+    if run.steps.gradients_lent and not (known(optimizer) and known(trainer.scheduler)):
         run.steps.give_gradients()      # code that is not pydl's may keep them
     run.interrupts.sealed = True
     try:
