@@ -19,14 +19,12 @@ void pd_arena_free(pd_arena *arena) {
     free(arena);
 }
 
-/* Room for one more. */
-static int grow(void **items, size_t count, size_t *room, size_t size) {
-    if (count < *room) return 1;
+void *pd_grow(void *items, size_t count, size_t *room, size_t size) {
+    if (count < *room) return items;
     const size_t larger = *room ? 2 * *room : 64;
-    void *moved = realloc(*items, larger * size);
-    if (!moved) return 0;
-    *items = moved, *room = larger;
-    return 1;
+    void *moved = realloc(items, larger * size);
+    if (moved) *room = larger;
+    return moved;
 }
 
 /* The free block that fits best, not much larger than asked for, or block_count. */
@@ -42,10 +40,14 @@ static size_t free_block(const pd_arena *arena, size_t bytes) {
 
 void *pd_arena_take(pd_arena *arena, size_t bytes, size_t now, int stays) {
     const size_t rounded = bytes < LINE ? LINE : bytes;
-    if (!grow((void **)&arena->lives, arena->life_count, &arena->life_room, sizeof(pd_life))) return NULL;
+    pd_life *const lives = pd_grow(arena->lives, arena->life_count, &arena->life_room, sizeof(pd_life));
+    if (!lives) return NULL;
+    arena->lives = lives;
     size_t block = free_block(arena, rounded);
     if (block == arena->block_count) {
-        if (!grow((void **)&arena->blocks, block, &arena->block_room, sizeof(pd_block))) return NULL;
+        pd_block *const blocks = pd_grow(arena->blocks, block, &arena->block_room, sizeof(pd_block));
+        if (!blocks) return NULL;
+        arena->blocks = blocks;
         void *at = pd_alloc(rounded);
         if (!at) return NULL;
         arena->blocks[arena->block_count++] = (pd_block){at, rounded, 0, 0};

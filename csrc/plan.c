@@ -36,15 +36,12 @@ pd_plan *pd_plan_record(pd_plan *plan) {
 }
 
 static pd_entry *append(pd_plan *plan) {
-    if (plan->count == plan->room) {
-        const size_t larger = plan->room ? 2 * plan->room : 64;
-        pd_entry *moved = realloc(plan->entries, larger * sizeof(pd_entry));
-        if (!moved) {
-            plan->failed = 1;
-            return NULL;
-        }
-        plan->entries = moved, plan->room = larger;
+    pd_entry *const entries = pd_grow(plan->entries, plan->count, &plan->room, sizeof(pd_entry));
+    if (!entries) {
+        plan->failed = 1;
+        return NULL;
     }
+    plan->entries = entries;
     pd_entry *new = &plan->entries[plan->count++];
     memset(new, 0, sizeof *new);
     return new;
@@ -127,15 +124,12 @@ size_t pd_plan_check(pd_plan *plan, const int64_t *value, int64_t low, int64_t h
 }
 
 void pd_plan_constant(pd_plan *plan, void *at, size_t n) {
-    if (plan->constant_count == plan->constant_room) {
-        const size_t larger = plan->constant_room ? 2 * plan->constant_room : 16;
-        pd_constant *moved = realloc(plan->constants, larger * sizeof(pd_constant));
-        if (!moved) {
-            plan->failed = 1;
-            return;
-        }
-        plan->constants = moved, plan->constant_room = larger;
+    pd_constant *const constants = pd_grow(plan->constants, plan->constant_count, &plan->constant_room, sizeof(pd_constant));
+    if (!constants) {
+        plan->failed = 1;
+        return;
     }
+    plan->constants = constants;
     pd_constant *new = &plan->constants[plan->constant_count++];
     new->to = at, new->n = n;
     memcpy(new->bytes, at, n);

@@ -84,6 +84,7 @@ struct pd_arena {
     size_t block_count, block_room, life_count, life_room, passing_count, bytes, slab_bytes;
 };
 
+void *pd_grow(void *items, size_t count, size_t *room, size_t size); /* with room for one more; NULL: no memory, and nothing has changed */
 int pd_plan_detach(pd_plan *plan, pd_arena *arena);         /* 0, or -1 where there is no memory */
 pd_life *pd_life_at(const pd_arena *arena, const void *p);  /* of a plan that is detached; NULL for memory that stays */
 void pd_plan_touches(pd_plan *plan, const pd_arena *arena);
