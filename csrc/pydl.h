@@ -71,6 +71,17 @@ typedef struct pd_gemm {
     pd_activation activation;
 } pd_gemm;
 
+/* Windows over images: x (n, c, in), y (n, o, out), contiguous; tap t of output i is input i * stride + t * dilation - pad, zero (or
+ * absent) where that is outside. Always three dimensions: what is missing comes first, with sizes and steps of 1. Convolutions:
+ * weight (o, c / groups, kernel). Pooling: o = c. What the padding after the last element is follows from `out`. */
+enum { PD_SPACE = 3 };
+typedef struct pd_window {
+    size_t n, c, o, groups;
+    size_t in[PD_SPACE], out[PD_SPACE], kernel[PD_SPACE], stride[PD_SPACE], dilation[PD_SPACE], pad[PD_SPACE];
+    pd_activation activation;
+    int exact; /* no algorithm that rounds otherwise than sums of products do */
+} pd_window;
+
 /* One optimizer step over `count` parameters: buf holds arrays of `count` pointers, and scratch of PD_STEP_PLACE bytes for each. */
 enum { PD_STEP_PLACE = 32 };
 typedef struct pd_step {
@@ -90,6 +101,7 @@ struct pd_launch {
         pd_lines lines;
         pd_rows rows;
         pd_gemm gemm;
+        pd_window window;
         pd_step step;
     };
 };
@@ -126,7 +138,7 @@ typedef struct pd_event {
 
 /* What a kernel's items are, and the bytes it moves: of each item, and of each line, kept element or index. */
 enum { PD_COST_NONE, PD_COST_MAP, PD_COST_FLAT, PD_COST_REDUCE, PD_COST_LINES, PD_COST_N, PD_COST_OUTER, PD_COST_ROWS, PD_COST_GEMM,
-       PD_COST_STEP }; /* FLAT: a pd_map without strides */
+       PD_COST_STEP, PD_COST_CONV, PD_COST_WINDOW }; /* FLAT: a pd_map without strides */
 enum { PD_OWN = 255 }; /* the size of the launch's type */
 typedef struct pd_cost {
     unsigned char geometry, each[PD_MAX_OPERANDS], line[PD_MAX_OPERANDS];

@@ -54,6 +54,14 @@ static size_t gemm_bytes(const pd_gemm *g, size_t element) {
     return element * (a * g->m * g->k + b * g->k * g->n + product(g->batch, g->batch_ndim) * g->m * g->n);
 }
 
+/* Multiply-adds of an output of a convolution */
+static size_t window_taps(const pd_window *w) { return product(w->kernel, PD_SPACE) * (w->c / (w->groups ? w->groups : 1)); }
+
+/* Images, weights, images */
+static size_t window_bytes(const pd_window *w, size_t element) {
+    return element * (w->n * (w->c * product(w->in, PD_SPACE) + w->o * product(w->out, PD_SPACE)) + w->o * window_taps(w));
+}
+
 static void measure(pd_event *e, const pd_launch *L, const pd_cost *cost) {
     static const unsigned char element[PD_DTYPES] = {4, 8, 8, 4, 1, 1};
     const size_t own = element[e->dtype];
@@ -70,6 +78,11 @@ static void measure(pd_event *e, const pd_launch *L, const pd_cost *cost) {
         e->items = product(L->gemm.batch, L->gemm.batch_ndim) * L->gemm.m * L->gemm.n * L->gemm.k;
         e->bytes = gemm_bytes(&L->gemm, own);
         return;
+    case PD_COST_CONV:
+        e->items = product(L->window.out, PD_SPACE) * L->window.n * L->window.o * window_taps(&L->window);
+        e->bytes = window_bytes(&L->window, own);
+        return;
+    case PD_COST_WINDOW: items = L->window.n * L->window.c * product(L->window.in, PD_SPACE); break;
     case PD_COST_REDUCE:
         items = product(L->reduce.shape, L->reduce.kept + L->reduce.reduced);
         lines = product(L->reduce.shape, L->reduce.kept);

@@ -62,6 +62,20 @@ cdef extern from "pydl.h" nogil:
         int b_packed
         int activation
 
+    ctypedef struct pd_window:
+        size_t n
+        size_t c
+        size_t o
+        size_t groups
+        size_t in_ "in"[3]
+        size_t out[3]
+        size_t kernel[3]
+        size_t stride[3]
+        size_t dilation[3]
+        size_t pad[3]
+        int activation
+        int exact
+
     ctypedef struct pd_step:
         size_t count
         const size_t *sizes
@@ -81,6 +95,7 @@ cdef extern from "pydl.h" nogil:
         pd_lines lines
         pd_rows rows
         pd_gemm gemm
+        pd_window window
         pd_step step
 
     ctypedef struct pd_isa:

@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 
 from pydl._core.dtypes cimport default_float
 from pydl._core.generator cimport generator_in_use
-from pydl._core.kernels cimport PD_DONE, PD_MAX_DIMS, pd_event, pd_launch, pd_plan
+from pydl._core.kernels cimport PD_DONE, PD_MAX_DIMS, pd_event, pd_launch, pd_plan, pd_window
 from pydl._core.launch cimport duplicate, map_into
 from pydl._core.native cimport (
     arena_bytes, arena_meets, arena_move, arena_moved, capture_flag, kernel_name, plan_bytes, plan_finish, plan_free, plan_constant_matrix, plan_input, plan_keep_packed,
@@ -33,6 +33,8 @@ cdef extern from "pydl.h":
     enum: PD_COST_ROWS
     enum: PD_COST_GEMM
     enum: PD_COST_STEP
+    enum: PD_COST_CONV
+    enum: PD_COST_WINDOW
 
 cdef enum:
     SMALL = 4096        # bytes: copied without a launch

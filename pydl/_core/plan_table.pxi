@@ -30,6 +30,8 @@ cdef str sizes_text(const pd_launch *launch):
         batch = times(&launch.gemm.batch[0], launch.gemm.batch_ndim)
         more = ACTIVATIONS[launch.gemm.activation] + (" packed" if launch.gemm.b_packed else "")
         return f"{batch + ': ' if batch else ''}{launch.gemm.m}x{launch.gemm.k} @ {launch.gemm.k}x{launch.gemm.n}{more}"
+    if geometry == PD_COST_CONV or geometry == PD_COST_WINDOW:
+        return window_text(&launch.window) + (ACTIVATIONS[launch.window.activation] if geometry == PD_COST_CONV else "")
     if geometry == PD_COST_REDUCE:
         kept = times(&launch.reduce.shape[0], launch.reduce.kept)
         reduced = times(&launch.reduce.shape[launch.reduce.kept], launch.reduce.reduced)
@@ -46,3 +48,11 @@ cdef str sizes_text(const pd_launch *launch):
 
 cdef str times(const size_t *sizes, size_t count):
     return "x".join([str(sizes[i]) for i in range(count)])
+
+cdef str window_text(const pd_window *w):
+    """Images, windows -> images: 8x3x32x32 3x3 -> 8x16x32x32; the dimensions of size 1 that stand first are left out."""
+    cdef int first = 0
+    while first < 2 and w.in_[first] == 1 and w.kernel[first] == 1 and w.out[first] == 1:
+        first += 1
+    count = 3 - first
+    return (f"{w.n}x{w.c}x{times(&w.in_[first], count)} {times(&w.kernel[first], count)} -> {w.n}x{w.o}x{times(&w.out[first], count)}")

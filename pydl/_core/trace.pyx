@@ -9,7 +9,7 @@ from pydl._core.tensor cimport Tensor
 
 op_names = []       # by number, for as long as the process runs: there are no more names than ops
 cdef dict numbers = {}
-GEOMETRIES = ("none", "map", "flat", "reduce", "lines", "n", "outer", "rows", "gemm", "step")     # as in pydl.h
+GEOMETRIES = ("none", "map", "flat", "reduce", "lines", "n", "outer", "rows", "gemm", "step", "conv", "window")     # as in pydl.h
 cdef dict SIZES = {"T": 255, "1": 1, "4": 4, "8": 8}
 
 

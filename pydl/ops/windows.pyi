@@ -1,0 +1,1 @@
+AXES: dict[int, str]
