@@ -61,6 +61,8 @@ rule("index_position", Cost("map", 2, "888"))
 # Matrix products: an item is a multiply-accumulate
 rule("gemm", Cost("gemm", 2, macs=1))
 
+rule("conv_fwd conv_input_grad conv_weight_grad", Cost("conv", 2, macs=1))
+
 # Reductions and lines
 rule("sum nansum prod amax amin any all mean norm1 norm_max norm_min", Cost("reduce", 1, "T", "T"))
 rule("norm2", Cost("reduce", 2, "T", "T"))

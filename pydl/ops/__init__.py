@@ -15,6 +15,7 @@ from pydl.ops.bessel import *
 from pydl.ops.bounds import *
 from pydl.ops.clipping import *
 from pydl.ops.compare import *
+from pydl.ops.conv import *
 from pydl.ops.distances import *
 from pydl.ops.dropouts import *
 from pydl.ops.einsum import *

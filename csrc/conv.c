@@ -1,0 +1,48 @@
+/* Convolutions: which algorithm computes which shape. x (n, c, in), weight (o, c / groups, kernel), y (n, o, out) as in pd_window,
+ * all contiguous; everything is overwritten.
+ *
+ *   conv_fwd          buf: x, weight, bias (o,) or NULL, y      y = x * weight (cross-correlation) + bias, then the activation
+ *   conv_input_grad   buf: dy, weight, bias (c,) or NULL, dx    dx = the transpose of that map, of dy, + bias: also the transposed convolution
+ *   conv_weight_grad  buf: dy, x, NULL, dw                      dw = the derivative of sum(y dy) in the weight
+ *
+ * An algorithm says what a pass would take it, in multiply-adds at the speed of a large matrix product; the cheapest is taken.
+ * That depends on the sizes alone, not on the number of threads: the same bits for any of them. */
+#ifndef PD_CONV_ONCE
+#define PD_CONV_ONCE
+enum conv_pass { CONV_FWD, CONV_INPUT_GRAD, CONV_WEIGHT_GRAD };
+static UNUSED size_t conv_volume(const size_t *sizes) { return sizes[0] * sizes[1] * sizes[2]; }
+#endif
+
+#include "conv_gemm.h"
+
+typedef struct N(conv_algorithm) {
+    double (*cost)(const pd_window *w, enum conv_pass pass);    /* HUGE_VAL where it cannot do that */
+    size_t (*room)(const pd_launch *L, enum conv_pass pass);    /* bytes of workspace */
+    void (*run)(const pd_launch *L, enum conv_pass pass);
+} N(conv_algorithm);
+
+static const N(conv_algorithm) N(conv_algorithms)[] = {
+    {N(conv_gemm_cost), N(conv_gemm_room), N(conv_gemm)},
+};
+
+static const N(conv_algorithm) *N(conv_choice)(const pd_window *w, enum conv_pass pass) {
+    const N(conv_algorithm) *best = N(conv_algorithms);
+    double least = HUGE_VAL;
+    for (size_t i = 0; i < sizeof(N(conv_algorithms)) / sizeof(N(conv_algorithms)[0]); i++) {
+        const double cost = N(conv_algorithms)[i].cost(w, pass);
+        if (cost < least) least = cost, best = &N(conv_algorithms)[i];
+    }
+    return best;
+}
+
+static size_t N(conv_fwd_workspace)(const pd_launch *L) { return N(conv_choice)(&L->window, CONV_FWD)->room(L, CONV_FWD); }
+static size_t N(conv_input_grad_workspace)(const pd_launch *L) {
+    return N(conv_choice)(&L->window, CONV_INPUT_GRAD)->room(L, CONV_INPUT_GRAD);
+}
+static size_t N(conv_weight_grad_workspace)(const pd_launch *L) {
+    return N(conv_choice)(&L->window, CONV_WEIGHT_GRAD)->room(L, CONV_WEIGHT_GRAD);
+}
+
+static void N(conv_fwd)(const pd_launch *L) { N(conv_choice)(&L->window, CONV_FWD)->run(L, CONV_FWD); }
+static void N(conv_input_grad)(const pd_launch *L) { N(conv_choice)(&L->window, CONV_INPUT_GRAD)->run(L, CONV_INPUT_GRAD); }
+static void N(conv_weight_grad)(const pd_launch *L) { N(conv_choice)(&L->window, CONV_WEIGHT_GRAD)->run(L, CONV_WEIGHT_GRAD); }
