@@ -10,10 +10,25 @@
 #ifndef PD_CONV_ONCE
 #define PD_CONV_ONCE
 enum conv_pass { CONV_FWD, CONV_INPUT_GRAD, CONV_WEIGHT_GRAD };
-static UNUSED size_t conv_volume(const size_t *sizes) { return sizes[0] * sizes[1] * sizes[2]; }
 #endif
 
 #include "conv_gemm.h"
+#include "conv_weight_grad.h"
+
+static size_t N(conv_gemm_room)(const pd_launch *L, enum conv_pass pass) {
+    return pass == CONV_WEIGHT_GRAD ? N(conv_sums_room)(L) : N(conv_product_room)(L, pass == CONV_INPUT_GRAD);
+}
+
+static void N(conv_gemm)(const pd_launch *L, enum conv_pass pass) {
+    if (pass == CONV_WEIGHT_GRAD) N(conv_sum)(L);
+    else N(conv_product)(L, pass == CONV_INPUT_GRAD);
+}
+
+/* Lanes hold destination channels, or for the weight gradient the source's: few of them leave lanes empty. */
+static double N(conv_gemm_cost)(const pd_window *w, enum conv_pass pass) {
+    const size_t lanes = (pass == CONV_FWD ? w->o : w->c) / w->groups;
+    return conv_work(w) * (double)(ceil_div(lanes, VL) * VL) / (double)max_size(lanes, 1);
+}
 
 typedef struct N(conv_algorithm) {
     double (*cost)(const pd_window *w, enum conv_pass pass);    /* HUGE_VAL where it cannot do that */
