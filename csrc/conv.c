@@ -14,6 +14,7 @@ enum conv_pass { CONV_FWD, CONV_INPUT_GRAD, CONV_WEIGHT_GRAD };
 
 #include "conv_gemm.h"
 #include "conv_weight_grad.h"
+#include "conv_plain.h"
 
 static size_t N(conv_gemm_room)(const pd_launch *L, enum conv_pass pass) {
     return pass == CONV_WEIGHT_GRAD ? N(conv_sums_room)(L) : N(conv_product_room)(L, pass == CONV_INPUT_GRAD);
@@ -26,6 +27,8 @@ static void N(conv_gemm)(const pd_launch *L, enum conv_pass pass) {
 
 /* Lanes hold destination channels, or for the weight gradient the source's: few of them leave lanes empty. */
 static double N(conv_gemm_cost)(const pd_window *w, enum conv_pass pass) {
+    N(conv_box) b = N(conv_box_of)(w, pass == CONV_INPUT_GRAD);
+    if (!N(conv_box_fits)(&b)) return HUGE_VAL;
     const size_t lanes = (pass == CONV_FWD ? w->o : w->c) / w->groups;
     return conv_work(w) * (double)(ceil_div(lanes, VL) * VL) / (double)max_size(lanes, 1);
 }
@@ -38,6 +41,7 @@ typedef struct N(conv_algorithm) {
 
 static const N(conv_algorithm) N(conv_algorithms)[] = {
     {N(conv_gemm_cost), N(conv_gemm_room), N(conv_gemm)},
+    {N(conv_plain_cost), N(conv_plain_room), N(conv_plain)},
 };
 
 static const N(conv_algorithm) *N(conv_choice)(const pd_window *w, enum conv_pass pass) {

@@ -18,6 +18,8 @@ typedef struct N(conv_box) {
 
 static UNUSED ptrdiff_t N(conv_floor)(ptrdiff_t a, ptrdiff_t b) { return a / b - (a % b < 0); }
 
+/* Elements of its copy: as a double where they may be more than an address can count */
+static double N(conv_box_size)(const N(conv_box) *b) { return (double)b->copy[0] * (double)b->copy[1] * (double)b->copy[2] * (double)b->pitch; }
 static size_t N(conv_box_elements)(const N(conv_box) *b) { return conv_volume(b->copy) * b->pitch; }
 
 static void N(conv_box_measure)(N(conv_box) *b) {
@@ -34,10 +36,10 @@ static void N(conv_box_cut)(N(conv_box) *b, size_t room, size_t images, size_t l
     for (size_t d = 0; d < PD_SPACE; d++) b->box[d] = b->places[d];
     for (;;) {
         N(conv_box_measure)(b);
-        const int large = N(conv_box_elements)(b) > room, few = images * conv_volume(b->boxes) < least;
+        const int large = N(conv_box_size)(b) > (double)room, few = images * conv_volume(b->boxes) < least;
         if (b->box[0] > 1 && (large || few)) b->box[0] = ceil_div(b->box[0], 2);
         else if (b->box[1] > 1 && (large || (few && b->box[1] > 4))) b->box[1] = ceil_div(b->box[1], 2);
-        else if (b->box[2] > 8 * MR && (large || few)) b->box[2] = ceil_div(b->box[2], 2);
+        else if (b->box[2] > max_size(8 * MR, b->reach[2]) && (large || few)) b->box[2] = ceil_div(b->box[2], 2);
         else return;
     }
 }
@@ -57,6 +59,13 @@ static N(conv_box) N(conv_box_of)(const pd_window *w, int input_grad) {
     b.pitch = ceil_div(b.channels, 16) * 16;
     if (b.pitch % 128 == 0) b.pitch += 16; /* rows of a tile a large power of two apart fall on few sets of the cache */
     return b;
+}
+
+/* Whether the copies of boxes are of a size that the source explains: a kernel may reach far beyond a small image. */
+static int N(conv_box_fits)(N(conv_box) *b) {
+    N(conv_box_cut)(b, 1, 1, 1);
+    const double copy = N(conv_box_size)(b), source = (double)conv_volume(b->from) * (double)b->pitch;
+    return copy <= 1 << 20 || copy <= 4 * source;
 }
 
 /* One row of `count` pixels of the copy from source pixel x on; `from` is the source's row, channels `plane` apart; what is read ends before `end`. */

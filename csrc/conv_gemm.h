@@ -41,7 +41,7 @@ static N(conv_op) N(conv_plan)(const pd_launch *L, int input_grad) {
     op.parts = ceil_div(op.panels, op.part);
     op.items = boxes * op.parts;
     op.slots = min_size(op.items, CONV_SLOTS);
-    op.slot = ceil_div(N(conv_box_elements)(&op.b) + (op.b.box[2] * op.b.to_step[2] + VL) * TN, 16) * 16 + 16;
+    op.slot = ceil_div(N(conv_box_elements)(&op.b) + (min_size(op.b.box[2] * op.b.to_step[2], op.b.to[2]) + VL) * TN, 16) * 16 + 16;
     op.packed = L->workspace;
     op.work = op.packed + w->groups * op.panels * op.panel;
     return op;
