@@ -34,6 +34,20 @@ from pydl.nn.activations import (
     Tanhshrink,
     Threshold,
 )
+from pydl.nn.conv import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+)
 from pydl.nn.containers import ModuleDict, ModuleList, Sequential
 from pydl.nn.distances import CosineSimilarity, PairwiseDistance
 from pydl.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
@@ -75,6 +89,12 @@ __all__ = [
     "Bilinear",
     "Buffer",
     "CELU",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
@@ -102,6 +122,12 @@ __all__ = [
     "L1Loss",
     "LayerNorm",
     "LazyBatchNorm1d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
     "LazyLinear",
     "LeakyReLU",
     "Linear",
@@ -153,11 +179,11 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from pydl.nn import modules
+    from pydl.nn import grad, modules
 
 
 def __getattr__(name: str) -> object:
-    """Loads PyTorch's second place for the layers when it is first named."""
-    if name == "modules":
-        return importlib.import_module("pydl.nn.modules")
+    """Loads what few use when it is first named: PyTorch's second place for the layers, and the gradients of convolutions."""
+    if name in ("grad", "modules"):
+        return importlib.import_module(f"pydl.nn.{name}")
     raise AttributeError(f"module 'pydl.nn' has no attribute {name!r}")

@@ -61,6 +61,7 @@ METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {
     "cauchy_", "exponential_", "fill_diagonal_", "geometric_", "log_normal_", "scatter_extreme",
     "bag_dot", "bag_grad", "bag_sum", "batch_norm", "embedding", "embedding_bag", "norm_of_all", "scale_all",
+    "ACTIVATED", "conv_activated", "conv_weight",
     "binary_cross_entropy", "box", "box_put", "diagonal_put", "dropout1d", "dropout2d", "dropout3d", "dropout_bwd",
     "gaussian_nll_loss", "getitem", "huber_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",
