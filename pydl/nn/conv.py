@@ -82,10 +82,15 @@ class _ConvNd(Module):
 
 
 class _Conv(_ConvNd):
+    _activation: str | None = None      # what nn.utils.fuse() has it do to its output
+
     def __init__(self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1, padding: str | Sizes = 0,
                  dilation: Sizes = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros", device: Any = None,
                  dtype: dtype | None = None) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias, padding_mode, device, dtype)
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + (f", activation={self._activation}" if self._activation is not None else "")
 
     def _border(self) -> list[int]:
         """The padding as nn.functional.pad takes it: before and after, the last dimension first."""
@@ -97,10 +102,12 @@ class _Conv(_ConvNd):
         return [side for one in reversed(self.padding) for side in (one, one)]
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        call = CALLS[self.dims - 1]
-        if self.padding_mode == "zeros":
-            return call(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
-        return call(ops.pad(input, self._border(), self.padding_mode), weight, bias, self.stride, 0, self.dilation, self.groups)
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input, padding = ops.pad(input, self._border(), self.padding_mode), 0
+        if self._activation is not None:
+            return ops.conv_activated(self._activation, input, weight, bias, self.stride, padding, self.dilation, self.groups)
+        return CALLS[self.dims - 1](input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def forward(self, input: Tensor) -> Tensor:
         return self._conv_forward(input, self.weight, self.bias)
