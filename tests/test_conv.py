@@ -131,7 +131,8 @@ def test_captured_steps() -> None:
 
 def test_activations_of_captured_convolutions() -> None:
     w, b = numbers(5, 3, 3, 3, seed=1), numbers(5, seed=2)
-    for step, there in ((lambda x: pydl.relu(F.conv2d(x, w, b)).cumsum(0), ["conv_fwd", "cumsum"]), (lambda x: (pydl.relu(h := F.conv2d(x, w)), h), None),
+    for step, there in ((lambda x: pydl.relu(F.conv2d(x, w, b)).cumsum(0), ["conv_fwd", "cumsum"]), (lambda x: F.conv2d(x, w, b).relu_().cumsum(0), ["conv_fwd", "cumsum"]),
+                        (lambda x: (pydl.relu(h := F.conv2d(x, w)), h), None),
                         (lambda x: pydl.relu(F.conv2d(x, w).transpose(1, 2)).cumsum(0), None), (lambda x: pydl.relu(F.conv2d(x, w)[1:]).cumsum(0), None),
                         (lambda x: pydl.relu(F.conv2d(x, w)) + F.conv2d(x, w, b).tanh(), None)):
         captured = agree(step, *[(numbers(2, 3, 6, 5, seed=s),) for s in range(3)])
