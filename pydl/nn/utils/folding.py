@@ -142,9 +142,14 @@ def traced(model: Module, example: Sequence[Any], activations: bool) -> Iterator
     outputs = {module: output for module, _, output in calls}
     counts = {module: sum(one is module for one, _, _ in calls) for module in outputs}
 
-    def reader(of: Module | None) -> Any:
+    def reader(of: Module) -> Any:
         """The one module that is called with its output."""
-        readers = [] if of is None else [module for module, inputs, _ in calls if any(x is outputs[of] for x in inputs)]
+        readers = []
+        for module, inputs, output in calls:
+            if any(x is outputs[of] for x in inputs):
+                readers.append(module)
+                if output is outputs[of]:       # written over: later ones read what this one made of it
+                    break
         return readers[0] if len(readers) == 1 and readers[0] in there and counts[readers[0]] == 1 else None
 
     for layer in outputs:
