@@ -17,7 +17,7 @@ def norm_case(name: str, shape: tuple[int, ...], call: Callable[..., Any], bar: 
     def build(library: Any) -> Thunk:
         f, x = functional(library), put(library, values(*shape))
         parameters = [put(library, values(size, seed=i + 1)) for i in range(affine)]
-        given = [*parameters, *[None] * (2 - affine)]
+        given = [*parameters, *[None] * (2 - affine)] if affine else []
         if not both:
             return lambda: call(f, x, *given)
         g = put(library, values(*shape, seed=5))
@@ -41,7 +41,12 @@ for both in (False, True):
     for shape in ((64, 64), (1000, 1000), (16, 64, 1000)):
         norm_case("batch_norm", shape, lambda f, x, w, b: f.batch_norm(x, None, None, w, b, True), 1.0, both=both)
     norm_case("batch_norm eval", (1000, 1000), lambda f, x, w, b: f.batch_norm(x, w.detach(), b.detach().abs(), w, b), 1.0, both=both)
+    for shape in ((32, 64, 32, 32), (32, 128, 16, 16)):
+        norm_case("batch_norm", shape, lambda f, x, w, b: f.batch_norm(x, None, None, w, b, True), 1.4 if both else 1.0, both=both)
+        norm_case("instance_norm", shape, lambda f, x, w, b: f.instance_norm(x, None, None, w, b), 1.0, both=both)
+        norm_case("group_norm", shape, lambda f, x, w, b: f.group_norm(x, 8, w, b), 1.0, both=both)
     norm_case("group_norm", (16, 64, 1000), lambda f, x, w, b: f.group_norm(x, 8, w, b), 1.0, both=both)
+    norm_case("local_response_norm", (16, 64, 27, 27), lambda f, x: f.local_response_norm(x, 5), 1.0, 0, both=both)
 
 
 def embedding(count: int, rows: int, width: int, bar: float) -> None:

@@ -41,12 +41,33 @@ static size_t touches_of(pd_entry *entry, extent where) {
     return where.touches;
 }
 
+static int is_product(const pd_launch *L) { return L->run && (L->kernel == PD_gemm || L->kernel == PD_conv_fwd); }
+
+static size_t numel_of(const pd_launch *product) {
+    const pd_window *w = &product->window;
+    if (product->kernel == PD_gemm) return product->gemm.m * product->gemm.n;
+    return w->n * w->o * w->out[0] * w->out[1] * w->out[2];
+}
+
+/* Where the product says what it makes of its sums, or NULL where it adds to what is there. */
+static pd_activation *choice_of(pd_launch *product) {
+    if (product->kernel == PD_conv_fwd) return &product->window.activation;
+    return product->gemm.accumulate ? NULL : &product->gemm.activation;
+}
+
+/* Whether a product of that kernel can do what the elementwise kernel `map` does. */
+static int is_known(int product, int map) {
+    if (product == PD_conv_fwd) return map == PD_relu_fwd;
+    return map == PD_relu_bwd || activation_of(map) != PD_NO_ACTIVATION;
+}
+
 /* Whether `memory` is the whole product: the rows of C one after the other. */
 static int is_filled(const pd_launch *product, extent memory) {
     const pd_gemm *g = &product->gemm;
     const size_t element = product->dtype == PD_F32 ? 4 : 8;
-    return g->batch_ndim == 0 && (g->c_col == 1 || g->n == 1) && (g->c_row == (ptrdiff_t)g->n || g->m == 1) &&
-           product->buf[3] == memory.at && memory.bytes == g->m * g->n * element;
+    if (product->buf[3] != memory.at || memory.bytes != numel_of(product) * element) return 0;
+    return product->kernel != PD_gemm ||
+           (g->batch_ndim == 0 && (g->c_col == 1 || g->n == 1) && (g->c_row == (ptrdiff_t)g->n || g->m == 1));
 }
 
 static int is_flat(const pd_launch *map, int operands, size_t numel) {
@@ -79,9 +100,10 @@ static int is_open(pd_plan *plan, const pd_arena *arena, size_t i, size_t j) {
 
 /* The elementwise launch after product i that alone sees its result, as its operand number `operand`; else 0. */
 static size_t follower(pd_plan *plan, const pd_arena *arena, size_t i, int *operand) {
-    const pd_launch *const product = &plan->entries[i].launch;
+    pd_launch *const product = &plan->entries[i].launch;
+    const pd_activation *const does = choice_of(product);
     const pd_life *const sum = pd_life_at(arena, product->buf[3]);
-    if (product->gemm.activation != PD_NO_ACTIVATION || product->gemm.accumulate || !sum) return 0;
+    if (!does || *does != PD_NO_ACTIVATION || !sum) return 0;
     const extent from = extent_of(arena, sum->at);
     size_t j = i + 1;
     while (j < plan->count && !touches_of(&plan->entries[j], from)) j++;
@@ -89,8 +111,8 @@ static size_t follower(pd_plan *plan, const pd_arena *arena, size_t i, int *oper
     const pd_launch *const map = &plan->entries[j].launch;
     *operand = map->kernel == PD_relu_bwd;
     if (map->dtype != product->dtype || map->buf[*operand] != sum->at) return 0;
-    if (map->kernel == PD_relu_bwd ? map->scalar[0] != 0 || map->buf[0] == sum->at : activation_of(map->kernel) == PD_NO_ACTIVATION) return 0;
-    if (!is_flat(map, *operand + 2, product->gemm.m * product->gemm.n)) return 0;
+    if (!is_known(product->kernel, map->kernel) || (*operand && (map->scalar[0] != 0 || map->buf[0] == sum->at))) return 0;
+    if (!is_flat(map, *operand + 2, numel_of(product))) return 0;
     void *const to = map->buf[*operand + 1];
     if ((sum->moves && to != sum->at) || (*operand && !is_open(plan, arena, i, j))) return 0;
     return to == sum->at || (sum->touches == 2 && is_untouched(plan, arena, to, i, j)) ? j : 0;
@@ -103,7 +125,7 @@ static void take_follower(pd_plan *plan, const pd_arena *arena, size_t i) {
     if (!j) return;
     pd_launch *const product = &plan->entries[i].launch;
     const pd_launch *const map = &plan->entries[j].launch;
-    product->gemm.activation = operand ? PD_RELU_BWD : (pd_activation)activation_of(map->kernel);
+    *choice_of(product) = operand ? PD_RELU_BWD : (pd_activation)activation_of(map->kernel);
     product->buf[4] = operand ? map->buf[0] : NULL;
     product->buf[3] = map->buf[operand + 1];
     plan->entries[j].gone = 1;
@@ -141,6 +163,6 @@ void pd_plan_fuse(pd_plan *plan, const pd_arena *arena) {
     drop_gone(plan);
     pd_plan_touches(plan, arena);
     for (size_t i = 0; i < plan->count; i++)
-        if (plan->entries[i].launch.run && plan->entries[i].launch.kernel == PD_gemm) take_follower(plan, arena, i);
+        if (is_product(&plan->entries[i].launch)) take_follower(plan, arena, i);
     drop_gone(plan);
 }

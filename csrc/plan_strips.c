@@ -51,7 +51,11 @@ size_t pd_written_by(const pd_entry *e) {
     const size_t operands = pd_operands(e);
     if (operands) return operands - 1;
     if (!e->launch.run || e->arrays) return PD_MAX_BUFS;
-    return e->launch.kernel == PD_gemm ? 3 : e->launch.kernel == PD_sum ? 1 : PD_MAX_BUFS;
+    switch (e->launch.kernel) {
+    case PD_gemm: case PD_conv_fwd: case PD_conv_input_grad: case PD_conv_weight_grad: return 3;
+    case PD_sum: return 1;
+    default: return PD_MAX_BUFS;
+    }
 }
 
 int pd_covers(const pd_entry *e, size_t operand, const pd_life *life) {

@@ -4,16 +4,22 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from pydl.autograd import inference_mode
 from pydl.nn import Module
+from pydl.nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from pydl.plans import capture
 from pydl.tensor import Tensor, from_numpy
 
+if TYPE_CHECKING:
+    from pydl.nn.utils.folding import Folds
+
 __all__ = ["InferenceSession", "NodeArg"]
+
+NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
 
 
 class NodeArg(NamedTuple):
@@ -30,6 +36,10 @@ class InferenceSession:
     its first run and replayed from then on; weights are read where they are, so that those trained on later are used. Runs from several
     threads take turns. What cannot be captured runs eagerly, with one warning.
 
+    fuse: batch normalisations are folded into the convolutions and Linears before them, where the inputs of the first run show that this
+    is right, as nn.utils.fuse(model, *inputs) does; outputs then differ from the model's by rounding (fuse=False: by nothing). Folded
+    parameters and statistics that change are folded anew; other changes of the modules are not followed.
+
     Raises ValueError for a module in training mode and for names that do not fit, TypeError for what is no array or no tensor.
 
     >>> import numpy as np, pydl
@@ -40,7 +50,7 @@ class InferenceSession:
     ((5, 2), True)
     """
 
-    def __init__(self, model: Callable[..., Any]) -> None:
+    def __init__(self, model: Callable[..., Any], *, fuse: bool = True) -> None:
         if not callable(model):
             raise TypeError(f"InferenceSession: expected a Module or a function, got {type(model).__name__}")
         if isinstance(model, Module) and any(module.training for module in model.modules()):
@@ -52,6 +62,8 @@ class InferenceSession:
         self._needed = [p.name for p in parameters if p.default is p.empty]
         self._outputs: list[str] = []
         self._run = capture(model, fallback="eager")
+        self._folds: Folds | None = None
+        self._to_fuse = model if fuse and isinstance(model, Module) and any(isinstance(m, NORMS) for m in model.modules()) else None
         self._lock = threading.Lock()
 
     def get_inputs(self) -> list[NodeArg]:
@@ -66,6 +78,10 @@ class InferenceSession:
         """The outputs of these names, in that order (None: all), as arrays of their own. input_feed: name -> array or Tensor."""
         arguments = self._arguments(input_feed)
         with self._lock, inference_mode():
+            if self._to_fuse is not None:
+                self._fuse(self._to_fuse, arguments)
+            if self._folds is not None:
+                self._folds.refresh()
             result = self._run(*arguments)
             named = dict(result) if isinstance(result, dict) else {
                 f"output_{i}": one for i, one in enumerate(result if isinstance(result, (tuple, list)) else (result,))}
@@ -75,6 +91,17 @@ class InferenceSession:
                 if name not in named:
                     raise ValueError(f"InferenceSession: there is no output {name!r}; there are {', '.join(self._outputs)}")
             return [_array(name, named[name]) for name in wanted]
+
+    def _fuse(self, model: Module, arguments: list[Tensor]) -> None:
+        from pydl.nn.utils.folding import Folds
+
+        try:
+            folds = Folds(model, arguments)
+        except Exception:       # the run itself says what is wrong with the arguments, and another one may be right
+            return
+        self._to_fuse = None
+        if folds.found:
+            self._folds, self._run = folds, capture(folds.copy, fallback="eager")
 
     def _arguments(self, feed: Mapping[str, Any]) -> list[Tensor]:
         unknown, missing = [n for n in feed if n not in self._names], [n for n in self._needed if n not in feed]

@@ -66,6 +66,19 @@ def test_the_product_may_write_what_was_read_before() -> None:
         assert same_bits(out.numpy(), pydl.relu(x @ w).numpy())
 
 
+def test_activations_in_place() -> None:
+    w, one = numbers(8, 8), numbers(8, 8, seed=3)
+    for name in ("relu_", "sigmoid_", "tanh_", "silu_"):
+        step = F.silu if name == "silu_" else None
+        captured = agree(lambda x, name=name, step=step: (step(x @ w, inplace=True) if step else getattr(x @ w, name)()).cumsum(0),
+                         (numbers(8, 8),), (numbers(8, 8, seed=1),))
+        assert kernels(captured) == ["gemm", "cumsum"]
+    for count, change in ((2, lambda x: (x.exp().cumsum(0).mul_(2).add_(one) @ w).relu_() * 2), (1, lambda x: (x @ w).add_(1).mul_(one).cumsum(0)),
+                          (0, lambda x: ((h := x @ w)[1:].relu_(), h.cumsum(0))[1]), (0, lambda x: ((h := x @ w), (t := h.t()).relu_(), h + t)[2]),
+                          (0, lambda x: (x.clone().mul_(2).add_(x) @ w).sigmoid_())):
+        agree(change, *[(numbers(8, 8, seed=s),) for s in range(count + 2)])
+
+
 @pytest.mark.parametrize("rows", [1, 3, 40])
 @pytest.mark.parametrize("width", [1, 6, 32, 50])
 def test_relus_backward_in_products(rows: int, width: int) -> None:

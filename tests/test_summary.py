@@ -28,6 +28,13 @@ def test_rows_and_totals() -> None:
     assert found.total_bytes == found.param_bytes + found.input_bytes + found.activation_bytes
 
 
+def test_convolutions() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3, stride=2, groups=8), nn.ConvTranspose2d(8, 4, 4, 2, groups=2))
+    found = pydl.summary(model, (2, 3, 9, 8))
+    assert [row.macs for row in found.rows[1:]] == [2 * 8 * 72 * 27, 0, 2 * 8 * 12 * 9, 2 * 8 * 12 * 2 * 16]
+    assert [row.params for row in found.rows[1:]] == [224, 16, 80, 260] and found.rows[-1].output_shape == (2, 4, 10, 8)
+
+
 def test_the_table() -> None:
     text = str(pydl.summary(mlp(), (16, 8)))
     assert "0: Linear" in text and "(16, 4)" in text and "parameters 46: 46 trainable, 0 frozen" in text

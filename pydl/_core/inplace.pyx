@@ -12,9 +12,14 @@ cdef extern from "pydl.h":
     enum: PD_sub
     enum: PD_mul
     enum: PD_div
+    enum: PD_relu_fwd
+    enum: PD_sigmoid_fwd
+    enum: PD_tanh_fwd
+    enum: PD_silu_fwd
 
-# Kernels that may write over their first input when no graph is recorded.
+# Kernels that may write over their first input when no graph is recorded: of a second operand, and of none.
 cdef dict DIRECT = {"add_": PD_add, "sub_": PD_sub, "mul_": PD_mul, "div_": PD_div}
+cdef dict ALONE = {"relu_": PD_relu_fwd, "sigmoid_": PD_sigmoid_fwd, "tanh_": PD_tanh_fwd, "silu_": PD_silu_fwd}
 
 cdef object to_type = None     # the op to(dtype), bound by the library
 cdef object expanded = None    # the op broadcast_to
@@ -39,11 +44,16 @@ cdef Tensor assign(str name, Tensor x, Tensor result):
     changed(x)
     return x
 
-cdef bint try_direct(int kernel, Tensor x, object other) except -1:
-    """Runs the kernel straight into x where nothing is recorded and the types agree."""
+cdef bint try_direct(int kernel, Tensor x, tuple others) except -1:
+    """Runs the kernel straight into x where nothing is recorded and the types agree. others: the second operand, or nothing."""
     cdef Tensor y
     if x.code > PD_F64 or (grad_enabled() and (x.needs_grad or x.base is not None and x.base.needs_grad)):
         return False
+    if not others:
+        map_into(kernel, x.code, (x,), x)
+        changed(x)
+        return True
+    other = others[0]
     if isinstance(other, Tensor):
         y = <Tensor>other
         if y.code != x.code or (grad_enabled() and tracked(y)):
@@ -91,11 +101,12 @@ def in_place_form(forward, str name, direct=None):
 
     direct(tensor, ...) does it at once, or returns False; it is asked where nothing is recorded and no argument shares memory.
     """
-    cdef int kernel = DIRECT.get(name, -1)
+    cdef bint alone = name in ALONE
+    cdef int kernel = ALONE[name] if alone else DIRECT.get(name, -1)
 
     def method(Tensor self not None, *args, **kwargs):
         writable_in_place(name, self)
-        if kernel >= 0 and len(args) == 1 and not kwargs and try_direct(kernel, self, args[0]):
+        if kernel >= 0 and len(args) == 1 - alone and not kwargs and try_direct(kernel, self, args):
             return self
         graph = recorded(self, args, kwargs)
         if direct is not None and not graph and not shares_memory(self, args, kwargs) and direct(self, *args, **kwargs):

@@ -346,6 +346,7 @@ def recorded(step, tuple given, bint lenient, bint plain):
     resume(capture)
     try:
         result = step(*plan.inputs)
+        drop_passing(capture)
     finally:
         pause()
     if capture.failure is not None:
@@ -365,6 +366,15 @@ def recorded(step, tuple given, bint lenient, bint plain):
             raise
         return str(error), renewed(result)
     return plan, renewed(result)
+
+cdef int drop_passing(Recorder capture) except -1:
+    """Forgets the memory that was changed in place and that nobody has any more: the plan may use it for something else."""
+    cdef dict times = {}
+    for storage in capture.written:
+        times[id(storage)] = times.get(id(storage), 1) + 1      # that often in the list, and here
+    storage = None
+    capture.written = [storage for storage in capture.written if Py_REFCNT(storage) > <Py_ssize_t>times[id(storage)]]
+    return 0
 
 cdef list versions_of(tuple tensors):
     return [(<Tensor>x).storage.version for x in tensors]

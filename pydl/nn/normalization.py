@@ -1,17 +1,17 @@
-"""Layers that normalise: over the last dimensions, over groups of channels, over a batch."""
+"""Layers that normalise: over the last dimensions, over channels or groups of them, over a batch."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import Any, ClassVar, SupportsIndex
 
 from pydl import ops
 from pydl.autograd import no_grad
 from pydl.nn import init
 from pydl.nn.checks import size_of
-from pydl.nn.lazy import LazyModuleMixin
 from pydl.nn.module import Module
-from pydl.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
+from pydl.nn.parameter import Parameter
 from pydl.tensor import Tensor, dtype, empty, int64, ones, tensor, zeros
 
 
@@ -118,14 +118,15 @@ def set_affine(module: Any) -> None:
         init.zeros_(module.bias)
 
 
-class _BatchNorm(Module):
-    """What the batch normalisations share; a subclass says which inputs it takes."""
+class _NormBase(Module):
+    """Parameters and running statistics of every channel; a subclass says which inputs it takes, by their dimensions."""
 
     weight: Parameter | None
     bias: Parameter | None
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
+    inputs: ClassVar[dict[int, str]]
     _optional_state = ("num_batches_tracked",)      # states from before there was a counter have none
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
@@ -156,8 +157,18 @@ class _BatchNorm(Module):
         set_affine(self)
 
     def _check_input_dim(self, input: Tensor) -> None:
-        raise NotImplementedError(f"{type(self).__name__}: _check_input_dim is not defined")
+        if input.ndim not in self.inputs:
+            raise ValueError(f"{type(self).__name__}: expected {' or '.join(self.inputs.values())}, got shape {tuple(input.shape)}")
 
+    def _channel_dim(self, input: Tensor) -> int:
+        return 1
+
+    def extra_repr(self) -> str:
+        return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, bias={self.bias is not None}, "
+                f"track_running_stats={self.track_running_stats}")
+
+
+class _BatchNorm(_NormBase):
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         mean, var, batches = self.running_mean, self.running_var, self.num_batches_tracked
@@ -173,10 +184,6 @@ class _BatchNorm(Module):
             batches.add_(1)
         return y
 
-    def extra_repr(self) -> str:
-        return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, bias={self.bias is not None}, "
-                f"track_running_stats={self.track_running_stats}")
-
 
 class BatchNorm1d(_BatchNorm):
     """y = (x - mean) / sqrt(var + eps) * weight + bias with mean and var of every channel of the batch: (N, C) or (N, C, L).
@@ -188,41 +195,78 @@ class BatchNorm1d(_BatchNorm):
     Ioffe & Szegedy 2015.
     """
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        if input.ndim not in (2, 3):
-            raise ValueError(f"{type(self).__name__}: expected (N, C) or (N, C, L), got shape {tuple(input.shape)}")
+    inputs = {2: "(N, C)", 3: "(N, C, L)"}
 
 
-class LazyBatchNorm1d(LazyModuleMixin, BatchNorm1d):
-    """BatchNorm1d whose num_features is the second size of the first input."""
+class BatchNorm2d(_BatchNorm):
+    """BatchNorm1d of images: (N, C, H, W)."""
 
-    cls_to_become = BatchNorm1d
+    inputs = {4: "(N, C, H, W)"}
 
-    def __init__(self, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True,
-                 device: Any = None, dtype: dtype | None = None, *, bias: bool = True) -> None:
-        super().__init__(0, eps, momentum, False, False)
-        self.affine, self.track_running_stats = affine, track_running_stats
-        if affine:
-            self.weight = UninitializedParameter(device=device, dtype=dtype)
-            if bias:
-                self.bias = UninitializedParameter(device=device, dtype=dtype)
-        if track_running_stats:
-            self.running_mean = UninitializedBuffer(device=device, dtype=dtype)
-            self.running_var = UninitializedBuffer(device=device, dtype=dtype)
-            self.num_batches_tracked = tensor(0, dtype=int64)
 
-    def reset_parameters(self) -> None:
-        """Sets everything anew, once it is there."""
-        if not self.has_uninitialized_params() and self.num_features:
-            super().reset_parameters()
+class BatchNorm3d(_BatchNorm):
+    """BatchNorm1d of volumes: (N, C, D, H, W)."""
 
-    def initialize_parameters(self, input: Tensor) -> None:
-        """Takes the second size of the input as num_features."""
+    inputs = {5: "(N, C, D, H, W)"}
+
+
+class _InstanceNorm(_NormBase):
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = False,
+                 track_running_stats: bool = False, device: Any = None, dtype: dtype | None = None, *, bias: bool = True) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
-        lazy = self.has_uninitialized_params()
-        self.num_features = input.shape[1]
-        if lazy:
-            for part in (self.weight, self.bias, self.running_mean, self.running_var):
-                if part is not None:
-                    part.materialize((self.num_features,))      # type: ignore[attr-defined]
-            self.reset_parameters()
+        dim = self._channel_dim(input)
+        channels = input.shape[dim]
+        if channels != self.num_features:
+            words = f"{type(self).__name__}: input {tuple(input.shape)} has {channels} channels, num_features is {self.num_features}"
+            if self.affine or self.track_running_stats:
+                raise ValueError(words)
+            warnings.warn(f"{words}, which is not used without affine", stacklevel=2)
+        y = ops.instance_norm(input if dim else input.unsqueeze(0), self.running_mean, self.running_var, self.weight, self.bias,
+                              self.training or not self.track_running_stats, 0.0 if self.momentum is None else self.momentum, self.eps)
+        return y if dim else y.squeeze(0)
+
+    def _channel_dim(self, input: Tensor) -> int:
+        return 0 if input.ndim == min(self.inputs) else 1
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias with mean and var of every channel of every sample: (N, C, L) or (C, L).
+
+    affine=True: weight and bias (num_features,), which start as 1 and 0. track_running_stats=True: running += momentum (mean of the
+    samples' - running) in training, the variance being that of n - 1, used in evaluation; without, the input's are always used.
+    Raises ValueError for other shapes and for one value per channel. Ulyanov, Vedaldi & Lempitsky 2016.
+    """
+
+    inputs = {2: "(C, L)", 3: "(N, C, L)"}
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """InstanceNorm1d of images: (N, C, H, W) or (C, H, W)."""
+
+    inputs = {3: "(C, H, W)", 4: "(N, C, H, W)"}
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """InstanceNorm1d of volumes: (N, C, D, H, W) or (C, D, H, W)."""
+
+    inputs = {4: "(C, D, H, W)", 5: "(N, C, D, H, W)"}
+
+
+class LocalResponseNorm(Module):
+    """y = x / (k + alpha / size * s)^beta, s the sum of the squares of `size` neighbouring channels: (N, C, *) -> the same.
+
+    Krizhevsky, Sutskever & Hinton 2012. Raises ValueError for fewer than three dimensions.
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        return ops.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

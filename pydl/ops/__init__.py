@@ -29,6 +29,7 @@ from pydl.ops.grids import *
 from pydl.ops.index import *
 from pydl.ops.join import *
 from pydl.ops.likeness import *
+from pydl.ops.local_response import *
 from pydl.ops.losses import *
 from pydl.ops.margins import *
 from pydl.ops.masks import *
@@ -61,6 +62,7 @@ METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {
     "cauchy_", "exponential_", "fill_diagonal_", "geometric_", "log_normal_", "scatter_extreme",
     "bag_dot", "bag_grad", "bag_sum", "batch_norm", "embedding", "embedding_bag", "norm_of_all", "scale_all",
+    "ACTIVATED", "conv_activated", "conv_weight", "instance_norm", "local_response_norm",
     "binary_cross_entropy", "box", "box_put", "diagonal_put", "dropout1d", "dropout2d", "dropout3d", "dropout_bwd",
     "gaussian_nll_loss", "getitem", "huber_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",

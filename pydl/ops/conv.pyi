@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, SupportsIndex
 
 from pydl.tensor import Tensor
@@ -19,3 +19,8 @@ def conv3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Si
            dilation: Sizes = 1, groups: SupportsIndex = 1) -> Tensor: ...
 def conv_transpose3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes = 0,
                      output_padding: Sizes = 0, groups: SupportsIndex = 1, dilation: Sizes = 1) -> Tensor: ...
+def conv_activated(activation: str, input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1,
+                   padding: Sizes | Literal["same", "valid"] = 0, dilation: Sizes = 1, groups: SupportsIndex = 1) -> Tensor: ...
+def conv_weight(dims: int, input: Tensor, weight_size: Sequence[int], grad_output: Tensor, stride: Sizes = 1,
+                padding: Sizes | Literal["same", "valid"] = 0, dilation: Sizes = 1, groups: SupportsIndex = 1) -> Tensor: ...
+ACTIVATED: dict[str, tuple[int, Callable[[Tensor], Tensor]]]

@@ -5,12 +5,14 @@ Three maps that are linear in each of two tensors: y = conv(x, w), dx = input_gr
 of each are the other two, and a transposed convolution is input_grad with a bias: so there are derivatives of every order.
 """
 from pydl._core.arguments cimport int_of
-from pydl._core.kernels cimport pd_launch, pd_window
+from pydl._core.kernels cimport PD_RELU, pd_launch, pd_window
 from pydl._core.launch cimport contiguous, prepare, run
-from pydl._core.tape cimport Node, Op, op, record, record2
+from pydl._core.tape cimport Node, Op, op, record, record2, recording
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, real_arg, shape_of
-from pydl.ops.windows cimport images, images_out, place, spread, still, window_sizes
+from pydl.ops.windows cimport LARGEST, check_room, images, images_out, place, spread, still, window_sizes
+from pydl._core.create import zeros
+from pydl.ops.activations import relu
 from pydl.ops.windows import AXES
 
 cdef extern from "pydl.h":
@@ -64,15 +66,16 @@ cdef int check_weight(str name, Tensor x, object weight, object bias, int dims, 
         raise TypeError(f"{name}: input of {dtype_of(x.code)} and weight of {dtype_of(w.code)} do not mix ({shapes}); use .to()")
     if count < 1:
         raise ValueError(f"{name}: expected groups of 1 or more, got {count} ({shapes})")
-    channels = x.sizes[1]
+    channels = window.c
     takes = w.sizes[0] if transposed else w.sizes[1] * count
     if channels != takes:
         raise ValueError(f"{name}: input has {channels} channels but weight expects {takes} ({shapes})")
     if w.sizes[0] % count:
         raise ValueError(f"{name}: expected groups to divide the {w.sizes[0]} {'input' if transposed else 'output'} channels, got {shapes}")
     for d in range(dims):
-        if w.sizes[2 + d] < 1:
-            raise ValueError(f"{name}: expected a kernel of 1 or more in every dimension, got {shapes}")
+        if not 1 <= w.sizes[2 + d] <= LARGEST:
+            raise ValueError(f"{name}: expected a kernel of 1 or more{'' if w.sizes[2 + d] < 1 else f' and at most {LARGEST}'} in every dimension, "
+                             f"got {shapes}")
         window.kernel[SPACE - dims + d] = w.sizes[2 + d]
     window.groups = count
     window.o = w.sizes[0]
@@ -94,14 +97,16 @@ cdef int pad_same(str name, pd_window *w, int dims, Tensor x) except -1:
             raise ValueError(f"{name}: padding='same' needs a stride of 1, got {window_sizes(dims, w.stride)} (input {shape_of(x)})")
         w.pad[d] = w.dilation[d] * (w.kernel[d] - 1) // 2
         w.out[d] = w.in_[d]
-    return 0
+    return check_room(name, w.n, w.o, dims, w.out, x)
 
 cdef int set_padding(str name, pd_window *w, int dims, Tensor x, object padding) except -1:
-    if padding == "same":
-        return pad_same(name, w, dims, x)
-    if isinstance(padding, str) and padding != "valid":
-        raise ValueError(f"{name}: expected padding to be 'same', 'valid', an int or {dims} of them, got {padding!r}")
-    spread(name, "padding", 0 if padding == "valid" else padding, dims, 0, w.pad)
+    if isinstance(padding, str):
+        if padding == "same":
+            return pad_same(name, w, dims, x)
+        if padding != "valid":
+            raise ValueError(f"{name}: expected padding to be 'same', 'valid', an int or {dims} of them, got {padding!r}")
+        padding = 0
+    spread(name, "padding", padding, dims, 0, w.pad)
     return place(name, w, dims, x)
 
 cdef int transposed_size(str name, pd_window *w, int dims, Tensor x, object output_padding) except -1:
@@ -119,7 +124,7 @@ cdef int transposed_size(str name, pd_window *w, int dims, Tensor x, object outp
             raise ValueError(f"{name}: the output of input {shape_of(x)} with kernel {window_sizes(dims, w.kernel)}, stride "
                              f"{window_sizes(dims, w.stride)} and padding {window_sizes(dims, w.pad)} would have the size {size}")
         w.in_[d] = size
-    return 0
+    return check_room(name, w.n, w.c, dims, w.in_, x)
 
 
 # ---- The three maps
@@ -150,7 +155,7 @@ cdef Tensor spread_back(Geometry g, Tensor dy, Tensor w, Tensor bias):
     set_sizes(g, shape, g.window.n, g.window.c, g.window.in_)
     return launched(PD_conv_input_grad, g, dy, w, bias, empty(dy.code, g.dims + 2, shape))
 
-def conv_input_grad(grad_output, weight, geometry):
+def conv_input_grad(Tensor grad_output not None, Tensor weight not None, Geometry geometry not None):
     """The gradient of a convolution's input, for that of its output: linear in both tensors."""
     cdef Geometry g = geometry
     cdef Tensor dy = grad_output, w = weight, dx = spread_back(g, dy, w, None)
@@ -170,7 +175,7 @@ cdef object input_grad_backward(Node node, object ddx):
 
 cdef Op CONV_INPUT_GRAD = op(conv_input_grad, input_grad_backward)
 
-def conv_weight_grad(grad_output, input, geometry):
+def conv_weight_grad(Tensor grad_output not None, Tensor input not None, Geometry geometry not None):
     """The gradient of a convolution's weight, for that of its output: linear in both tensors."""
     cdef Geometry g = geometry
     cdef Tensor dy = grad_output, x = input, dw
@@ -225,19 +230,25 @@ cdef object conv_transpose_backward(Node node, object dy):
 
 # ---- The ops
 
-cdef Tensor conv(str name, int dims, object input, object weight, object bias, object stride, object padding, object dilation, object groups):
-    cdef Geometry g = Geometry()
+cdef Tensor geometry_of(str name, int dims, object input, object weight, object bias, object stride, object padding, object dilation,
+                        object groups, Geometry g):
+    """Fills g and returns the input, with N."""
     cdef pd_window *window = &g.window
-    cdef Tensor x, y
+    cdef Tensor x
     g.dims = dims
     still(window)
     x = images(name, input, dims, window)
     spread(name, "stride", stride, dims, 1, window.stride)
     spread(name, "dilation", dilation, dims, 1, window.dilation)
-    check_weight(name, x, weight, bias, dims, groups, False, g)
-    set_padding(name, window, dims, x, padding)
+    check_weight(name, input, weight, bias, dims, groups, False, g)
+    set_padding(name, window, dims, input, padding)
     window.exact = exact
-    y = recorded(CONVS[dims - 1], g, convolved(g, x, weight, bias), x, weight, bias)
+    return x
+
+cdef Tensor conv(str name, int dims, object input, object weight, object bias, object stride, object padding, object dilation, object groups):
+    cdef Geometry g = Geometry()
+    cdef Tensor x = geometry_of(name, dims, input, weight, bias, stride, padding, dilation, groups, g)
+    cdef Tensor y = recorded(CONVS[dims - 1], g, convolved(g, x, weight, bias), x, weight, bias)
     return y if (<Tensor>input).ndim == dims + 2 else y.squeeze(0)
 
 cdef Tensor conv_transpose(str name, int dims, object input, object weight, object bias, object stride, object padding, object output_padding,
@@ -251,11 +262,42 @@ cdef Tensor conv_transpose(str name, int dims, object input, object weight, obje
     spread(name, "stride", stride, dims, 1, window.stride)
     spread(name, "padding", padding, dims, 0, window.pad)
     spread(name, "dilation", dilation, dims, 1, window.dilation)
-    check_weight(name, x, weight, bias, dims, groups, True, g)
-    transposed_size(name, window, dims, x, output_padding)
+    check_weight(name, input, weight, bias, dims, groups, True, g)
+    transposed_size(name, window, dims, input, output_padding)
     window.exact = exact
     y = recorded(TRANSPOSED[dims - 1], g, spread_back(g, x, weight, bias), x, weight, bias)
     return y if (<Tensor>input).ndim == dims + 2 else y.squeeze(0)
+
+def conv_weight(dims, input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1):
+    """The gradient of a convolution's weight, which has the shape weight_size, for that of its output: what nn.grad offers."""
+    cdef int n = dims
+    cdef str name = f"conv{n}d_weight"
+    cdef Tensor x, dy = real_arg(name, grad_output, "grad_output")
+    cdef Geometry g = Geometry()
+    weight = zeros((1,) * len(weight_size), dtype=dtype_of((<Tensor>real_arg(name, input, "input")).code)).expand(weight_size)
+    x = geometry_of(name, n, input, weight, None, stride, padding, dilation, groups, g)
+    expected = (g.window.n, g.window.o, *window_sizes(n, g.window.out))[(<Tensor>input).ndim < n + 2:]
+    if shape_of(dy) != expected or dy.code != x.code:
+        raise ValueError(f"{name}: expected a grad_output {expected} of {dtype_of(x.code)} for input {shape_of(input)} and weight "
+                         f"{tuple(weight_size)}, got {shape_of(dy)} of {dtype_of(dy.code)}")
+    return conv_weight_grad(dy if dy.ndim == n + 2 else dy.unsqueeze(0), x, g)
+
+def conv_activated(activation, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """conv1d, conv2d or conv3d, by the dimensions of the weight, and then an activation, of ACTIVATED: in one kernel where no gradient is
+    wanted, with the same bits as one after the other."""
+    cdef Geometry g
+    cdef Tensor x, y
+    cdef int dims = max(1, min(3, (<Tensor>real_arg("conv_activated", weight, "weight")).ndim - 2))
+    code, function = ACTIVATED[activation]
+    if recording(real_arg("conv_activated", input, "input")) or recording(weight) or (bias is not None and recording(bias)):
+        return function(conv(f"conv{dims}d", dims, input, weight, bias, stride, padding, dilation, groups))
+    g = Geometry()
+    x = geometry_of(f"conv{dims}d", dims, input, weight, bias, stride, padding, dilation, groups, g)
+    g.window.activation = code
+    y = convolved(g, x, weight, bias)
+    return y if (<Tensor>input).ndim == dims + 2 else y.squeeze(0)
+
+ACTIVATED = {"relu": (PD_RELU, relu)}
 
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Cross-correlation of sequences with filters: conv2d in one dimension.
@@ -313,5 +355,6 @@ def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_paddi
 cdef list TRANSPOSED = [op(conv_transpose1d, conv_transpose_backward), op(conv_transpose2d, conv_transpose_backward),
                         op(conv_transpose3d, conv_transpose_backward)]
 
-__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "get_conv_precision", "set_conv_precision"]
+__all__ = ["ACTIVATED", "conv1d", "conv2d", "conv3d", "conv_activated", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "conv_weight",
+           "get_conv_precision", "set_conv_precision"]
 METHODS = []

@@ -1,4 +1,4 @@
-"""Layer, RMS, batch and group normalisation. Kernels: csrc/norm.c, csrc/norm_channel.c.
+"""Layer, RMS, batch, group and instance normalisation. Kernels: csrc/norm.c, csrc/norm_channel.c.
 
 The forward keeps mean and 1 / standard deviation of every set of elements; one kernel makes all gradients of them. Under
 create_graph the backward is made of ops instead.
@@ -305,5 +305,45 @@ cdef object group_norm_backward(Node node, object dy):
 
 cdef Op GROUP_NORM = op(group_norm, group_norm_backward)
 
-__all__ = ["batch_norm", "group_norm", "layer_norm", "rms_norm"]
+def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, with mean and var of every channel of every sample.
+
+    input (N, C, *), float32 or float64; weight, bias, running_mean and running_var (C,). use_input_stats: mean and var are those of
+    the input (var of n), and in place, where they are given, running = (1 - momentum) running + momentum of their means over N (here var is
+    of n - 1). Else mean and var are the running ones. Raises ValueError for shapes that do not fit, for one value per channel and
+    eps <= 0 with use_input_stats, TypeError for other types. Ulyanov, Vedaldi & Lempitsky, "Instance normalization", 2016.
+    """
+    cdef str name = "instance_norm"
+    cdef Tensor x = real_arg(name, input, "input"), w, b, rm, rv
+    cdef bint own = use_input_stats
+    cdef double small = number(name, eps, "eps")
+    if x.ndim < 2:
+        raise ValueError(f"{name}: expected input (N, C, *), got shape {shape_of(x)}")
+    if (running_mean is None) != (running_var is None) or (running_mean is None and not own):
+        raise ValueError(f"{name}: expected both running_mean and running_var{', or neither' if own else ''} (input {shape_of(x)})")
+    w, b = parameter(name, weight, "weight", x, (x.sizes[1],)), parameter(name, bias, "bias", x, (x.sizes[1],))
+    rm = running_arg(name, x, running_mean, "running_mean", own)
+    rv = running_arg(name, x, running_var, "running_var", own)
+    number(name, momentum, "momentum")
+    if own and not small > 0:
+        raise ValueError(f"{name}: eps must be positive, got {eps} (input {shape_of(x)})")
+    if own and x.numel and x.numel == <size_t>(x.sizes[0] * x.sizes[1]):
+        raise ValueError(f"{name}: expected more than 1 value per channel and sample, got input {shape_of(x)}")
+    if not own or not x.numel:
+        return batch_norm(x, rm, rv, w, b, own and rm is None, momentum, eps)
+    if rm is None:
+        return group_norm(x, x.sizes[1], w, b, eps)
+    return of_samples(x, rm, rv, w, b, momentum, eps)
+
+cdef object of_samples(Tensor x, Tensor rm, Tensor rv, Tensor w, Tensor b, object momentum, object eps):
+    """Batch normalisation of N C channels, and the mean of their running statistics."""
+    cdef ptrdiff_t n = x.sizes[0], channels = x.sizes[1]
+    mean, var = rm.repeat(n), rv.repeat(n)
+    y = batch_norm(x.reshape((1, n * channels) + shape_of(x)[2:]), mean, var, None if w is None else w.repeat(n),
+                   None if b is None else b.repeat(n), True, momentum, eps)
+    for running, of_all in ((rm, mean), (rv, var)):
+        running.copy_(of_all.reshape((n, channels)).mean(0))
+    return y.reshape(shape_of(x))
+
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
 METHODS = []

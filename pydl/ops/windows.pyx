@@ -9,7 +9,6 @@ from pydl._core.tensor cimport Tensor, empty, real_arg, shape_of
 
 cdef enum:
     SPACE = 3
-    LARGEST = 0x7fffffff        # of a kernel, a stride, a padding: their products stay below 2^63
 
 AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
 
@@ -60,6 +59,16 @@ cdef int place(str name, pd_window *w, int dims, Tensor x, bint ceil_mode=False)
         w.out[d] = (room - reach + (w.stride[d] - 1 if ceil_mode else 0)) // w.stride[d] + 1
         if ceil_mode and (w.out[d] - 1) * w.stride[d] >= w.in_[d] + w.pad[d]:
             w.out[d] -= 1           # the last window would start in the padding
+    return check_room(name, w.n, w.o, dims, w.out, x)
+
+cdef int check_room(str name, size_t n, size_t channels, int dims, const size_t *space, Tensor x) except -1:
+    cdef double total = <double>(n or 1) * <double>(channels or 1)
+    cdef int d
+    for d in range(SPACE):
+        total *= <double>(space[d] or 1)
+    if total > 2.0 ** 59:
+        raise ValueError(f"{name}: the output {(n, channels, *window_sizes(dims, space))} of input {shape_of(x)} would have more elements "
+                         "than an address can count")
     return 0
 
 cdef Tensor images_out(pd_window *w, int dims, int code):

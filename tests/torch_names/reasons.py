@@ -41,13 +41,14 @@ ABSENT = (
     (TENSORS, r"eig|symeig|solve|lstsq|matrix_rank|qr|lu|cholesky|triangular_solve|ger|orgqr|geqrf|ormqr|chain_matmul|svd|norm|range|dsmm",
      "deprecated or removed by PyTorch: use linalg"),
     (ANY, r"(kaiser|hann|hamming|blackman|bartlett)_window|i?stft|signal", "signal processing is still to come"),
+    (NN, r"SyncBatchNorm|CrossMapLRN2d|conv_tbc|_?convolution", "for several devices, deprecated, or inside of PyTorch"),
     # Later stages of the library
     (NN, r".*[cC]onv(olution)?_?.*|.*[pP]ool.*|.*[uU]psampl.*|interpolate|grid_sample\w*|affine_grid\w*|.*[pP]ixel_?([sS]huffle|[uU]nshuffle)"
          r"|[cC]hannel_?[sS]huffle|(un)?[fF]old|Unfold|.*[pP]ad(\dd)?|pad|constant_pad_nd|CircularPad.*|.*instance_norm.*|InstanceNorm.*|LazyInstance.*"
          r"|LocalResponseNorm|local_response_norm|.*BatchNorm[23]d|LazyBatchNorm.*|SyncBatchNorm|CrossMapLRN2d|Softmax2d|Upsampl.*|.*channels_last.*",
      "images: convolution, pooling, padding and resampling are still to come"),
     (NN, r".*(rnn|lstm|gru|RNN|LSTM|GRU|[tT]ransformer|[aA]ttention|ctc|CTC).*", "sequences: recurrence, attention and CTC are still to come"),
-    (r"torch\.nn\.utils", r".*conv.*|fuse_.*|skip_init", "images: convolution is still to come"),
+    (r"torch\.nn\.utils", r"convert_conv.*|skip_init", "memory formats and devices are not there"),
     (r"torch\.nn$", r"DataParallel|AdaptiveLogSoftmaxWithLoss|Container|.*BufferDict|factory_kwargs", "deprecated, or for several devices"),
     (r"torch\.utils\.data", r".*(Data[pP]ipe|datapipe).*|DataChunk|argument_validation|runtime_validation.*|non_deterministic|DistributedSampler"
                             r"|guaranteed.*|functional_datapipe", "DataPipes are deprecated by PyTorch; there are no processes"),

@@ -8,6 +8,7 @@ import numpy as np
 
 from pydl import ops
 from pydl.autograd import Function, no_grad
+from pydl.nn.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from pydl.nn.module import Module
 from pydl.nn.parameter import is_lazy
 from pydl.nn.utils.parametrize import register_parametrization
@@ -107,7 +108,7 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     """
     weight = the_weight("spectral_norm", module, name)
     if dim is None:
-        dim = 1 if type(module).__name__.startswith("ConvTranspose") else 0
+        dim = 1 if isinstance(module, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)) else 0
     return register_parametrization(module, name, _SpectralNorm(weight, n_power_iterations, dim, eps))
 
 
