@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Largest elements and averages of windows over images. Kernels: csrc/pool_max.c, csrc/pool.c; geometry: windows.pyx.
+"""Largest elements and averages of windows over images. Kernels: csrc/pool_max.c, csrc/pool_avg.c; geometry: windows.pyx.
 
 Where no index is asked for, the backward of the largest keeps one byte for each output: its place within the window.
 """
@@ -25,8 +25,8 @@ cdef extern from "pydl.h":
 
 cdef enum:
     SPACE = 3
-    TAPS = 256          # as in pool_max.c
-    PADDED = 0          # as in pool.c: padding counts, it does not, windows that divide the image
+    TAPS = 256          # as in pool.h
+    PADDED = 0          # as in pool.h: padding counts, it does not, windows that divide the image
     INSIDE = 1
     ADAPTIVE = 2
 

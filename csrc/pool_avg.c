@@ -1,134 +1,4 @@
-/* Pooling: x (n, c, in) -> y (n, c, out), a pd_window; here what its kernels share, and averages. pool_max.c: the largest.
- * o is an output's place along a dimension, i an element's; d h w: depth, height, width.
- * scalar[0]: what a sum is divided by, or 0: as many elements as there are in the window; scalar[1]: of these, which count, or how windows lie.
- * Work is cut by rows of what is written, and each is made by one chunk in one order: no sum depends on the number of threads. */
-#ifndef POOL_ONCE
-#define POOL_ONCE
-
-enum {
-    POOL_UNIT = 1 << 14,   /* elements of a chunk */
-    POOL_ALONE = 1 << 16,  /* what one thread does sooner */
-    POOL_STAGE = 1024,     /* elements of a row that are added up at a time */
-    POOL_WIDE = 64,        /* kernels wider than this take the plain way back */
-};
-enum { POOL_PADDED, POOL_INSIDE, POOL_ADAPTIVE }; /* padding counts; it does not; window o is [floor(o in / out), ceil((o + 1) in / out)) */
-
-/* Taps from ... to - 1 of an output lie inside; tap t is at at + t * dilation. */
-typedef struct pool_span {
-    ptrdiff_t at;
-    size_t from, to;
-} pool_span;
-
-static UNUSED pool_span pool_taps(const pd_window *w, int d, size_t o, int adaptive) {
-    if (adaptive) {
-        const size_t at = o * w->in[d] / w->out[d];
-        return (pool_span){(ptrdiff_t)at, 0, ceil_div((o + 1) * w->in[d], w->out[d]) - at};
-    }
-    const ptrdiff_t at = (ptrdiff_t)(o * w->stride[d]) - (ptrdiff_t)w->pad[d], room = (ptrdiff_t)w->in[d] - at;
-    const ptrdiff_t step = (ptrdiff_t)w->dilation[d], reach = step * (ptrdiff_t)(w->kernel[d] - 1) + 1;
-    pool_span s = {at, 0, w->kernel[d]};
-    if (at < 0) s.from = ceil_div((size_t)-at, (size_t)step);
-    if (reach > room) s.to = ceil_div((size_t)room, (size_t)step);
-    return s;
-}
-
-/* How many elements of the window o count along d, when a sum is divided by their number */
-static UNUSED size_t pool_counted(const pd_window *w, int d, size_t o, int mode) {
-    if (mode == POOL_PADDED) return min_size(w->kernel[d], w->in[d] + 2 * w->pad[d] - o * w->stride[d]);
-    const pool_span s = pool_taps(w, d, o, mode == POOL_ADAPTIVE);
-    return s.to - s.from;
-}
-
-/* The outputs first ... end - 1 whose windows hold element i. Not for dilated ones. */
-typedef struct pool_range {
-    size_t first, end;
-} pool_range;
-
-static UNUSED pool_range pool_windows(const pd_window *w, int d, size_t i, int adaptive) {
-    if (adaptive) return (pool_range){i * w->out[d] / w->in[d], ceil_div((i + 1) * w->out[d], w->in[d])};
-    const size_t at = i + w->pad[d], before = at + 1 > w->kernel[d] ? at + 1 - w->kernel[d] : 0;
-    return (pool_range){ceil_div(before, w->stride[d]), min_size(w->out[d], at / w->stride[d] + 1)};
-}
-
-/* Columns first ... end - 1 whose windows lie inside: between the paddings, or where `padded` between their ends */
-static UNUSED pool_range pool_inner(const pd_window *w, int padded) {
-    const size_t pad = w->pad[2], reach = w->dilation[2] * (w->kernel[2] - 1) + 1, room = w->in[2] + pad + (padded ? pad : 0);
-    const size_t end = room < reach ? 0 : min_size(w->out[2], (room - reach) / w->stride[2] + 1);
-    return (pool_range){padded ? 0 : min_size(end, ceil_div(pad, w->stride[2])), end};
-}
-
-static UNUSED size_t pool_size(const size_t *of) { return of[0] * of[1] * of[2]; }
-
-/* `rows` rows of together `elements`: each chunk gets `per_chunk` of them */
-static UNUSED void pool_parallel(size_t rows, size_t per_chunk, size_t elements, pd_task task, void *job) {
-    const size_t chunks = ceil_div(rows, per_chunk);
-    if (chunks > 1 && elements >= POOL_ALONE) pd_parallel(chunks, task, job);
-    else
-        for (size_t chunk = 0; chunk < chunks; chunk++) task(job, chunk);
-}
-
-#if defined(__clang__)
-#define POOL_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define POOL_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vint){__VA_ARGS__})
-#endif
-#define POOL_EVEN2 0, 2
-#define POOL_EVEN4 POOL_EVEN2, 4, 6
-#define POOL_EVEN8 POOL_EVEN4, 8, 10, 12, 14
-#define POOL_EVEN16 POOL_EVEN8, 16, 18, 20, 22, 24, 26, 28, 30
-#define POOL_ODD2 1, 3
-#define POOL_ODD4 POOL_ODD2, 5, 7
-#define POOL_ODD8 POOL_ODD4, 9, 11, 13, 15
-#define POOL_ODD16 POOL_ODD8, 17, 19, 21, 23, 25, 27, 29, 31
-#define POOL_ZIP2(n, from) (from), (from) + (n)
-#define POOL_ZIP4(n, from) POOL_ZIP2(n, from), POOL_ZIP2(n, (from) + 1)
-#define POOL_ZIP8(n, from) POOL_ZIP4(n, from), POOL_ZIP4(n, (from) + 2)
-#define POOL_ZIP16(n, from) POOL_ZIP8(n, from), POOL_ZIP8(n, (from) + 4)
-#endif
-
-#undef POOL_EVEN
-#undef POOL_ODD
-#undef POOL_LOW
-#undef POOL_HIGH
-#if VBYTES * 8 / BITS == 16
-#define POOL_EVEN POOL_EVEN16
-#define POOL_ODD POOL_ODD16
-#define POOL_LOW POOL_ZIP16(16, 0)
-#define POOL_HIGH POOL_ZIP16(16, 8)
-#elif VBYTES * 8 / BITS == 8
-#define POOL_EVEN POOL_EVEN8
-#define POOL_ODD POOL_ODD8
-#define POOL_LOW POOL_ZIP8(8, 0)
-#define POOL_HIGH POOL_ZIP8(8, 4)
-#elif VBYTES * 8 / BITS == 4
-#define POOL_EVEN POOL_EVEN4
-#define POOL_ODD POOL_ODD4
-#define POOL_LOW POOL_ZIP4(4, 0)
-#define POOL_HIGH POOL_ZIP4(4, 2)
-#else
-#define POOL_EVEN POOL_EVEN2
-#define POOL_ODD POOL_ODD2
-#define POOL_LOW POOL_ZIP2(2, 0)
-#define POOL_HIGH POOL_ZIP2(2, 1)
-#endif
-
-/* Of two vectors of neighbours those at even and at odd places ... */
-INLINE vreal N(pool_even)(vreal a, vreal b) { return POOL_SHUFFLE(a, b, POOL_EVEN); }
-INLINE vreal N(pool_odd)(vreal a, vreal b) { return POOL_SHUFFLE(a, b, POOL_ODD); }
-
-/* ... and back: `count` < 2 VL of them, or 2 VL */
-INLINE void N(pool_zip)(T *to, vreal even, vreal odd, size_t count) {
-    v_store_left(to, POOL_SHUFFLE(even, odd, POOL_LOW), count);
-    if (count > VL) v_store_left(to + VL, POOL_SHUFFLE(even, odd, POOL_HIGH), count - VL);
-}
-
-typedef struct N(pool_job) {
-    const pd_launch *launch;
-    size_t rows, per_chunk;
-    pool_range inner;
-    int mode;
-} N(pool_job);
-
+/* Averages of windows; legend and geometry in pool.h. */
 /* ---- Averages, forward: a row of sums over depth and height, then sums along it ---- */
 
 /* to[i] = sum of x[i] over the `d` x `h` rows that begin at x, i < n */
@@ -232,7 +102,7 @@ static void N(avg_fwd_chunk)(void *context, size_t chunk) {
 static N(pool_job) N(avg_job)(const pd_launch *launch, const size_t *written) {
     const pd_window *w = &launch->window;
     const int mode = (int)launch->scalar[1];
-    N(pool_job) job = {launch, w->n * w->c * written[0] * written[1], 1, {0, 0}, mode};
+    N(pool_job) job = {launch, w->n * w->c * written[0] * written[1], 1, {0, 0}, mode, 0};
     if (mode != POOL_ADAPTIVE) job.inner = pool_inner(w, mode == POOL_PADDED);
     job.per_chunk = max_size(1, POOL_UNIT * job.rows / max_size(1, w->n * w->c * max_size(pool_size(w->in), pool_size(w->out))));
     return job;
@@ -241,6 +111,14 @@ static N(pool_job) N(avg_job)(const pd_launch *launch, const size_t *written) {
 static void N(avg_pool_fwd)(const pd_launch *launch) {
     const pd_window *w = &launch->window;
     N(pool_job) job = N(avg_job)(launch, w->out);
+    if (N(lanes_fit)(w, job.mode)) {
+        N(lanes_run)(launch, N(lanes_avg_fwd));
+        return;
+    }
+    if (N(quarters_fit)(w)) {
+        N(quarters_run)(launch, N(QUARTERS_MEAN));
+        return;
+    }
     pool_parallel(job.rows, job.per_chunk, w->n * w->c * pool_size(w->in), N(avg_fwd_chunk), &job);
 }
 
@@ -342,9 +220,15 @@ static void N(avg_bwd_chunk)(void *context, size_t chunk) {
     const int adaptive = job->mode == POOL_ADAPTIVE;
     const size_t first = chunk * job->per_chunk, last = min_size(first + job->per_chunk, job->rows);
     size_t h = first % w->in[1], d = first / w->in[1] % w->in[0], plane = first / w->in[1] / w->in[0];
+    pool_range deep = {0, 0}, high = {0, 0};
     for (size_t row = first; row < last; row++) {
         const T *dy = (const T *)job->launch->buf[0] + plane * pool_size(w->out);
-        N(avg_bwd_row)(job, dy, pool_windows(w, 0, d, adaptive), pool_windows(w, 1, h, adaptive), (T *)job->launch->buf[1] + row * w->in[2]);
+        const pool_range z = pool_windows(w, 0, d, adaptive), y = pool_windows(w, 1, h, adaptive);
+        T *dx = (T *)job->launch->buf[1] + row * w->in[2];
+        if (row > first && h > 0 && y.first == high.first && y.end == high.end && z.first == deep.first && z.end == deep.end)
+            memcpy(dx, dx - w->in[2], w->in[2] * sizeof(T)); /* the row before lies in the same windows */
+        else N(avg_bwd_row)(job, dy, z, y, dx);
+        deep = z, high = y;
         if (++h == w->in[1]) {
             h = 0;
             if (++d == w->in[0]) d = 0, plane++;
@@ -355,5 +239,13 @@ static void N(avg_bwd_chunk)(void *context, size_t chunk) {
 static void N(avg_pool_bwd)(const pd_launch *launch) {
     const pd_window *w = &launch->window;
     N(pool_job) job = N(avg_job)(launch, w->in);
+    if (N(lanes_fit)(w, job.mode)) {
+        N(lanes_run)(launch, N(lanes_avg_bwd));
+        return;
+    }
+    if (N(quarters_fit)(w)) {
+        N(quarters_run)(launch, N(QUARTERS_MEAN_BACK));
+        return;
+    }
     pool_parallel(job.rows, job.per_chunk, w->n * w->c * pool_size(w->in), N(avg_bwd_chunk), &job);
 }
