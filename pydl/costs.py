@@ -83,6 +83,10 @@ rule("triangle", Cost("lines", 0, "TT"))
 rule("sort", Cost("lines", 0, "TT8"))
 rule("kth mode", Cost("lines", 0, "T"))
 
+# Pooling: an item is an element of the images
+rule("avg_pool_fwd avg_pool_bwd max_pool_fwd", Cost("window", 1, "T"))
+rule("max_pool_bwd max_pool_pick", Cost("window", 0, "T"))
+
 # Losses
 rule("check_labels", Cost("outer", 0, "8"))
 rule("cross_entropy_fwd", Cost("lines", 6, "TT", "8"))

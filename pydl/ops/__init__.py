@@ -44,6 +44,8 @@ from pydl.ops.pairs import *
 from pydl.ops.parts import *
 from pydl.ops.places import *
 from pydl.ops.pointwise import *
+from pydl.ops.pool import *
+from pydl.ops.pools import *
 from pydl.ops.products import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
@@ -67,6 +69,10 @@ INTERNAL = {
     "gaussian_nll_loss", "getitem", "huber_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",
     "take_batches", "take_rows", "triplet_margin_with_distance_loss", "unfold",
+    "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices", "adaptive_max_pool3d", "adaptive_max_pool3d_with_indices", "avg_pool2d", "avg_pool3d",
+    "fractional_max_pool2d", "fractional_max_pool2d_with_indices", "fractional_max_pool3d", "fractional_max_pool3d_with_indices", "lp_pool1d",
+    "lp_pool2d", "lp_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices", "max_unpool1d", "max_unpool2d", "max_unpool3d",
     "elu_", "glu", "gumbel_softmax", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu_", "logsigmoid", "mish",
     "overwrite", "relu6", "softmin", "softshrink", "softsign", "tanhshrink",
 }

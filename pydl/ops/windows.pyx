@@ -52,11 +52,11 @@ cdef int place(str name, pd_window *w, int dims, Tensor x, bint ceil_mode=False)
     cdef int d
     cdef size_t room, reach
     for d in range(SPACE - dims, SPACE):
-        room, reach = w.in_[d] + 2 * w.pad[d], w.dilation[d] * (w.kernel[d] - 1) + 1
+        room, reach = w.in_[d] + 2 * w.pad[d] + (w.stride[d] - 1 if ceil_mode else 0), w.dilation[d] * (w.kernel[d] - 1) + 1
         if reach > room:
             raise ValueError(f"{name}: the kernel {window_sizes(dims, w.kernel)} with dilation {window_sizes(dims, w.dilation)} does not fit the input "
                              f"{shape_of(x)} with padding {window_sizes(dims, w.pad)}: there is no output")
-        w.out[d] = (room - reach + (w.stride[d] - 1 if ceil_mode else 0)) // w.stride[d] + 1
+        w.out[d] = (room - reach) // w.stride[d] + 1
         if ceil_mode and (w.out[d] - 1) * w.stride[d] >= w.in_[d] + w.pad[d]:
             w.out[d] -= 1           # the last window would start in the padding
     return check_room(name, w.n, w.o, dims, w.out, x)
