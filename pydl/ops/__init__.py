@@ -13,6 +13,8 @@ from pydl.ops.arrange import *
 from pydl.ops.batches import *
 from pydl.ops.bessel import *
 from pydl.ops.bounds import *
+from pydl.ops.box_pairs import *
+from pydl.ops.boxes import *
 from pydl.ops.clipping import *
 from pydl.ops.compare import *
 from pydl.ops.distances import *
@@ -21,6 +23,7 @@ from pydl.ops.einsum import *
 from pydl.ops.elementwise import *
 from pydl.ops.embedding import *
 from pydl.ops.extremes import *
+from pydl.ops.focal import *
 from pydl.ops.fused import *
 from pydl.ops.fills import *
 from pydl.ops.gather import *
@@ -31,6 +34,7 @@ from pydl.ops.likeness import *
 from pydl.ops.losses import *
 from pydl.ops.margins import *
 from pydl.ops.masks import *
+from pydl.ops.matching import *
 from pydl.ops.matmul import *
 from pydl.ops.matrices import *
 from pydl.ops.moments import *
@@ -46,6 +50,7 @@ from pydl.ops.products import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
 from pydl.ops.relaxed import *
+from pydl.ops.roi import *
 from pydl.ops.running import *
 from pydl.ops.scan import *
 from pydl.ops.search import *
@@ -65,6 +70,10 @@ INTERNAL = {
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",
     "take_batches", "take_rows", "triplet_margin_with_distance_loss", "unfold",
     "elu_", "glu", "gumbel_softmax", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu_", "logsigmoid", "mish",
+    "batched_nms", "box_area", "box_convert", "box_iou", "box_iou_loss", "clip_boxes", "clip_boxes_to_image", "complete_box_iou",
+    "complete_box_iou_loss", "distance_box_iou", "distance_box_iou_loss", "focal_loss", "generalized_box_iou", "generalized_box_iou_loss",
+    "linear_sum_assignment", "masks_to_boxes", "match_boxes", "nms", "paired_box_iou", "ps_roi_align", "remove_small_boxes", "roi_align",
+    "roi_pool", "sigmoid_focal_loss", "soft_nms",
     "overwrite", "relu6", "softmin", "softshrink", "softsign", "tanhshrink",
 }
 if not TYPE_CHECKING:       # a type checker reads the imports above: it cannot compute this
