@@ -14,7 +14,7 @@ typedef enum box_kind { BOX_IOU, BOX_GIOU, BOX_DIOU, BOX_CIOU } box_kind;
 #endif
 
 /* x (outer, n) -> int64: the first row with an element that is NaN (scalar[0] has BOX_NAN) or not finite (BOX_FINITE), whose last four are
- * a box with x2 < x1 or y2 < y1 (BOX_ORDER), or, where scalar[1] > 0, whose first is not one of 0 .. scalar[1] - 1; else -1 */
+ * a box with x2 < x1 or y2 < y1 (BOX_ORDER), or, where scalar[1] >= 0, whose first is not one of 0 .. scalar[1] - 1; else -1 */
 static void N(box_check)(const pd_launch *launch) {
     const T *x = launch->buf[0];
     int64_t *bad = launch->buf[1];
@@ -25,7 +25,7 @@ static void N(box_check)(const pd_launch *launch) {
     for (size_t i = 0; i < launch->lines.outer; i++, x += n) {
         int wrong = what & BOX_ORDER && (x[n - 2] < x[n - 4] || x[n - 1] < x[n - 3]);
         for (size_t j = 0; j < n; j++) wrong |= (what & BOX_NAN && x[j] != x[j]) || (what & BOX_FINITE && x[j] - x[j] != 0);
-        if (images > 0) wrong |= !(x[0] >= 0 && (double)x[0] < images && (T)(int64_t)x[0] == x[0]);
+        if (images >= 0) wrong |= !(x[0] >= 0 && (double)x[0] < images && (T)(int64_t)x[0] == x[0]);
         if (wrong) {
             *bad = (int64_t)i;
             return;

@@ -73,7 +73,7 @@ cdef class RowCheck:
     def __call__(self):
         raise self.refuse(self.rows, (<int64_t *>self.bad.data)[0])
 
-def check_rows(Tensor rows not None, int what, refuse, double images=0):
+def check_rows(Tensor rows not None, int what, refuse, double images=-1):
     """Raises refuse(rows, i), an error, for the first row i of (n, k) floats that box_check of box.c finds: `what` are its flags."""
     cdef pd_launch launch
     cdef Recorder capture = recorder() if capturing[0] else None

@@ -62,6 +62,7 @@ from pydl.nn.losses import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
+from pydl.nn.losses_focal import FocalLoss, SigmoidFocalLoss
 from pydl.nn.module import Module
 from pydl.nn.normalization import BatchNorm1d, GroupNorm, LayerNorm, LazyBatchNorm1d, RMSNorm
 from pydl.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
@@ -87,6 +88,7 @@ __all__ = [
     "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
+    "FocalLoss",
     "GELU",
     "GLU",
     "GaussianNLLLoss",
@@ -131,6 +133,7 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SigmoidFocalLoss",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",

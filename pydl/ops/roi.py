@@ -65,7 +65,7 @@ def _regions(op: str, shape: Sequence[int], boxes: Any, like: Tensor) -> Tensor:
             text = f"expected the number of one of {shape[0]} images first"
         return ValueError(f"{op}: {text}, got boxes[{i}] = {(image, *box)} (input {tuple(shape)}, boxes {tuple(rows.shape)})")
 
-    check_rows(rois, ORDER | FINITE, refuse, max(shape[0], 0.5))
+    check_rows(rois, ORDER | FINITE, refuse, shape[0])
     return rois
 
 
