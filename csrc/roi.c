@@ -40,7 +40,7 @@ static void N(roi_axis)(T *weight, roi_range *range, size_t bins, size_t size, d
     const double step = samples > 0 ? length / samples : 0;
     for (size_t b = 0; b < bins; b++, weight += size) {
         const double from = start + (double)b * length + 0.5 * step;
-        double low = 0, high = samples; /* samples outside of -1 .. size count for nothing */
+        double low = 0, high = length <= DBL_MAX ? samples : 0; /* samples outside of -1 .. size count for nothing */
         if (step > 0) {
             low = fmax(low, floor((-1 - from) / step) - 1);
             high = fmin(high, ceil(((double)size - from) / step) + 2);

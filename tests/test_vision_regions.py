@@ -63,8 +63,8 @@ def test_ps_roi_align_reads_a_channel_for_every_bin() -> None:
 
 
 @pytest.mark.parametrize(("row", "text"), [
-    ([0, 3, 0, 1, 1], "expected x1 <= x2 and y1 <= y2"), ([0, 0, NAN, 1, 1], "expected finite numbers"), ([1, 0, 0, 1, 1], "the number of one of 1 images"),
-    ([-1, 0, 0, 1, 1], "the number of one of 1 images"), ([0.5, 0, 0, 1, 1], "the number of one of 1 images")])
+    ([0, 3, 0, 1, 1], "expected x1 <= x2 and y1 <= y2"), ([0, 0, NAN, 1, 1], "expected finite numbers"), ([1, 0, 0, 1, 1], "expected the number of one of 1 images"),
+    ([-1, 0, 0, 1, 1], "expected the number of one of 1 images"), ([0.5, 0, 0, 1, 1], "expected the number of one of 1 images")])
 @pytest.mark.parametrize("name", ["roi_align", "roi_pool", "ps_roi_align"])
 def test_bad_regions_are_named(name: str, row: list, text: str) -> None:
     rois = pydl.tensor([[0, 0, 0, 1, 1], row], dtype=pydl.float64)

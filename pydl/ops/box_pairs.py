@@ -42,11 +42,32 @@ def _two(op: str, boxes1: object, boxes2: object, ndim: int | None = 2) -> tuple
     return to(a, kind), to(b, kind)
 
 
-def box_pairs(boxes1: Tensor, boxes2: Tensor, kind: str, eps: float, far: float, in_line: bool) -> Tensor:
-    """The `kind` of all pairs, (N, 4), (M, 4) -> (N, M), or in_line (N, 4), (N, 4) -> (N,), of one float type and in order.
+def box_pairs(boxes1: Tensor, boxes2: Tensor, kind: str, eps: float = 0.0, far: float = EPS, in_line: bool = False) -> Tensor:
+    """The "iou", "giou", "diou" or "ciou" of all pairs, (N, 4), (M, 4) -> (N, M), or in_line (N, 4), (N, 4) -> (N,).
 
     eps is added to U and C, far to D and in ciou's a.
     """
+    _kind_arg("box_pairs", kind)
+    a, b = _two("box_pairs", boxes1, boxes2)
+    if in_line and a.shape != b.shape:
+        raise ValueError(f"box_pairs: expected boxes1 and boxes2 of one shape, got {a.shape} and {b.shape}")
+    return _agree(a, b, kind, _eps_arg("box_pairs", eps), _eps_arg("box_pairs", far), bool(in_line))
+
+
+def _kind_arg(op: str, kind: str) -> None:
+    if kind not in KINDS:
+        raise ValueError(f"{op}: expected kind to be one of {', '.join(KINDS)}, got {kind!r}")
+
+
+def _eps_arg(op: str, eps: float) -> float:
+    value = number_arg(op, eps, "eps")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{op}: expected eps to be 0 or more, got {eps!r}")
+    return value
+
+
+def _agree(boxes1: Tensor, boxes2: Tensor, kind: str, eps: float, far: float, in_line: bool) -> Tensor:
+    """box_pairs of what has been checked, in one type"""
     n, m = boxes1.shape[0], boxes2.shape[0]
     y = empty((n,) if in_line else (n, m), dtype=boxes1.dtype)
     if y.numel():
@@ -72,7 +93,8 @@ def _partials(kind: str, dy: Tensor, areas: tuple[Tensor, Tensor, Tensor], span:
     return found
 
 
-def _turns(dy: Tensor, sides: list[list[Tensor]], areas: tuple[Tensor, Tensor, Tensor], eps: float, far: float) -> list[tuple[Tensor, Tensor]]:
+def _turns(dy: Tensor, sides: list[list[Tensor]], areas: tuple[Tensor, Tensor, Tensor], eps: float,
+           far: float) -> list[tuple[Tensor, Tensor]]:
     """ciou: the gradients of v's part in width and height of each box."""
     sizes = [(sub(s[2], s[0]), sub(s[3], s[1])) for s in sides]
     turn = sub(*(atan(div(w, h)) for w, h in sizes))
@@ -131,31 +153,24 @@ def box_pairs_backward(dy: Any, need: Any, saved: Any, extra: Any) -> Any:
 BOX_PAIRS = declare(box_pairs, box_pairs_backward)
 
 
-def _eps_arg(op: str, eps: float) -> float:
-    value = number_arg(op, eps, "eps")
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{op}: expected eps to be 0 or more, got {eps!r}")
-    return value
-
-
 def box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """The IoU of all pairs: (N, 4), (M, 4) -> (N, M). Formula and errors: above, in this module."""
-    return box_pairs(*_two("box_iou", boxes1, boxes2), "iou", 0.0, 0.0, False)
+    return _agree(*_two("box_iou", boxes1, boxes2), "iou", 0.0, 0.0, False)
 
 
 def generalized_box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """The GIoU of all pairs: (N, 4), (M, 4) -> (N, M), between -1 and 1."""
-    return box_pairs(*_two("generalized_box_iou", boxes1, boxes2), "giou", 0.0, 0.0, False)
+    return _agree(*_two("generalized_box_iou", boxes1, boxes2), "giou", 0.0, 0.0, False)
 
 
 def distance_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = EPS) -> Tensor:
     """The DIoU of all pairs: (N, 4), (M, 4) -> (N, M), between -1 and 1."""
-    return box_pairs(*_two("distance_box_iou", boxes1, boxes2), "diou", 0.0, _eps_arg("distance_box_iou", eps), False)
+    return _agree(*_two("distance_box_iou", boxes1, boxes2), "diou", 0.0, _eps_arg("distance_box_iou", eps), False)
 
 
 def complete_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = EPS) -> Tensor:
     """The CIoU of all pairs: (N, 4), (M, 4) -> (N, M)."""
-    return box_pairs(*_two("complete_box_iou", boxes1, boxes2), "ciou", 0.0, _eps_arg("complete_box_iou", eps), False)
+    return _agree(*_two("complete_box_iou", boxes1, boxes2), "ciou", 0.0, _eps_arg("complete_box_iou", eps), False)
 
 
 def _in_line(op: str, kind: str, boxes1: Tensor, boxes2: Tensor, eps: float) -> Tensor:
@@ -163,13 +178,12 @@ def _in_line(op: str, kind: str, boxes1: Tensor, boxes2: Tensor, eps: float) -> 
     value = _eps_arg(op, eps)
     if a.shape != b.shape:
         raise ValueError(f"{op}: expected boxes1 and boxes2 of one shape, got {a.shape} and {b.shape}")
-    return reshape(box_pairs(reshape(a, (-1, 4)), reshape(b, (-1, 4)), kind, value, value, True), tuple(a.shape[:-1]))
+    return reshape(_agree(reshape(a, (-1, 4)), reshape(b, (-1, 4)), kind, value, value, True), tuple(a.shape[:-1]))
 
 
 def paired_box_iou(boxes1: Tensor, boxes2: Tensor, kind: str = "iou", eps: float = EPS) -> Tensor:
     """The "iou", "giou", "diou" or "ciou" of boxes1[i] and boxes2[i]: (..., 4), (..., 4) -> (...), with eps as in the losses."""
-    if kind not in KINDS:
-        raise ValueError(f"paired_box_iou: expected kind to be one of {', '.join(KINDS)}, got {kind!r}")
+    _kind_arg("paired_box_iou", kind)
     return _in_line("paired_box_iou", kind, boxes1, boxes2, eps)
 
 

@@ -137,7 +137,8 @@ def masks_to_boxes(masks: Tensor) -> Tensor:
     columns, rows = any_of(there, 1), any_of(there, 2)
     filled = any_of(rows, 1).tolist()
     if not all(filled):
-        raise ValueError(f"masks_to_boxes: expected a pixel or more in every mask, got none in mask {filled.index(False)} (shape {x.shape})")
+        raise ValueError(f"masks_to_boxes: expected a pixel or more in every mask, got none in mask {filled.index(False)} "
+                         f"(shape {x.shape})")
     ends = []
     for line in (columns, rows):
         line = to(line, int64)

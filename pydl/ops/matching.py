@@ -36,7 +36,8 @@ def _scored(op: str, boxes: Tensor, scores: Tensor, what: int) -> tuple[Tensor, 
     kind = common_type(op, b, s)
     check_boxes(op, b, what=ORDER | FINITE)
     check_rows(reshape(s, (-1, 1)), what, lambda rows, i: ValueError(
-        f"{op}: expected {'finite scores' if what & FINITE else 'scores that are numbers'}, got scores[{i}] = {rows[i].item()} (shape {tuple(s.shape)})"))
+        f"{op}: expected {'finite scores' if what & FINITE else 'scores that are numbers'}, got scores[{i}] = {rows[i].item()} "
+        f"(shape {tuple(s.shape)})"))
     return to(b, kind), to(s, kind)
 
 
@@ -67,14 +68,15 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
 
 def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: float) -> Tensor:
-    """nms for every class (level, image ...) by itself: idxs (N,) integers say which -> indices (K,) int64 of all that are kept, the best first."""
+    """nms for every class (level, image ...) by itself: idxs (N,) integers say which -> (K,) int64, all that are kept, the best first."""
     threshold = _share("batched_nms", iou_threshold, "iou_threshold")
     b, s = _scored("batched_nms", boxes, scores, NAN)
     groups = tensor_arg("batched_nms", idxs, "idxs").detach()
     if groups.is_floating_point() or groups.dtype is bool_:
         raise TypeError(f"batched_nms: expected idxs to be integers, got {groups.dtype} (shape {groups.shape})")
     if tuple(groups.shape) != (b.shape[0],):
-        raise ValueError(f"batched_nms: expected idxs ({b.shape[0]},), one a box, got shape {groups.shape} (boxes {b.shape}, scores {tuple(s.shape)})")
+        raise ValueError(f"batched_nms: expected idxs ({b.shape[0]},), one a box, got shape {groups.shape} (boxes {b.shape}, scores "
+                         f"{tuple(s.shape)})")
     if b.shape[0] == 0:
         return empty((0,), dtype=int64)
     order = argsort(s, descending=True)
@@ -107,7 +109,7 @@ def soft_nms(boxes: Tensor, scores: Tensor, iou_threshold: float = 0.3, sigma: f
 
 
 def match_boxes(quality: Tensor, low: float, high: float, allow_low_quality_matches: bool = False) -> Tensor:
-    """For every column of quality (M, N), such as IoUs of M true boxes and N anchors, the row of its largest element, the first of equal ones.
+    """For every column of quality (M, N), such as IoUs of M true boxes and N anchors, the row of its largest element, the first of equals.
 
     -> (N,) int64: -1 where that element is below low, -2 where it is below high. allow_low_quality_matches: not in columns that hold
     the largest element of some row, if that is above 0. M = 0: all are -1. Raises ValueError for another shape, NaN and low > high.
@@ -129,10 +131,11 @@ def match_boxes(quality: Tensor, low: float, high: float, allow_low_quality_matc
 
 
 def linear_sum_assignment(cost_matrix: Tensor, maximize: bool = False) -> tuple[Tensor, Tensor]:
-    """Rows and columns that belong together so that the sum of cost[row, column] is the least (or the largest): (N, M) -> two (min(N, M),) int64.
+    """Rows and columns that belong together so that the sum of cost[row, column] is the least, or the largest.
 
-    Rows ascend. Infinity (-infinity) marks pairs that must not be. Jonker & Volgenant 1987, Crouse 2016; computed in float64. Raises
-    ValueError for another shape, NaN, the other infinity, and where there is no such assignment.
+    cost_matrix (N, M) -> rows, columns (min(N, M),) int64; rows ascend. Infinity (-infinity) marks pairs that must not be. Jonker &
+    Volgenant 1987, Crouse 2016; computed in float64. Raises ValueError for another shape, NaN, the other
+    infinity, and where there is no such assignment.
     """
     op = "linear_sum_assignment"
     given = tensor_arg(op, cost_matrix, "cost_matrix").detach()

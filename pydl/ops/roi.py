@@ -26,15 +26,16 @@ from pydl.ops.join import cat
 from pydl.ops.operands import to
 from pydl.ops.shape import reshape
 
+How = tuple[float, int, bool, bool]     # scale, samples, aligned, position-sensitive
 LARGEST = 1 << 15       # of an output's sides, and of the samples of a bin
 
 
-def _images(op: str, input: Tensor) -> Tensor:
-    x = tensor_arg(op, input, "input")
+def _images(op: str, input: Tensor, name: str = "input") -> Tensor:
+    x = tensor_arg(op, input, name)
     if not x.is_floating_point():
-        raise TypeError(f"{op}: expected input to be float32 or float64, got {x.dtype} (shape {x.shape})")
+        raise TypeError(f"{op}: expected {name} to be float32 or float64, got {x.dtype} (shape {x.shape})")
     if x.ndim != 4:
-        raise ValueError(f"{op}: expected input (N, C, H, W), got shape {x.shape}")
+        raise ValueError(f"{op}: expected {name} (N, C, H, W), got shape {x.shape}")
     return x
 
 
@@ -44,7 +45,8 @@ def _regions(op: str, shape: Sequence[int], boxes: Any, like: Tensor) -> Tensor:
         if len(boxes) != shape[0]:
             raise ValueError(f"{op}: expected a list of {shape[0]} tensors of boxes, one an image, got {len(boxes)} (input {tuple(shape)})")
         parts = [to(boxes_arg(op, one, f"boxes[{i}]").detach(), like.dtype) for i, one in enumerate(boxes)]
-        rois = cat([cat((full((one.shape[0], 1), float(i), dtype=like.dtype), one), 1) for i, one in enumerate(parts)] or [zeros((0, 5), dtype=like.dtype)])
+        rows = [cat((full((one.shape[0], 1), float(i), dtype=like.dtype), one), 1) for i, one in enumerate(parts)]
+        rois = cat(rows) if rows else zeros((0, 5), dtype=like.dtype)
     else:
         given = tensor_arg(op, boxes, "boxes").detach()
         if given.dtype is bool_:
@@ -99,14 +101,14 @@ def roi_align(input: Tensor, boxes: Tensor | Sequence[Tensor], output_size: int 
               sampling_ratio: int = -1, aligned: bool = False) -> Tensor:
     """Every box is cut into PH x PW bins, each the mean of samples that are interpolated between the four pixels around (He et al. 2017).
 
-    -> (K, C, PH, PW). sampling_ratio: samples of a bin along each axis; not above 0: one a pixel of the bin, rounded up. aligned: the centre
-    of pixel i is at i + 0.5; else it is at i, and boxes are at least one pixel wide and high. Samples beyond one pixel outside count as 0.
+    -> (K, C, PH, PW). sampling_ratio: samples of a bin along each axis; not above 0: one a pixel of the bin, rounded up. aligned: the
+    centre of pixel i is at i + 0.5; else it is at i, and boxes are at least one pixel wide and high. Samples beyond a pixel outside are 0.
     Arguments and errors: above, in this module.
     """
     x = _images("roi_align", input)
     rois = _regions("roi_align", x.shape, boxes, x)
     how = (_scale("roi_align", spatial_scale), _samples("roi_align", sampling_ratio), bool(aligned), False)
-    return align(x, rois, (x.shape[1], *_output_size("roi_align", output_size)), how)
+    return _align(x, rois, (x.shape[1], *_output_size("roi_align", output_size)), how)
 
 
 def ps_roi_align(input: Tensor, boxes: Tensor | Sequence[Tensor], output_size: int | Sequence[int], spatial_scale: float = 1.0,
@@ -121,40 +123,55 @@ def ps_roi_align(input: Tensor, boxes: Tensor | Sequence[Tensor], output_size: i
     if x.shape[1] % (height * width):
         raise ValueError(f"ps_roi_align: expected channels that {height} x {width} divides, got input {x.shape}")
     how = (_scale("ps_roi_align", spatial_scale), _samples("ps_roi_align", sampling_ratio), True, True)
-    return align(x, rois, (x.shape[1] // (height * width), height, width), how)
+    return _align(x, rois, (x.shape[1] // (height * width), height, width), how)
 
 
-def align(input: Tensor, rois: Tensor, size: tuple[int, int, int], how: tuple[float, int, bool, bool]) -> Tensor:
-    """roi_align of checked regions (K, 5) of input's type: -> (K, *size). how: scale, samples, aligned, position-sensitive."""
+def _align(input: Tensor, rois: Tensor, size: tuple[int, int, int], how: How) -> Tensor:
+    """roi_align of checked regions (K, 5) of input's type: -> (K, *size)"""
     whole = (rois.shape[0], *size)
     y = empty(whole, dtype=input.dtype)
     if y.numel():
         launch_regions("roi_align_fwd", (input.detach(), rois), (y,), tuple(input.shape), whole, how)
-    return ALIGN.record(y, (input,), (rois,), (tuple(input.shape), how))
+    return ROI_ALIGN.record(y, (input,), (rois,), (tuple(input.shape), how))
 
 
-def align_backward(dy: Any, need: Any, saved: Any, extra: Any) -> Any:
-    return align_back(dy, saved[0], *extra)
+def roi_align_backward(dy: Any, need: Any, saved: Any, extra: Any) -> Any:
+    return _align_back(dy, saved[0], *extra)
 
 
-ALIGN = declare(align, align_backward)
+ROI_ALIGN = declare(roi_align, roi_align_backward)
 
 
-def align_back(dy: Tensor, rois: Tensor, shape: tuple[int, ...], how: tuple[float, int, bool, bool]) -> Tensor:
-    """The transpose of `align`: dy (K, *size) -> (N, C, H, W), `shape`."""
+def _align_back(dy: Tensor, rois: Tensor, shape: tuple[int, ...], how: How) -> Tensor:
+    """The transpose of _align: dy (K, *size) -> (N, C, H, W), `shape`"""
     if dy.numel():
         dx = empty(shape, dtype=dy.dtype)
         launch_regions("roi_align_bwd", (dy.detach(), rois), (dx,), shape, tuple(dy.shape), how)
     else:
         dx = zeros(shape, dtype=dy.dtype)
-    return ALIGN_BACK.record(dx, (dy,), (rois,), (tuple(dy.shape[1:]), how))
+    return ROI_ALIGN_BWD.record(dx, (dy,), (rois,), (tuple(dy.shape[1:]), how))
 
 
-def align_back_backward(ddx: Any, need: Any, saved: Any, extra: Any) -> Any:
-    return align(ddx, saved[0], *extra)
+def roi_align_bwd(dy: Tensor, boxes: Tensor | Sequence[Tensor], shape: Sequence[int], spatial_scale: float = 1.0, sampling_ratio: int = -1,
+                  aligned: bool = False) -> Tensor:
+    """The gradient of roi_align in its input, of the given shape (N, C, H, W): dy (K, C, PH, PW) -> (N, C, H, W)."""
+    op = "roi_align_bwd"
+    g = _images(op, dy, "dy")
+    if not isinstance(shape, (tuple, list)) or len(shape) != 4:
+        raise ValueError(f"{op}: expected shape (N, C, H, W), got {shape!r} (dy {g.shape})")
+    whole = tuple(int_arg(op, n, "shape", 0) for n in shape)
+    rois = _regions(op, whole, boxes, g)
+    if whole[1] != g.shape[1] or rois.shape[0] != g.shape[0]:
+        raise ValueError(f"{op}: dy {g.shape} and boxes {rois.shape} do not fit the shape {whole}")
+    _output_size(op, tuple(g.shape[2:]))
+    return _align_back(g, rois, whole, (_scale(op, spatial_scale), _samples(op, sampling_ratio), bool(aligned), False))
 
 
-ALIGN_BACK = declare(align_back, align_back_backward)
+def roi_align_bwd_backward(ddx: Any, need: Any, saved: Any, extra: Any) -> Any:
+    return _align(ddx, saved[0], *extra)
+
+
+ROI_ALIGN_BWD = declare(roi_align_bwd, roi_align_bwd_backward)
 
 
 # ---- RoIPool
@@ -162,7 +179,8 @@ ALIGN_BACK = declare(align_back, align_back_backward)
 def roi_pool(input: Tensor, boxes: Tensor | Sequence[Tensor], output_size: int | Sequence[int], spatial_scale: float = 1.0) -> Tensor:
     """The largest pixel of each of the PH x PW bins of every box, both rounded to pixels: -> (K, C, PH, PW) (Girshick 2015).
 
-    0 for a bin outside of the image. A NaN is the largest. Of equal pixels the first gets the gradient. Arguments and errors: above, in this module.
+    0 for a bin outside of the image. A NaN is the largest. Of equal pixels the first gets the gradient. Arguments and errors: above, in
+    this module.
     """
     x = _images("roi_pool", input)
     rois = _regions("roi_pool", x.shape, boxes, x)

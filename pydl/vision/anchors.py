@@ -13,18 +13,17 @@ class AnchorGenerator:
     """Boxes of every size and shape at every position of feature maps (Ren et al., "Faster R-CNN", 2015).
 
     sizes, aspect_ratios: for each level a tuple; size s and aspect ratio r = height / width give a box of width s / sqrt(r) and height
-    s sqrt(r), its corners rounded to pixels. aspect_ratios of one level hold for all.
+    s sqrt(r), its corners rounded to pixels. The aspect_ratios of one level hold for all, where there are no others.
     """
 
-    def __init__(self, sizes: Sequence[Sequence[float]] = ((128, 256, 512),), aspect_ratios: Sequence[Sequence[float]] = ((0.5, 1.0, 2.0),)) -> None:
-        sizes = [tuple(level) if isinstance(level, Sequence) else (level,) for level in sizes]
-        ratios = [tuple(level) for level in aspect_ratios] if all(isinstance(level, Sequence) for level in aspect_ratios) else [tuple(aspect_ratios)]
-        ratios = ratios * len(sizes) if len(ratios) == 1 else ratios
+    def __init__(self, sizes: Sequence[Sequence[float]] = ((128, 256, 512),),
+                 aspect_ratios: Sequence[Sequence[float]] = ((0.5, 1.0, 2.0),)) -> None:
+        for name, values in (("sizes", sizes), ("aspect_ratios", aspect_ratios)):
+            if not values or not all(isinstance(one, (tuple, list)) and one and all(0 < v < math.inf for v in one) for one in values):
+                raise ValueError(f"AnchorGenerator: expected {name} to be a tuple of numbers above 0 for each level, got {values!r}")
+        ratios = list(aspect_ratios) * (len(sizes) if len(aspect_ratios) == 1 else 1)
         if len(ratios) != len(sizes):
             raise ValueError(f"AnchorGenerator: expected aspect_ratios for {len(sizes)} levels, as there are sizes, got {len(ratios)}")
-        for name, values in (("sizes", sizes), ("aspect_ratios", ratios)):
-            if not sizes or not all(level and all(0 < v < math.inf for v in level) for level in values):
-                raise ValueError(f"AnchorGenerator: expected {name} above 0 for one level or more, got {values!r}")
         self.sizes, self.aspect_ratios = sizes, ratios
         self.cell_anchors = [self.generate_anchors(s, r) for s, r in zip(sizes, ratios)]
 
@@ -42,14 +41,17 @@ class AnchorGenerator:
         return [len(s) * len(r) for s, r in zip(self.sizes, self.aspect_ratios)]
 
     def grid_anchors(self, grid_sizes: Sequence[tuple[int, int]], strides: Sequence[tuple[int, int]]) -> list[Tensor]:
-        """For each level, of (height, width) positions that are (y, x) pixels apart, (height width boxes, 4): row by row, a position's boxes together."""
+        """For each level, of (height, width) positions that are (y, x) pixels apart, (height width boxes, 4).
+
+        Row by row, the boxes of a position together.
+        """
         if not len(grid_sizes) == len(strides) == len(self.cell_anchors):
-            raise ValueError(f"AnchorGenerator: expected {len(self.cell_anchors)} grid_sizes and strides, one a level, got {len(grid_sizes)} and {len(strides)}")
+            raise ValueError(f"AnchorGenerator: expected {len(self.cell_anchors)} grid_sizes and strides, one a level, got "
+                             f"{len(grid_sizes)} and {len(strides)}")
         found = []
-        for (height, width), (down, across), cell in zip(grid_sizes, strides, self.cell_anchors):
-            y, x = arange(height, dtype=float32) * down, arange(width, dtype=float32) * across
-            ys, xs = ops.reshape(ops.expand(ops.unsqueeze(y, 1), (height, width)), -1), ops.reshape(ops.expand(ops.unsqueeze(x, 0), (height, width)), -1)
-            shifts = ops.stack((xs, ys, xs, ys), 1)
+        for shape, (down, across), cell in zip(grid_sizes, strides, self.cell_anchors):
+            points = point_grid(shape, (down, across), 0.0)
+            shifts = ops.cat((points, points), 1)
             found.append(ops.reshape(ops.unsqueeze(shifts, 1) + ops.unsqueeze(cell, 0), (-1, 4)))
         return found
 
@@ -64,16 +66,18 @@ class AnchorGenerator:
 
 
 def point_grid(shape: tuple[int, int], stride: int | tuple[int, int], offset: float = 0.5) -> Tensor:
-    """(x, y) of the centres of a grid's cells in pixels: shape (height, width), stride one or (y, x) -> (height width, 2) float32, row by row.
+    """(x, y) of the centres of a grid's cells in pixels: shape (height, width), stride one or (y, x) -> (height width, 2) float32.
 
-    (i + offset) stride, as FCOS has them (Tian et al. 2019). Raises ValueError for a negative shape or a stride that is not positive.
+    Row by row, (i + offset) stride, as FCOS has them (Tian et al. 2019). Raises ValueError for a negative shape, or a stride
+    that is not positive.
     """
     height, width = shape
     down, across = stride if isinstance(stride, tuple) else (stride, stride)
     if height < 0 or width < 0 or down <= 0 or across <= 0:
         raise ValueError(f"point_grid: expected a shape of 0 or more and a stride above 0, got {shape} and {stride}")
     y, x = ((arange(n, dtype=float32) + offset) * by for n, by in ((height, down), (width, across)))
-    return ops.stack((ops.reshape(ops.expand(ops.unsqueeze(x, 0), (height, width)), -1), ops.reshape(ops.expand(ops.unsqueeze(y, 1), (height, width)), -1)), 1)
+    both = (ops.expand(ops.unsqueeze(x, 0), (height, width)), ops.expand(ops.unsqueeze(y, 1), (height, width)))
+    return ops.reshape(ops.stack(both, -1), (-1, 2))
 
 
 class BoxCoder:

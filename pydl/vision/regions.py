@@ -73,7 +73,8 @@ class MultiScaleRoIAlign(Module):
     def forward(self, x: Mapping[str, Tensor], boxes: Sequence[Tensor], image_shapes: Sequence[tuple[int, int]]) -> Tensor:
         maps = [x[name] for name in self.featmap_names if name in x]
         if not maps or not image_shapes:
-            raise ValueError(f"MultiScaleRoIAlign: expected levels {self.featmap_names} and an image or more, got {list(x)} and {len(image_shapes)} images")
+            raise ValueError(f"MultiScaleRoIAlign: expected levels {self.featmap_names} and an image or more, got {list(x)} and "
+                             f"{len(image_shapes)} images")
         tallest = max(height for height, _ in image_shapes)
         steps = [round(math.log2(tallest / one.shape[2])) for one in maps]
         numbers = [ops.cat([one.new_full((one.shape[0], 1), float(i)), one], 1) for i, one in enumerate(boxes)]

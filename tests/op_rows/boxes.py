@@ -2,7 +2,7 @@
 import numpy as np
 
 import pydl
-from op_rows.box_pairs import corners
+from op_rows.box_pairs import corners, orderly
 from rows import Flat, In, Row, bad, sample
 
 TO_XYXY = {"xyxy": lambda a: a, "xywh": lambda a: np.concatenate([a[..., :2], a[..., :2] + a[..., 2:]], -1),
@@ -35,8 +35,7 @@ def area(x):
 def alone(name):
     """The function of one tensor of boxes in order"""
     def call(x, *rest, **how):
-        fits = isinstance(x, pydl.Tensor) and x.is_floating_point() and x.ndim and x.shape[-1] == 4
-        return getattr(pydl.ops, name)(corners(x) if fits else x, *rest, **how)
+        return getattr(pydl.ops, name)(corners(x) if orderly(x) else x, *rest, **how)
     return call
 
 

@@ -3,7 +3,7 @@ import numpy as np
 
 import pydl
 from op_rows.box_pairs import corners
-from pydl.ops.roi import align, align_back
+from pydl.ops.roi import roi_align_bwd
 from rows import Flat, In, Row, bad, sample
 
 
@@ -90,38 +90,36 @@ def ps(x, r, size, **how):
     return aligned(x, r, size, aligned=True, by_bin=True, **how)
 
 
-def transposed(dy, r, shape, how):
-    """Of the linear map `align`, column by column"""
+def transposed(dy, r, shape, **how):
+    """Of the linear map roi_align, column by column"""
     dx = np.zeros(shape)
     for i in range(dx.size):
         unit = np.zeros(dx.size)
         unit[i] = 1
-        dx.flat[i] = (dy * aligned(unit.reshape(shape), r, dy.shape[2:], how[0], how[1], how[2], how[3])).sum()
+        dx.flat[i] = (dy * aligned(unit.reshape(shape), r, dy.shape[2:], **how)).sum()
     return dx
 
 
-def plain_align(x, r, size, how):
-    return aligned(x, r, size[1:], how[0], how[1], how[2], how[3])
-
-
-def fixed(function, images):
-    """Regions by numbers, of so many images"""
-    return lambda x, r, *rest: function(x, regions(r, images), *rest)
+def fixed(function):
+    """Regions by numbers, of the images that the shape says"""
+    def call(dy, r, shape, **how):
+        fits = r.ndim == 2 and r.shape[1] == 5 and len(shape) == 4
+        return function(dy, regions(r, shape[0]) if fits else r, shape, **how)
+    return call
 
 
 ROWS = [
-    Row("roi_align", on_regions(aligned), fn=on_regions("roi_align"), composed=True, ulp=64, by="max", torch=False, refusals=BAD + [
+    Row("roi_align", on_regions(aligned), fn=on_regions("roi_align"), ulp=64, by="max", torch=False, refusals=BAD + [
         bad((1, 2, 4, 4), numbers(2), SIZE, sampling_ratio=2**20, shapes=False)],
-        samples=[*ALIGN, sample((1, 1, 1, 1), numbers(2), SIZE), sample((2, 3, 5, 5), numbers(0), SIZE), sample((1, 0, 5, 5), numbers(2), SIZE)]),
-    Row("align", fixed(plain_align, 2), fn=fixed(align, 2), ulp=64, by="max", torch=False,
-        samples=[sample((2, 3, 7, 9), numbers(4), Flat((3, 2, 2)), Flat((8.0, 2, True, False))),
-                 sample((2, 8, 7, 9), numbers(3), Flat((2, 2, 2)), Flat((5.0, 0, True, True))),
-                 sample((2, 70, 5, 6), numbers(40), Flat((70, 4, 3)), Flat((5.0, 1, False, False)))]),
-    Row("align_back", fixed(transposed, 2), fn=fixed(align_back, 2), ulp=64, by="max", torch=False,
-        samples=[sample((4, 2, 2, 2), numbers(4), Flat((2, 2, 3, 4)), Flat((4.0, 2, True, False))),
-                 sample((3, 1, 2, 2), numbers(3), Flat((2, 4, 3, 3)), Flat((4.0, 0, True, True)))]),
+        samples=[*ALIGN, sample((2, 70, 5, 6), numbers(40), Flat((4, 4)), spatial_scale=5.0, sampling_ratio=1), sample((1, 1, 1, 1), numbers(2), SIZE), sample((2, 3, 5, 5), numbers(0), SIZE), sample((1, 0, 5, 5), numbers(2), SIZE)]),
+    Row("roi_align_bwd", fixed(transposed), fn=fixed(roi_align_bwd), ulp=64, by="max", torch=False,
+        samples=[sample((4, 2, 2, 2), numbers(4), Flat((2, 2, 3, 4)), spatial_scale=4.0, sampling_ratio=2, aligned=True),
+                 sample((3, 1, 2, 2), numbers(3), Flat((2, 1, 3, 3)), spatial_scale=4.0), sample((0, 2, 2, 2), numbers(0), Flat((1, 2, 3, 3)))],
+        refusals=[bad((4, 2, 2, 2), numbers(3), Flat((2, 2, 3, 4)), match="do not fit"), bad((4, 2, 2, 2), numbers(4), Flat((2, 3, 3, 4)), match="do not fit"),
+                  bad((4, 2, 2), numbers(4), Flat((2, 2, 3, 4)), shapes=False), bad((4, 2, 2, 2), numbers(4), Flat((2, 2, 3)), shapes=False),
+                  bad((4, 2, 2, 2), (4, 4), Flat((2, 2, 3, 4)), shapes=False), bad((4, 2, 2, 0), numbers(4), Flat((2, 2, 3, 4)), shapes=False)]),
     Row("ps_roi_align", on_regions(ps), fn=on_regions("ps_roi_align"), composed=True, ulp=64, by="max", torch=False,
-        samples=[sample((2, 12, 5, 6), numbers(3), SIZE, spatial_scale=6.0)], refusals=[*BAD[:5], bad((1, 5, 4, 4), numbers(2), SIZE, shapes=False)]),
+        samples=[sample((2, 12, 5, 6), numbers(3), SIZE, spatial_scale=6.0), sample((1, 4, 3, 4), numbers(2), Flat((2, 2)), spatial_scale=3.0)], refusals=[*BAD[:5], bad((1, 5, 4, 4), numbers(2), SIZE, shapes=False)]),
     Row("roi_pool", on_regions(pooled), fn=on_regions("roi_pool"), ulp=0, torch=False, kind="uniform", refusals=BAD,
         samples=[sample((2, 3, 7, 9), numbers(4), SIZE, spatial_scale=6.0), sample((1, 2, 4, 5), numbers(3), Flat((3, 3)), spatial_scale=2.0),
                  sample((2, 3, 5, 5), numbers(0), SIZE)]),
