@@ -33,6 +33,7 @@ typedef struct N(loss_job) {
     const int64_t *target;
     T *loss, *grad; /* grad may be NULL */
     T smooth, weight_sum, scale;
+    double power; /* loss_focal.c */
     int64_t ignored;
     size_t rows_per_chunk;
 } N(loss_job);

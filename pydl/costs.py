@@ -93,7 +93,13 @@ rule("cross_entropy_fwd", Cost("lines", 6, "TT", "8"))
 rule("nll_fwd", Cost("outer", 1, "T8"))
 rule("nll_bwd", Cost("lines", 0, "T", "8"))
 rule("mse_fwd l1_fwd huber_fwd kl_fwd", Cost("flat", 4, "TTT"))
-rule("bce_fwd prob_fwd", Cost("flat", 8, "TTT"))
+rule("bce_fwd prob_fwd sigmoid_focal_fwd", Cost("flat", 8, "TTT"))
+rule("focal_fwd", Cost("lines", 10, "TT", "8"))
+
+# Boxes
+rule("box_check", Cost("lines", 1, "T"))
+rule("box_pairs", Cost("lines", 20, "T"))
+rule("match_boxes", Cost("lines", 2, "T"))
 
 # Rows by index
 rule("rows_take rows_put", Cost("rows", 0, "TT", "8"))
@@ -120,6 +126,8 @@ rule("clip_scale", Cost("step", 1, "TT"))
 HOLES = {
     **dict.fromkeys(("bag_sum", "bag_dot", "bag_grad", "bag_argmax"), "the items of the bags are in no geometry"),
     **dict.fromkeys(("distance_fwd", "distance_bwd"), "what an item costs depends on the norm"),
+    **dict.fromkeys(("nms", "soft_nms", "assign_rows"), "how often boxes or costs are compared depends on the values"),
+    **dict.fromkeys(("roi_align_fwd", "roi_align_bwd", "roi_pool"), "what a box costs depends on its size"),
     "gemm_pack": "reordering, which a product pays once for a matrix that it uses often",
     "index_unravel": "positions of a mask: how many there are is in no geometry",
     "mask_positions": "positions of a mask: how many there are is in no geometry",

@@ -14,14 +14,14 @@ from rows import Row, Sample, apply, array, arrays_of, outputs, tensors_of
 
 # They look at values while they run, some only in some forms or backward, or are made of NumPy.
 ON_THE_HOST = frozenset("""
-    bag_dot bag_sum bag_sum:factor bincount bincount:weights bitwise_left_shift bitwise_right_shift cholesky cholesky:upper cholesky_ex
+    bag_dot bag_sum bag_sum:factor batched_nms bincount bincount:weights bitwise_left_shift bitwise_right_shift cholesky cholesky:upper cholesky_ex
     cholesky_inverse cholesky_solve cond copysign cov det digamma div:rounded_integers dropout eigh eigh:signless eigvalsh embedding_bag
     embedding_bag:rest embedding_bag:weighted erfcx erfinv floor_divide:integers fmod:integers frexp gaussian_nll_loss gcd glu histogram
     i0 i0e i1 i1e index_fill index_reduce:amax index_reduce:amin index_reduce:mean index_reduce:prod index_select:masked_select inv
-    inv_ex inverse lcm lgamma lgamma:negative log_ndtr logdet lstsq lstsq:residuals lu lu_factor lu_solve masked_scatter matrix_exp
+    inv_ex inverse lcm lgamma lgamma:negative linear_sum_assignment log_ndtr logdet lstsq lstsq:residuals lu lu_factor lu_solve masked_scatter masks_to_boxes matrix_exp
     matrix_norm matrix_power matrix_rank median multi_margin_loss multilabel_margin_loss mvlgamma nanmedian nanmedian:nan nanquantile
-    nanquantile:nan ndtri nextafter nonzero pinv pinv:hermitian pinverse polygamma polygamma:negative put qr qr:complete qr:legacy qr:r
-    remainder:integers repeat_interleave repeat_interleave:counts setitem signbit slogdet solve solve_ex solve_triangular svd svd:full
+    nanquantile:nan ndtri nextafter nms nonzero pinv pinv:hermitian pinverse polygamma polygamma:negative put qr qr:complete qr:legacy qr:r
+    remainder:integers remove_small_boxes repeat_interleave repeat_interleave:counts setitem signbit slogdet soft_nms solve solve_ex solve_triangular svd svd:full
     svd:legacy svd:signless svdvals tensorinv tensorsolve unique unique_consecutive unravel_index zeta
 """.split())
 

@@ -76,6 +76,7 @@ from pydl.nn.losses import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
+from pydl.nn.losses_focal import FocalLoss, SigmoidFocalLoss
 from pydl.nn.module import Module
 from pydl.nn.lazy_normalization import (
     LazyBatchNorm1d,
@@ -161,6 +162,7 @@ __all__ = [
     "Flatten",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
+    "FocalLoss",
     "GELU",
     "GLU",
     "GaussianNLLLoss",
@@ -229,6 +231,7 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SigmoidFocalLoss",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",

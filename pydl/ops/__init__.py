@@ -13,6 +13,8 @@ from pydl.ops.arrange import *
 from pydl.ops.batches import *
 from pydl.ops.bessel import *
 from pydl.ops.bounds import *
+from pydl.ops.box_pairs import *
+from pydl.ops.boxes import *
 from pydl.ops.clipping import *
 from pydl.ops.compare import *
 from pydl.ops.conv import *
@@ -22,6 +24,7 @@ from pydl.ops.einsum import *
 from pydl.ops.elementwise import *
 from pydl.ops.embedding import *
 from pydl.ops.extremes import *
+from pydl.ops.focal import *
 from pydl.ops.fused import *
 from pydl.ops.fills import *
 from pydl.ops.gather import *
@@ -33,6 +36,7 @@ from pydl.ops.local_response import *
 from pydl.ops.losses import *
 from pydl.ops.margins import *
 from pydl.ops.masks import *
+from pydl.ops.matching import *
 from pydl.ops.matmul import *
 from pydl.ops.matrices import *
 from pydl.ops.moments import *
@@ -50,6 +54,7 @@ from pydl.ops.products import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
 from pydl.ops.relaxed import *
+from pydl.ops.roi import *
 from pydl.ops.running import *
 from pydl.ops.scan import *
 from pydl.ops.search import *
@@ -74,6 +79,10 @@ INTERNAL = {
     "fractional_max_pool2d", "fractional_max_pool2d_with_indices", "fractional_max_pool3d", "fractional_max_pool3d_with_indices", "lp_pool1d",
     "lp_pool2d", "lp_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices", "max_unpool1d", "max_unpool2d", "max_unpool3d",
     "elu_", "glu", "gumbel_softmax", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu_", "logsigmoid", "mish",
+    "batched_nms", "box_area", "box_convert", "box_iou", "box_iou_loss", "clip_boxes", "clip_boxes_to_image", "complete_box_iou",
+    "complete_box_iou_loss", "distance_box_iou", "distance_box_iou_loss", "focal_loss", "generalized_box_iou", "generalized_box_iou_loss",
+    "linear_sum_assignment", "masks_to_boxes", "match_boxes", "nms", "paired_box_iou", "ps_roi_align", "remove_small_boxes", "roi_align",
+    "roi_pool", "sigmoid_focal_loss", "soft_nms",
     "overwrite", "relu6", "softmin", "softshrink", "softsign", "tanhshrink",
 }
 if not TYPE_CHECKING:       # a type checker reads the imports above: it cannot compute this
