@@ -21,10 +21,13 @@ from pydl.ops.einsum import *
 from pydl.ops.elementwise import *
 from pydl.ops.embedding import *
 from pydl.ops.extremes import *
+from pydl.ops.fold import *
 from pydl.ops.fused import *
 from pydl.ops.fills import *
 from pydl.ops.gather import *
+from pydl.ops.grid_sample import *
 from pydl.ops.grids import *
+from pydl.ops.images import *
 from pydl.ops.index import *
 from pydl.ops.join import *
 from pydl.ops.likeness import *
@@ -37,6 +40,7 @@ from pydl.ops.moments import *
 from pydl.ops.normalization import *
 from pydl.ops.operands import *
 from pydl.ops.overwriting import *
+from pydl.ops.padding import *
 from pydl.ops.pair_losses import *
 from pydl.ops.pairs import *
 from pydl.ops.parts import *
@@ -46,6 +50,7 @@ from pydl.ops.products import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
 from pydl.ops.relaxed import *
+from pydl.ops.resample import *
 from pydl.ops.running import *
 from pydl.ops.scan import *
 from pydl.ops.search import *
@@ -65,6 +70,8 @@ INTERNAL = {
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",
     "take_batches", "take_rows", "triplet_margin_with_distance_loss", "unfold",
     "elu_", "glu", "gumbel_softmax", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu_", "logsigmoid", "mish",
+    "affine_grid", "columns_to_image", "grid_sample", "grid_sampled", "grid_sampled_turned", "interpolate", "pad", "pad_turned", "resample",
+    "resample_turned", "windows_to_columns",
     "overwrite", "relu6", "softmin", "softshrink", "softsign", "tanhshrink",
 }
 if not TYPE_CHECKING:       # a type checker reads the imports above: it cannot compute this
