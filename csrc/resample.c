@@ -2,7 +2,8 @@
  *   x (n, in), y (n, out); up to three axes, of which one is stepped through at a time. `turned`: the transpose, x (n, out), y (n, in).
  * The taps of an axis are found anew in every launch, as that is little beside the pixels. Their arithmetic is PyTorch's down to the
  * fused multiply-adds, in T, so that no pixel falls on the other side of a boundary.
- *   nearest        x[floor(o r)], r = in / out, or 1 / scale where a scale is given; nearest exact: x[floor((o + 1/2) r)]
+ *   nearest        x[floor(o r)], r = in / out, or 1 / scale where a scale is given; nearest exact: x[floor((o + 1/2) r)]; of images
+ *                  of two axes in float32, and by the sizes alone where the axis stays as it is or doubles
  *   linear, cubic  around (o + 1/2) r - 1/2, or with aligned corners o (in - 1) / (out - 1); Keys 1981, a = -3/4
  *   area           the mean of x[floor(o r)] ... x[ceil((o + 1) r) - 1]
  *   smooth ...     against aliasing: a triangle, a cubic (a = -1/2) or Lanczos' window (3 lobes), as wide as r where r > 1
@@ -58,15 +59,16 @@ typedef struct N(resample_job) {
     N(resample_pass) pass[PD_SPACE], *now;
     size_t passes, n, x_size, y_size, room[2], buffer; /* sizes: of an image; room: of what comes between; buffer: T of a chunk */
     size_t batch, per_chunk, chunks;
-    int mode, align, turned, few;
+    int mode, align, turned, plane, few;
 } N(resample_job);
 
 static T N(resample_fma)(T a, T b, T c) { return BITS == 32 ? (T)fmaf((float)a, (float)b, (float)c) : (T)fma((double)a, (double)b, (double)c); }
 
 static T N(resample_floor)(T x) { return BITS == 32 ? (T)floorf((float)x) : (T)floor((double)x); }
 
-static T N(resample_ratio)(size_t in, size_t out, double scale, int align) {
+static T N(resample_ratio)(size_t in, size_t out, double scale, int align, int single) {
     if (align) return out > 1 ? (T)(in - 1) / (T)(out - 1) : 0;
+    if (single) return scale > 0 ? (T)(float)(1 / scale) : (T)((float)in / (float)out);
     return scale > 0 ? (T)(1 / scale) : (T)in / (T)out;
 }
 
@@ -106,6 +108,14 @@ static size_t N(resample_smooth)(const N(resample_axis) *a, int mode, T ratio, s
     return count;
 }
 
+static size_t N(resample_nearest)(const N(resample_axis) *a, int mode, int single, T ratio, size_t o) {
+    const T at = mode == RESAMPLE_EXACT ? (T)o + (T)0.5 : (T)o, there = single ? (T)((float)at * (float)ratio) : at * ratio;
+    if (single && mode == RESAMPLE_NEAREST && a->out == 2 * a->in) return o / 2;
+    ptrdiff_t below;
+    N(resample_below)(there, a->in, &below);
+    return (size_t)below;
+}
+
 static size_t N(resample_taps_of)(const N(resample_axis) *a, int mode, int align, T ratio, size_t o, size_t *index, T *weight) {
     if (mode >= RESAMPLE_SMOOTH_LINEAR) return N(resample_smooth)(a, mode, ratio, o, index, weight);
     ptrdiff_t below;
@@ -115,15 +125,9 @@ static size_t N(resample_taps_of)(const N(resample_axis) *a, int mode, int align
         for (size_t k = 0; k < last - first; k++) index[k] = first + k, weight[k] = 1 / (T)(last - first);
         return last - first;
     }
-    const T middle = N(resample_fma)(ratio, (T)o + (T)0.5, (T)-0.5), at = align || mode == RESAMPLE_NEAREST ? ratio * (T)o : middle;
-    const T inside = at < 0 ? 0 : at;
-    if (mode <= RESAMPLE_EXACT) {
-        N(resample_below)(mode == RESAMPLE_EXACT ? inside + (T)0.5 : at, a->in, &below);
-        index[0] = (size_t)below, weight[0] = 1;
-        return 1;
-    }
+    const T at = align ? ratio * (T)o : N(resample_fma)(ratio, (T)o + (T)0.5, (T)-0.5);
     if (mode == RESAMPLE_LINEAR) {
-        weight[1] = N(resample_below)(inside, a->in, &below);
+        weight[1] = N(resample_below)(at < 0 ? 0 : at, a->in, &below);
         weight[0] = 1 - weight[1];
         index[0] = (size_t)below, index[1] = min_size(index[0] + 1, a->in - 1);
         return 2;
@@ -155,7 +159,8 @@ static void N(resample_turn)(const N(resample_axis) *of, size_t *start, size_t *
 
 /* Fills the tables of an axis; `base` NULL: only counts their bytes. */
 static void N(resample_table)(const N(resample_job) *job, N(resample_axis) *a, double scale, char *base, size_t *used) {
-    const T ratio = N(resample_ratio)(a->in, a->out, scale, job->align);
+    const int nearest = job->mode <= RESAMPLE_EXACT, single = nearest && job->plane;
+    const T ratio = N(resample_ratio)(a->in, a->out, scale, job->align, single);
     a->most = resample_most(job->mode, a->in, a->out, (double)ratio);
     const size_t taps = a->out * a->most;
     a->start = resample_take(base, used, (a->out + 1) * sizeof(size_t));
@@ -172,7 +177,9 @@ static void N(resample_table)(const N(resample_job) *job, N(resample_axis) *a, d
     a->start[0] = 0;
     for (size_t o = 0; o < a->out; o++) {
         const size_t at = a->start[o];
-        a->start[o + 1] = at + N(resample_taps_of)(a, job->mode, job->align, ratio, o, a->index + at, a->weight + at);
+        a->start[o + 1] = at + 1;
+        if (nearest) a->index[at] = N(resample_nearest)(a, job->mode, single, ratio, o), a->weight[at] = 1;
+        else a->start[o + 1] = at + N(resample_taps_of)(a, job->mode, job->align, ratio, o, a->index + at, a->weight + at);
     }
     if (!job->turned) return;
     N(resample_turn)(a, start, index, weight);
@@ -204,13 +211,14 @@ static size_t N(resample_plan)(const pd_launch *launch, N(resample_job) *job, ch
     const unsigned how = (unsigned)launch->scalar[3];
     size_t used = 0, wide = 0;
     *job = (N(resample_job)){.x = launch->buf[0], .y = launch->buf[1], .mode = how & 15, .align = how >> 4 & 1, .turned = how >> 5 & 1,
-                             .n = g->n, .x_size = 1, .y_size = 1};
+                             .plane = how >> 6 & 1, .n = g->n, .x_size = 1, .y_size = 1};
     for (size_t d = 0; d < PD_SPACE; d++) {
         N(resample_axis) *a = job->axes + d;
         const double scale = launch->scalar[d];
         a->in = g->in[d], a->out = g->out[d];
         a->from = job->turned ? a->out : a->in, a->to = job->turned ? a->in : a->out;
-        a->stays = a->in == a->out && (scale == 0 || scale == 1 || job->mode == RESAMPLE_LINEAR);
+        a->stays = a->in == a->out && (scale == 0 || scale == 1 || job->mode == RESAMPLE_LINEAR || job->mode >= RESAMPLE_SMOOTH_LINEAR ||
+                                       (job->mode == RESAMPLE_NEAREST && job->plane));
         job->x_size *= a->from, job->y_size *= a->to;
         if (!a->stays) N(resample_table)(job, a, scale, base, &used);
     }
@@ -312,7 +320,7 @@ static void N(resample_rows)(void *context, size_t chunk) {
     }
 }
 
-/* buf: x, y. pd_window: n images, in, out. scalar: the scales of the axes, or 0; mode + 16 aligned corners + 32 turned. */
+/* buf: x, y. pd_window: n images, in, out. scalar: the scales of the axes, or 0; mode + 16 aligned corners + 32 turned + 64 two axes. */
 static void N(resample)(const pd_launch *launch) {
     N(resample_job) job;
     N(resample_plan)(launch, &job, launch->workspace);

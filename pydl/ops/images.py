@@ -97,10 +97,12 @@ def _mode_of(x: Tensor, mode: str, antialias: bool) -> str:
 
 def _nearest(x: Tensor, sizes: tuple[int, ...], how: str, scales: tuple[float, ...] | None) -> Tensor:
     """Of integers: by the places that the same resampling takes 0, 1, 2 ... from."""
+    beside = (1,) * (len(sizes) - 1)
     for d, size in enumerate(sizes, 2):
         n = x.shape[d]
-        places = reshape(arange(n, dtype=float32 if n <= 2**24 else float64), 1, 1, n)
-        x = index_select(x, d, resample(places, (size,), how, False, None if scales is None else scales[d - 2:d - 1])[0, 0].to(int64))
+        places = reshape(arange(n, dtype=float32 if n <= 2**24 else float64), 1, 1, *beside, n)
+        there = resample(places, (*beside, size), how, False, None if scales is None else (*beside, scales[d - 2]))
+        x = index_select(x, d, reshape(there, size).to(int64))
     return x
 
 

@@ -15,6 +15,7 @@ cdef enum:
     SPACE = 3
     ALIGNED = 16
     TURNED = 32
+    PLANE = 64
 
 RESAMPLE_MODES = ("nearest", "nearest-exact", "linear", "cubic", "area", "smooth linear", "smooth cubic", "smooth lanczos")     # as in csrc/resample.c
 
@@ -48,7 +49,7 @@ cdef Tensor resampled(str name, Tensor x, tuple inside, tuple outside, object mo
         launch.window.in_[SPACE - dims + d], launch.window.out[SPACE - dims + d] = n, m
         launch.scalar[SPACE - dims + d] = scale
         sizes[2 + d] = n if turned else m
-    launch.scalar[3] = <int>RESAMPLE_MODES.index(mode) + (ALIGNED if align_corners else 0) + (TURNED if turned else 0)
+    launch.scalar[3] = <int>RESAMPLE_MODES.index(mode) + (ALIGNED if align_corners else 0) + (TURNED if turned else 0) + (PLANE if dims == 2 else 0)
     y = empty(x.code, x.ndim, sizes)
     if y.numel:
         x = contiguous(x)
