@@ -19,6 +19,11 @@ cdef int windows_of(str name, pd_window *w, object kernel_size, object dilation,
     spread(name, "stride", stride, 2, 1, w.stride)
     return 0
 
+cdef int check_room(str name, Tensor x, object elements) except -1:
+    if elements >> 59:
+        raise ValueError(f"{name}: {elements} elements are more than an address can count (input {shape_of(x)})")
+    return 0
+
 def windows_to_columns(input, kernel_size, dilation=1, padding=0, stride=1):
     """nn.functional.unfold: the windows of images as columns, (N, C, H, W) -> (N, C * KH * KW, L), or without N.
 
@@ -33,6 +38,7 @@ def windows_to_columns(input, kernel_size, dilation=1, padding=0, stride=1):
     windows_of(name, w, kernel_size, dilation, padding, stride)
     x = images(name, given, 2, w)
     place(name, w, 2, given)
+    check_room(name, given, <object>w.n * w.c * w.kernel[1] * w.kernel[2] * w.out[1] * w.out[2])
     sizes[0], sizes[1], sizes[2] = w.n, w.c * w.kernel[1] * w.kernel[2], w.out[1] * w.out[2]
     y = empty(x.code, 3, sizes)
     if y.numel:
@@ -73,6 +79,7 @@ def columns_to_image(input, output_size, kernel_size, dilation=1, padding=0, str
                          f"{window_sizes(2, w.in_)} and kernel_size {window_sizes(2, w.kernel)}, got input {shape_of(given)}")
     w.n, w.c = x.sizes[0], x.sizes[1] // taps
     w.o = w.c
+    check_room(name, given, <object>w.n * w.c * w.in_[1] * w.in_[2])
     sizes[0], sizes[1], sizes[2], sizes[3] = w.n, w.c, w.in_[1], w.in_[2]
     y = empty(x.code, 4, sizes)
     if y.numel:

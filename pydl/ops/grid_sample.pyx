@@ -43,7 +43,7 @@ cdef int described(str name, pd_launch *launch, Tensor x, Tensor grid, tuple ins
     if x.code != grid.code:
         raise TypeError(f"{name}: input is {dtype_of(x.code)} but grid {dtype_of(grid.code)}; use .to()")
     if dims == 3 and mode == "bicubic":
-        raise ValueError(f"{name}: mode 'bicubic' is for images of two dimensions, got input {shape_of(x)}")
+        raise ValueError(f"{name}: mode 'bicubic' is for images of two dimensions, got input {shape_of(x)} and grid {shape_of(grid)}")
     if len(inside) != dims or len(order) != dims:
         raise ValueError(f"{name}: expected {dims} sizes and orders for input {shape_of(x)} and grid {shape_of(grid)}, got {inside} and {order}")
     for d in range(SPACE):

@@ -23,6 +23,7 @@ from pydl.ops.shape import broadcast_to, clone, permute, reshape, transpose
 _EVERY = (3, 4, 5)
 _MODES = {"nearest": ("nearest", _EVERY), "nearest-exact": ("nearest-exact", _EVERY), "area": ("area", _EVERY), "linear": ("linear", (3,)),
           "bilinear": ("linear", (4,)), "bicubic": ("cubic", (4,)), "trilinear": ("linear", (5,))}
+_MOST = 2**59           # elements that an address can count
 _SMOOTH = {"bilinear": "smooth linear", "bicubic": "smooth cubic", "lanczos": "smooth lanczos"}
 
 
@@ -52,6 +53,8 @@ def interpolate(
     how = _mode_of(x, mode, antialias)
     if not x.is_floating_point() and mode in ("nearest", "nearest-exact"):
         return _nearest(x, sizes, how, scales)
+    if not x.is_floating_point():
+        raise TypeError(f"interpolate: mode {mode!r} is for float32 and float64, got {x.dtype} of shape {x.shape}; convert it with .to()")
     return resample(x, sizes, how, bool(align_corners), scales)
 
 
@@ -75,8 +78,8 @@ def _sizes_of(x: Tensor, size: Any, scale_factor: Any, recompute: bool) -> tuple
         if not all(n < 2.0**62 for n in grown):
             raise ValueError(f"interpolate: scale_factor {scale_factor} makes too much of input {x.shape}")
         sizes = tuple(int(n) for n in grown)
-    if min(sizes) < 1 or min(x.shape[2:]) < 1:
-        raise ValueError(f"interpolate: sizes must be at least 1, got input {x.shape} and an output of {sizes}")
+    if min(sizes) < 1 or min(x.shape[2:]) < 1 or math.prod((*x.shape[:2], *sizes)) >= _MOST:
+        raise ValueError(f"interpolate: sizes must be at least 1, and no more than memory holds, got input {x.shape} and an output of {sizes}")
     return sizes, None if recompute else scales
 
 
@@ -139,8 +142,8 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         raise ValueError(f"affine_grid: expected theta (N, 2, 3) with size (N, C, H, W), or (N, 3, 4) with (N, C, D, H, W), got {t.shape} and {sizes}")
     if not t.is_floating_point():
         raise TypeError(f"affine_grid: theta must be float32 or float64, got {t.dtype}")
-    if min(sizes) < 1:
-        raise ValueError(f"affine_grid: sizes must be at least 1, got {sizes} (theta {t.shape})")
+    if min(sizes) < 1 or math.prod(sizes) * dims >= _MOST:
+        raise ValueError(f"affine_grid: sizes must be at least 1, and no more than memory holds, got {sizes} (theta {t.shape})")
     aligned, image = _aligned("affine_grid", align_corners), sizes[2:]
     axes = []
     for d, n in reversed(tuple(enumerate(image))):
