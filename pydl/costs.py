@@ -116,6 +116,12 @@ rule("counts transformed", Cost("n", 0, "T"))
 rule("bernoulli_of", Cost("n", 0, "TT"))
 rule("dropout_fwd dropout_bwd", Cost("n", 1, "TT"))
 
+# Images: items are pixels of what a forward begins with
+rule("resample", Cost("window", 4, "TT"))
+rule("grid_sample grid_sample_turned grid_sample_slope", Cost("window", 8, "TT"))
+rule("unfold fold", Cost("window", 1, "TT"))
+rule("pad pad_turned", Cost("window", 0, "TT"))
+
 # Optimizers: parameter and gradient read, parameter written; Adam's two moments read and written (momentum is not counted)
 rule("sgd_step", Cost("step", 4, "TTT"))
 rule("adam_step adamw_step", Cost("step", 14, "TTT", "TTTT"))

@@ -25,10 +25,13 @@ from pydl.ops.elementwise import *
 from pydl.ops.embedding import *
 from pydl.ops.extremes import *
 from pydl.ops.focal import *
+from pydl.ops.fold import *
 from pydl.ops.fused import *
 from pydl.ops.fills import *
 from pydl.ops.gather import *
+from pydl.ops.grid_sample import *
 from pydl.ops.grids import *
+from pydl.ops.images import *
 from pydl.ops.index import *
 from pydl.ops.join import *
 from pydl.ops.likeness import *
@@ -43,6 +46,7 @@ from pydl.ops.moments import *
 from pydl.ops.normalization import *
 from pydl.ops.operands import *
 from pydl.ops.overwriting import *
+from pydl.ops.padding import *
 from pydl.ops.pair_losses import *
 from pydl.ops.pairs import *
 from pydl.ops.parts import *
@@ -55,6 +59,7 @@ from pydl.ops.random import *
 from pydl.ops.reduce import *
 from pydl.ops.relaxed import *
 from pydl.ops.roi import *
+from pydl.ops.resample import *
 from pydl.ops.running import *
 from pydl.ops.scan import *
 from pydl.ops.search import *
@@ -83,6 +88,8 @@ INTERNAL = {
     "complete_box_iou_loss", "distance_box_iou", "distance_box_iou_loss", "focal_loss", "generalized_box_iou", "generalized_box_iou_loss",
     "linear_sum_assignment", "masks_to_boxes", "match_boxes", "nms", "paired_box_iou", "ps_roi_align", "remove_small_boxes", "roi_align",
     "roi_pool", "sigmoid_focal_loss", "soft_nms",
+    "affine_grid", "columns_to_image", "grid_sample", "grid_sampled", "grid_sampled_turned", "interpolate", "pad", "pad_turned", "resample",
+    "resample_turned", "windows_to_columns",
     "overwrite", "relu6", "softmin", "softshrink", "softsign", "tanhshrink",
 }
 if not TYPE_CHECKING:       # a type checker reads the imports above: it cannot compute this
