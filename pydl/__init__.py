@@ -79,14 +79,14 @@ from pydl import data, nn, optim, testing
 from pydl.version import __version__
 
 if TYPE_CHECKING:
-    from pydl import func, io, linalg, metrics, plans, profiler, special, training
+    from pydl import func, io, linalg, metrics, plans, profiler, special, training, vision
     from pydl.nn.summary import summary
     from pydl.inference import InferenceSession
     from pydl.plans import CaptureError, capture
     from pydl.profiler import profile
 
 # Not every program needs them: loaded when first named.
-_LAZY = ("func", "io", "linalg", "metrics", "plans", "profiler", "special", "training")
+_LAZY = ("func", "io", "linalg", "metrics", "plans", "profiler", "special", "training", "vision")
 _LAZY_FUNCTIONS = {"CaptureError": "pydl.plans", "InferenceSession": "pydl.inference", "capture": "pydl.plans", "profile": "pydl.profiler",
                    "summary": "pydl.nn.summary"}
 

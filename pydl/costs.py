@@ -115,6 +115,7 @@ HOLES = {
     **dict.fromkeys(("bag_sum", "bag_dot", "bag_grad", "bag_argmax"), "the items of the bags are in no geometry"),
     **dict.fromkeys(("distance_fwd", "distance_bwd"), "what an item costs depends on the norm"),
     "gemm_pack": "reordering, which a product pays once for a matrix that it uses often",
+    **dict.fromkeys(("image_colour", "image_filter", "warp"), "preparing images is no part of a model; the work depends on data"),
     "index_unravel": "positions of a mask: how many there are is in no geometry",
     "mask_positions": "positions of a mask: how many there are is in no geometry",
     "multinomial": "how many draws are refused is not known before",

@@ -16,7 +16,7 @@ CSRC = ROOT / "csrc"
 BELOW_OPS = {"_core", "autograd"}
 CORE = {*BELOW_OPS, "ops", "tensor", "random", "threads"}
 LIBRARY = {*CORE, "nn", "func", "optim", "data", "io", "datasets", "linalg", "metrics", "special", "testing", "training", "version", "profiler", "plans",
-           "inference"}
+           "inference", "vision"}
 LAYERS = {
     "_core": set(),
     "autograd": {"_core"},
@@ -40,6 +40,7 @@ LAYERS = {
     "datasets": {"data", "tensor", "ops"},
     "metrics": {"tensor", "ops"},
     "training": {"autograd", "data", "io", "nn", "ops", "optim", "plans", "random", "tensor"},
+    "vision": {"_core", "training", "nn", "optim", "ops", "data", "metrics", "io", "plans", "tensor", "autograd", "random", "datasets"},
     "demos": LIBRARY - {"_core"},
     "bench": LIBRARY - {"_core"},
     "cli": LIBRARY | {"bench"},
