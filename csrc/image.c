@@ -1,13 +1,13 @@
 /* Images made smaller, larger, smoother or otherwise coloured.
  * image_filter   x (outer, n, inner) -> y (outer, count, inner), y[o, i] = sum over t of weight[i, t] x[o, start[i] + t]. pd_rows;
  *                buf: x, y, start (count,) int64, weight (count, taps); scalar[0] = taps; from i = scalar[1] up to, not including, scalar[2]
- *                the weights are the same and start grows by 1. Added in the order of t; weights of 0 are passed over there where
- *                they are not the same.
+ *                the weights are the same and start grows by 1. Added in the order of t; weights of 0 are passed over.
+ * image_bytes    floats -> uint8, rounded (a half up) and cut; NaN becomes 0. pd_map.
  * image_colour   x (N, C, P) -> y: steps of colour one after the other, each cut to 0 .. scalar[1]. pd_lines: N, C (1 or 3), P;
  *                buf: x, y, program (N, scalar[0], 2) float64: what, and by how much. COLOUR_* below; as torchvision defines them. */
 #ifndef IMAGE_ONCE
 #define IMAGE_ONCE
-enum { IMAGE_UNIT = 1 << 15, IMAGE_STAGE = 64, COLOUR_STAGE = 256, COLOUR_STEPS = 8 };
+enum { IMAGE_UNIT = 1 << 15, COLOUR_STAGE = 256, COLOUR_STEPS = 8 };
 enum { COLOUR_NONE, COLOUR_BRIGHTNESS, COLOUR_CONTRAST, COLOUR_SATURATION, COLOUR_HUE };
 
 typedef struct image_job {
@@ -16,43 +16,27 @@ typedef struct image_job {
 } image_job;
 #endif
 
-/* Rows of `inner` side by side, four taps at a time */
-static void N(filter_wide)(const T *x, T *y, size_t inner, const T *w, size_t taps) {
-    size_t used = 0;
-    const T *from[4];
-    T by[4];
-    int begun = 0;
-    for (size_t t = 0; t < taps; t++) {
-        if (w[t] != 0) from[used] = x + t * inner, by[used++] = w[t];
-        if (used < 4 && t + 1 < taps) continue;
-        for (size_t k = used; k < 4; k++) from[k] = used ? from[0] : x, by[k] = 0;
-        if (used == 0 && begun) continue;
-        const T *a = from[0], *b = from[1], *c = from[2], *d = from[3];
-        if (used == 4 && begun)
-            for (size_t j = 0; j < inner; j++) y[j] = (((y[j] + by[0] * a[j]) + by[1] * b[j]) + by[2] * c[j]) + by[3] * d[j];
-        else if (used == 4)
-            for (size_t j = 0; j < inner; j++) y[j] = ((by[0] * a[j] + by[1] * b[j]) + by[2] * c[j]) + by[3] * d[j];
-        else {
-            if (!begun) memset(y, 0, inner * sizeof(T));
-            for (size_t k = 0; k < used; k++)
-                for (size_t j = 0; j < inner; j++) y[j] += by[k] * from[k][j];
-        }
-        begun = 1, used = 0;
-    }
-}
+EACH1(image_bytes, uint8_t, (x >= 0 ? x < (T)254.5 ? x + (T)0.5 : (T)255 : (T)0))
 
-/* Neighbours along a line: `count` outputs with the same weights */
-static void N(filter_same)(const T *x, T *y, size_t count, const T *w, size_t taps) {
-    for (size_t i = 0; i < count; i += IMAGE_STAGE) {
-        const size_t n = min_size(IMAGE_STAGE, count - i);
-        T sum[IMAGE_STAGE] = {0};
-        if (n == IMAGE_STAGE)
-            for (size_t t = 0; t < taps; t++)
-                for (size_t j = 0; j < IMAGE_STAGE; j++) sum[j] += w[t] * x[i + t + j];
-        else
-            for (size_t t = 0; t < taps; t++)
-                for (size_t j = 0; j < n; j++) sum[j] += w[t] * x[i + t + j];
-        memcpy(y + i, sum, n * sizeof(T));
+/* y[j] = sum over t of w[t] x[t step + j], j < n */
+static void N(filter_row)(const T *x, size_t step, T *y, size_t n, const T *w, size_t taps) {
+    size_t j = 0;
+    for (; j + 4 * VL <= n; j += 4 * VL) {
+        vreal a = v_set(0), b = a, c = a, d = a;
+        for (size_t t = 0; t < taps; t++) {
+            const T *from = x + t * step + j;
+            const vreal by = v_set(w[t]);
+            if (w[t] == 0) continue; /* an infinity there is none of ours */
+            a = v_fma(by, v_load(from), a), b = v_fma(by, v_load(from + VL), b);
+            c = v_fma(by, v_load(from + 2 * VL), c), d = v_fma(by, v_load(from + 3 * VL), d);
+        }
+        v_store(y + j, a), v_store(y + j + VL, b), v_store(y + j + 2 * VL, c), v_store(y + j + 3 * VL, d);
+    }
+    for (; j < n; j += VL) {
+        vreal a = v_set(0);
+        for (size_t t = 0; t < taps; t++)
+            if (w[t] != 0) a = v_fma(v_set(w[t]), v_load_left(x + t * step + j, n - j), a);
+        v_store_left(y + j, a, n - j);
     }
 }
 
@@ -62,7 +46,7 @@ static void N(filter_line)(const pd_launch *launch, const T *x, T *y) {
     const size_t taps = (size_t)launch->scalar[0], first = (size_t)launch->scalar[1], last = (size_t)launch->scalar[2];
     for (size_t i = 0; i < launch->rows.count; i++) {
         if (i == first && last > first) {
-            N(filter_same)(x + start[i], y + i, last - first, weight + i * taps, taps);
+            N(filter_row)(x + start[i], 1, y + i, last - first, weight + i * taps, taps);
             i = last - 1;
             continue;
         }
@@ -85,8 +69,8 @@ static void N(filter_chunk)(void *context, size_t chunk) {
             continue;
         }
         const size_t o = r / g->count, i = r % g->count;
-        N(filter_wide)((const T *)job->launch->buf[0] + (o * g->n + (size_t)start[i]) * g->inner, (T *)job->launch->buf[1] + r * g->inner,
-                       g->inner, (const T *)job->launch->buf[3] + i * taps, taps);
+        N(filter_row)((const T *)job->launch->buf[0] + (o * g->n + (size_t)start[i]) * g->inner, g->inner, (T *)job->launch->buf[1] + r * g->inner,
+                      g->inner, (const T *)job->launch->buf[3] + i * taps, taps);
     }
 }
 
@@ -100,59 +84,41 @@ static void N(image_filter)(const pd_launch *launch) {
         for (size_t chunk = 0; chunk < chunks; chunk++) N(filter_chunk)(&job, chunk);
 }
 
-/* ---- Colour ---- */
-INLINE T N(colour_cut)(T x, T most) { return x < 0 ? 0 : x > most ? most : x; }
-INLINE T N(colour_grey)(T r, T g, T b) { return (T)0.2989 * r + (T)0.587 * g + (T)0.114 * b; }
-
-/* x = by x + (1 - by) other, of n pixels; other: one number, or NULL and the grey of each pixel */
-static void N(colour_blend)(T (*x)[COLOUR_STAGE], size_t channels, size_t n, T by, const T *other, T most) {
-    if (other) {
-        for (size_t c = 0; c < channels; c++)
-            for (size_t j = 0; j < n; j++) x[c][j] = N(colour_cut)(by * x[c][j] + (1 - by) * *other, most);
-        return;
-    }
-    for (size_t j = 0; j < n; j++) {
-        const T rest = (1 - by) * N(colour_grey)(x[0][j], x[1][j], x[2][j]);
-        for (size_t c = 0; c < 3; c++) x[c][j] = N(colour_cut)(by * x[c][j] + rest, most);
-    }
+/* ---- Colour: x[0 .. 2] are vectors of red, green and blue, or x[0] of grey ---- */
+INLINE vreal N(colour_cut)(vreal x, T most) { return v_at_most(v_at_least(x, v_set(0)), v_set(most)); }
+INLINE vreal N(colour_grey)(const vreal *x) {
+    return v_fma(x[0], v_set((T)0.2989), v_fma(x[1], v_set((T)0.587), x[2] * v_set((T)0.114)));
 }
 
-/* The share of hue `turn` sixths of a circle away: 0, 1, and the slopes between */
-INLINE T N(hue_share)(T turn) {
-    const T k = turn >= 6 ? turn - 6 : turn, a = k < 4 - k ? k : 4 - k, b = a < 1 ? a : 1;
-    return b > 0 ? b : 0;
+/* x = by x + rest */
+INLINE void N(colour_blend)(vreal *x, size_t channels, T by, vreal rest, T most) {
+    for (size_t c = 0; c < channels; c++) x[c] = N(colour_cut)(v_fma(x[c], v_set(by), rest), most);
+}
+
+/* The share of a hue `turn` sixths of a circle away, 0 <= turn < 11: slopes between 0 and 1 */
+INLINE vreal N(hue_share)(vreal turn) {
+    const vreal k = v_blend(turn >= 6, turn - 6, turn);
+    return v_at_most(v_at_least(v_at_most(k, 4 - k), v_set(0)), v_set(1));
 }
 
 /* The hue turned by `by` circles, -0.5 .. 0.5 (HSV: value and saturation stay) */
-static void N(colour_hue)(T (*x)[COLOUR_STAGE], size_t n, T by, T most) {
-    for (size_t j = 0; j < n; j++) {
-        const T r = x[0][j], g = x[1][j], b = x[2][j];
-        const T high = r > g ? (r > b ? r : b) : (g > b ? g : b), low = r < g ? (r < b ? r : b) : (g < b ? g : b);
-        const T chroma = high - low, scale = chroma > 0 ? 1 / chroma : 0;
-        T h = high == r ? (g - b) * scale : high == g ? (b - r) * scale + 2 : (r - g) * scale + 4;
-        h = h + 6 * by;
-        h = h < 0 ? h + 6 : h;
-        h = h < 0 ? h + 6 : h;
-        h = h >= 6 ? h - 6 : h;
-        x[0][j] = N(colour_cut)(high - chroma * N(hue_share)(h + 5), most);
-        x[1][j] = N(colour_cut)(high - chroma * N(hue_share)(h + 3), most);
-        x[2][j] = N(colour_cut)(high - chroma * N(hue_share)(h + 1), most);
-    }
+INLINE void N(colour_hue)(vreal *x, T by, T most) {
+    const vreal r = x[0], g = x[1], b = x[2], high = v_at_least(v_at_least(r, g), b), low = v_at_most(v_at_most(r, g), b), chroma = high - low;
+    const vreal scale = v_keep(chroma > 0, 1 / v_blend(chroma > 0, chroma, v_set(1)));
+    vreal h = v_blend(high == r, (g - b) * scale, v_blend(high == g, v_fma(b - r, scale, v_set(2)), v_fma(r - g, scale, v_set(4))));
+    h = h + v_set(6 * by); /* -4 .. 8 */
+    h = v_blend(h < 0, h + 6, h);
+    h = v_blend(h >= 6, h - 6, h);
+    for (size_t c = 0; c < 3; c++) x[c] = N(colour_cut)(high - chroma * N(hue_share)(h + v_set((T)(5 - 2 * (int)c))), most);
 }
 
-static void N(colour_step)(T (*x)[COLOUR_STAGE], size_t channels, size_t n, const double *step, T mean, T most) {
-    const T by = (T)step[1], black = 0;
-    switch ((int)step[0]) {
-    case COLOUR_BRIGHTNESS: N(colour_blend)(x, channels, n, by, &black, most); break;
-    case COLOUR_CONTRAST: N(colour_blend)(x, channels, n, by, &mean, most); break;
-    case COLOUR_SATURATION:
-        if (channels == 3) N(colour_blend)(x, channels, n, by, NULL, most);
-        break;
-    case COLOUR_HUE:
-        if (channels == 3) N(colour_hue)(x, n, by, most);
-        break;
-    default: break;
-    }
+INLINE void N(colour_step)(vreal *x, size_t channels, const double *step, T mean, T most) {
+    const T by = (T)step[1];
+    const int what = (int)step[0];
+    if (what == COLOUR_BRIGHTNESS) N(colour_blend)(x, channels, by, v_set(0), most);
+    else if (what == COLOUR_CONTRAST) N(colour_blend)(x, channels, by, v_set((1 - by) * mean), most);
+    else if (what == COLOUR_SATURATION && channels == 3) N(colour_blend)(x, channels, by, N(colour_grey)(x) * v_set(1 - by), most);
+    else if (what == COLOUR_HUE && channels == 3) N(colour_hue)(x, by, most);
 }
 
 /* Runs the first `steps` of image o. y NULL: returns the mean of the grey that comes out. */
@@ -160,19 +126,20 @@ static double N(colour_run)(const pd_launch *launch, size_t o, size_t steps, con
     const pd_lines *g = &launch->lines;
     const T *x = (const T *)launch->buf[0] + o * g->n * g->inner, most = (T)launch->scalar[1];
     const double *program = (const double *)launch->buf[2] + o * (size_t)launch->scalar[0] * 2;
-    T stage[3][COLOUR_STAGE];
     double total = 0;
-    for (size_t j = 0; j < g->inner; j += COLOUR_STAGE) {
-        const size_t n = min_size(COLOUR_STAGE, g->inner - j);
-        for (size_t c = 0; c < g->n; c++) memcpy(stage[c], x + c * g->inner + j, n * sizeof(T));
-        for (size_t s = 0; s < steps; s++) N(colour_step)(stage, g->n, n, program + 2 * s, mean[s], most);
-        if (y) {
-            for (size_t c = 0; c < g->n; c++) memcpy(y + c * g->inner + j, stage[c], n * sizeof(T));
-            continue;
+    for (size_t first = 0; first < g->inner; first += COLOUR_STAGE) {
+        const size_t last = min_size(first + COLOUR_STAGE, g->inner);
+        vreal sum = v_set(0), v[3];
+        for (size_t j = first; j < last; j += VL) {
+            for (size_t c = 0; c < g->n; c++) v[c] = v_load_left(x + c * g->inner + j, last - j);
+            for (size_t s = 0; s < steps; s++) N(colour_step)(v, g->n, program + 2 * s, mean[s], most);
+            if (y)
+                for (size_t c = 0; c < g->n; c++) v_store_left(y + c * g->inner + j, v[c], last - j);
+            else if (last - j >= VL) sum += g->n == 3 ? N(colour_grey)(v) : v[0];
+            else
+                for (size_t k = 0; k < last - j; k++) total += (double)(g->n == 3 ? N(colour_grey)(v) : v[0])[k];
         }
-        T sum = 0;
-        for (size_t k = 0; k < n; k++) sum += g->n == 3 ? N(colour_grey)(stage[0][k], stage[1][k], stage[2][k]) : stage[0][k];
-        total += (double)sum;
+        for (size_t k = 0; k < VL; k++) total += (double)sum[k];
     }
     return total / (double)g->inner;
 }

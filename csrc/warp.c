@@ -2,11 +2,11 @@
  * buf: x, y, matrix (N, 9) float64, field (N or 1, 2, OH, OW) float32 or NULL, fill (C,) float64.
  *   (u, v, w) = matrix (j, i, 1), output pixel (i, j) is x at column u / w + field[0] and row v / w + field[1]; pixels lie at whole numbers.
  * scalar[0]: bilinear, else the nearest pixel (a half goes up). scalar[1]: what lies outside: fill, the nearest edge, or the image mirrored
- * at its outermost pixels. scalar[2]: the field has N parts. Bilinear is for floats and uint8, which is rounded, a half up. A pixel depends
- * on its own place alone. H W < 2^31. */
+ * at its outermost pixels. scalar[2]: the field has N parts. Bilinear is for floats and uint8, whose weights have 11 bits and whose result
+ * is rounded, a half up. A pixel depends on its own place alone. H W < 2^31. */
 #ifndef WARP_ONCE
 #define WARP_ONCE
-enum { WARP_STAGE = 128, WARP_UNIT = 1 << 14, WARP_FILL = 0, WARP_EDGE = 1, WARP_MIRROR = 2 };
+enum { WARP_STAGE = 128, WARP_UNIT = 1 << 14, WARP_FILL = 0, WARP_EDGE = 1, WARP_MIRROR = 2, WARP_BITS = 11 };
 #define WARP_FAR 1e9 /* where coordinates are cut off, so that they fit 32 bits; NaN lies there, too */
 
 typedef struct warp_job {
@@ -15,9 +15,9 @@ typedef struct warp_job {
     int bilinear, outside;
 } warp_job;
 
-/* A piece of an output row: whole parts of the coordinates, and the rest */
+/* A piece of an output row: whole parts of the coordinates, where that is, and the rest */
 typedef struct warp_piece {
-    int32_t column[WARP_STAGE], row[WARP_STAGE];
+    int32_t column[WARP_STAGE], row[WARP_STAGE], at[WARP_STAGE];
     double right[WARP_STAGE], below[WARP_STAGE];
     int inside; /* all that is read lies inside */
 } warp_piece;
@@ -49,13 +49,14 @@ static UNUSED void warp_split(const warp_job *job, size_t n, const double *u, co
     const pd_window *g = &job->launch->window;
     const int32_t last_row = (int32_t)g->in[1] - 1, last_column = (int32_t)g->in[2] - 1, more = job->bilinear;
     const double half = job->bilinear ? 0 : 0.5;
+    const uint32_t width = (uint32_t)g->in[2];
     int32_t outside = 0;
     for (size_t j = 0; j < n; j++) {
         const double x = warp_cut(u[j] + half), y = warp_cut(v[j] + half);
-        int32_t column = (int32_t)x, row = (int32_t)y;
-        column -= (double)column > x;
-        row -= (double)row > y;
+        const int32_t cut_column = (int32_t)x, cut_row = (int32_t)y; /* towards 0 */
+        const int32_t column = cut_column - ((double)cut_column > x ? 1 : 0), row = cut_row - ((double)cut_row > y ? 1 : 0);
         to->column[j] = column, to->row[j] = row;
+        to->at[j] = (int32_t)((uint32_t)row * width + (uint32_t)column); /* meant where inside */
         to->right[j] = x - (double)column, to->below[j] = y - (double)row;
         outside |= (column < 0) | (row < 0) | (column > last_column - more) | (row > last_row - more);
     }
@@ -83,42 +84,52 @@ INLINE T warp_at(const T *x, const pd_window *g, int32_t row, int32_t column, in
 static void N(warp_nearest)(const warp_job *job, const T *x, T *y, size_t n, const warp_piece *p, T fill) {
     const pd_window *g = &job->launch->window;
     if (p->inside)
-        for (size_t j = 0; j < n; j++) y[j] = x[(size_t)p->row[j] * g->in[2] + (size_t)p->column[j]];
+        for (size_t j = 0; j < n; j++) y[j] = x[p->at[j]];
     else
         for (size_t j = 0; j < n; j++) y[j] = warp_at(x, g, p->row[j], p->column[j], job->outside, fill);
 }
 
 #if PD_REAL || BITS == 8
-#if PD_REAL
-#define WARP_REAL T
-#define WARP_HALF 0
-#else
-#define WARP_REAL float
-#define WARP_HALF 0.5f
-#endif
-INLINE T N(warp_mix)(T a, T b, T c, T d, WARP_REAL right, WARP_REAL below) {
-    const WARP_REAL top = (WARP_REAL)a + ((WARP_REAL)b - (WARP_REAL)a) * right, low = (WARP_REAL)c + ((WARP_REAL)d - (WARP_REAL)c) * right;
-    return (T)(top + (low - top) * below + WARP_HALF);
-}
-
-static void N(warp_bilinear)(const warp_job *job, const T *x, T *y, size_t n, const warp_piece *p, T fill) {
+/* The four pixels around each place: tap[0], tap[1] in its row, tap[2], tap[3] below */
+static void N(warp_taps)(const warp_job *job, const T *x, size_t n, const warp_piece *p, T fill, T (*tap)[WARP_STAGE]) {
     const pd_window *g = &job->launch->window;
+    const uint32_t rows = (uint32_t)g->in[1] - 1, columns = (uint32_t)g->in[2] - 1;
+    const T *under = x + g->in[2];
     if (p->inside) {
-        for (size_t j = 0; j < n; j++) {
-            const T *a = x + (size_t)p->row[j] * g->in[2] + (size_t)p->column[j], *c = a + g->in[2];
-            y[j] = N(warp_mix)(a[0], a[1], c[0], c[1], (WARP_REAL)p->right[j], (WARP_REAL)p->below[j]);
-        }
+        for (size_t j = 0; j < n; j++) tap[0][j] = x[p->at[j]], tap[1][j] = x[p->at[j] + 1];
+        for (size_t j = 0; j < n; j++) tap[2][j] = under[p->at[j]], tap[3][j] = under[p->at[j] + 1];
         return;
     }
     for (size_t j = 0; j < n; j++) {
-        const int32_t i = p->row[j], k = p->column[j];
-        const T a = warp_at(x, g, i, k, job->outside, fill), b = warp_at(x, g, i, k + 1, job->outside, fill);
-        const T c = warp_at(x, g, i + 1, k, job->outside, fill), d = warp_at(x, g, i + 1, k + 1, job->outside, fill);
-        y[j] = N(warp_mix)(a, b, c, d, (WARP_REAL)p->right[j], (WARP_REAL)p->below[j]);
+        const int32_t i = p->row[j], k = p->column[j], at = p->at[j];
+        if ((uint32_t)i < rows && (uint32_t)k < columns) {
+            tap[0][j] = x[at], tap[1][j] = x[at + 1], tap[2][j] = under[at], tap[3][j] = under[at + 1];
+            continue;
+        }
+        tap[0][j] = warp_at(x, g, i, k, job->outside, fill), tap[1][j] = warp_at(x, g, i, k + 1, job->outside, fill);
+        tap[2][j] = warp_at(x, g, i + 1, k, job->outside, fill), tap[3][j] = warp_at(x, g, i + 1, k + 1, job->outside, fill);
     }
 }
-#undef WARP_REAL
-#undef WARP_HALF
+
+/* Floats are mixed as they are; bytes with weights of WARP_BITS bits, rounded once. */
+#if PD_REAL
+#define WARP_WEIGHT T
+#define WARP_ONE 1
+#else
+#define WARP_WEIGHT int32_t
+#define WARP_ONE (1 << WARP_BITS)
+#endif
+static void N(warp_mix)(T (*tap)[WARP_STAGE], T *restrict y, size_t n, const WARP_WEIGHT *right, const WARP_WEIGHT *below) {
+    for (size_t j = 0; j < n; j++) {
+        const WARP_WEIGHT a = tap[0][j], b = tap[1][j], c = tap[2][j], d = tap[3][j];
+        const WARP_WEIGHT top = a * WARP_ONE + (b - a) * right[j], low = c * WARP_ONE + (d - c) * right[j];
+#if PD_REAL
+        y[j] = top + (low - top) * below[j];
+#else
+        y[j] = (T)((top * WARP_ONE + (low - top) * below[j] + (1 << (2 * WARP_BITS - 1))) >> (2 * WARP_BITS));
+#endif
+    }
+}
 #endif
 
 static void N(warp_chunk)(void *context, size_t chunk) {
@@ -128,18 +139,29 @@ static void N(warp_chunk)(void *context, size_t chunk) {
     const size_t rows = g->out[1], width = g->out[2], last = min_size((chunk + 1) * job->per_chunk, g->n * rows);
     double u[WARP_STAGE], v[WARP_STAGE];
     warp_piece piece;
+#if PD_REAL || BITS == 8
+    WARP_WEIGHT right[WARP_STAGE], below[WARP_STAGE];
+    T tap[4][WARP_STAGE];
+#endif
     for (size_t r = chunk * job->per_chunk; r < last; r++) {
         const size_t image = r / rows, i = r % rows;
         for (size_t j = 0; j < width; j += WARP_STAGE) {
             const size_t n = min_size(WARP_STAGE, width - j);
             warp_places(job, image, i, j, n, u, v);
             warp_split(job, n, u, v, &piece);
+#if PD_REAL || BITS == 8
+            for (size_t k = 0; k < n; k++) {
+                right[k] = (WARP_WEIGHT)(piece.right[k] * WARP_ONE + (PD_REAL ? 0 : 0.5));
+                below[k] = (WARP_WEIGHT)(piece.below[k] * WARP_ONE + (PD_REAL ? 0 : 0.5));
+            }
+#endif
             for (size_t c = 0; c < g->c; c++) {
                 const T *x = (const T *)job->launch->buf[0] + (image * g->c + c) * g->in[1] * g->in[2];
                 T *y = (T *)job->launch->buf[1] + ((image * g->c + c) * rows + i) * width + j;
 #if PD_REAL || BITS == 8
                 if (job->bilinear) {
-                    N(warp_bilinear)(job, x, y, n, &piece, (T)fill[c]);
+                    N(warp_taps)(job, x, n, &piece, (T)fill[c], tap);
+                    N(warp_mix)(tap, y, n, right, below);
                     continue;
                 }
 #endif
@@ -157,3 +179,5 @@ static void N(warp)(const pd_launch *launch) {
     else N(warp_chunk)(&job, 0);
 }
 #undef warp_at
+#undef WARP_WEIGHT
+#undef WARP_ONE

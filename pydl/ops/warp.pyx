@@ -6,12 +6,13 @@ from libc.stdint cimport int64_t
 
 from pydl._core.kernels cimport PD_BOOL, PD_F32, PD_F64, PD_I32, PD_I64, PD_U8, pd_launch
 from pydl._core.dtypes cimport dtype_of
-from pydl._core.launch cimport contiguous, prepare, run
+from pydl._core.launch cimport contiguous, map1_to, prepare, run
 from pydl._core.recording cimport host_read
 from pydl._core.tensor cimport Tensor, empty, empty_like, shape_of
 
 cdef extern from "pydl.h":
     enum: PD_warp
+    enum: PD_image_bytes
     enum: PD_image_filter
     enum: PD_image_colour
 
@@ -77,7 +78,7 @@ def filter_lines(Tensor input not None, Tensor start not None, Tensor weight not
     cdef pd_launch launch
     cdef Tensor x, s, w, y
     cdef ptrdiff_t sizes[3]
-    cdef ptrdiff_t i, taps, first, last, longest = 0
+    cdef ptrdiff_t i, taps, count, first, last, longest = 0
     cdef int64_t *at
     host_read("filter_lines")
     if input.ndim != 3 or weight.ndim != 2:
@@ -85,8 +86,8 @@ def filter_lines(Tensor input not None, Tensor start not None, Tensor weight not
     x = contiguous(input)
     w = expected("filter_lines", "weight", weight, x.code, shape_of(weight))
     s = expected("filter_lines", "start", start, PD_I64, (weight.sizes[0],))
-    at, taps = <int64_t *>s.data, w.sizes[1]
-    for i in range(s.numel):
+    at, taps, count = <int64_t *>s.data, w.sizes[1], w.sizes[0]
+    for i in range(count):
         if at[i] < 0 or at[i] > x.sizes[1] - taps:
             raise IndexError(f"filter_lines: a window of {taps} at {at[i]} does not fit {x.sizes[1]} elements")
     sizes[0], sizes[1], sizes[2] = x.sizes[0], w.sizes[0], x.sizes[2]
@@ -98,15 +99,20 @@ def filter_lines(Tensor input not None, Tensor start not None, Tensor weight not
     launch.rows.outer, launch.rows.n, launch.rows.inner, launch.rows.count = x.sizes[0], x.sizes[1], x.sizes[2], w.sizes[0]
     launch.scalar[0], launch.scalar[1], launch.scalar[2] = taps, 0, 0
     first = last = 0
-    while first < s.numel:                      # the longest run of the same weights, one after the other
+    while first < count:                         # the longest run of the same weights, one after the other
         last = first + 1
-        while last < s.numel and at[last] == at[last - 1] + 1 and same_weights(w, first, last):
+        while last < count and at[last] == at[last - 1] + 1 and same_weights(w, first, last):
             last += 1
         if last - first > longest:
             longest, launch.scalar[1], launch.scalar[2] = last - first, first, last
         first = last
     run(&launch, PD_image_filter, x.code)
     return y
+
+def to_bytes(Tensor input not None):
+    """float32 or float64 -> uint8, rounded (a half up) and cut to 0 .. 255; NaN becomes 0. (*) -> (*)."""
+    host_read("to_bytes")
+    return map1_to(PD_image_bytes, PD_U8, input)
 
 cdef bint same_weights(Tensor w, ptrdiff_t a, ptrdiff_t b) noexcept:
     cdef ptrdiff_t t, taps = w.sizes[1]

@@ -11,6 +11,7 @@ import numpy as np
 
 from pydl._core.dtypes import float32, uint8
 from pydl.io.replace import replacing
+from pydl.ops import warp as kernels
 from pydl.tensor import Tensor, from_numpy
 
 Path = str | os.PathLike[str]
@@ -120,9 +121,7 @@ def to_pil_image(pic: Tensor | np.ndarray, caller: str = "to_pil_image") -> Any:
 
 def to_bytes(pixels: np.ndarray) -> np.ndarray:
     """Floats, rounded (a half up) and cut to 0 .. 255, as uint8; NaN is 0."""
-    rounded = pixels + pixels.dtype.type(0.5)
-    np.clip(np.nan_to_num(rounded, copy=False, nan=0), 0, 255, out=rounded)
-    return rounded.astype(np.uint8)
+    return kernels.to_bytes(from_numpy(pixels)).numpy()
 
 
 def to_image(inpt: Any) -> Tensor:

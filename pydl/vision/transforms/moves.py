@@ -15,7 +15,6 @@ import numpy as np
 from pydl._core.dtypes import float32, float64, uint8
 from pydl.ops import warp as kernels
 from pydl.tensor import Tensor, from_numpy
-from pydl.vision.images import to_bytes
 from pydl.vision.transforms.batch import Batch, Fill, fill_of
 
 
@@ -202,7 +201,7 @@ def in_floats(images: Tensor, work: Any) -> Tensor:
     """work(images as floats); bytes are made floats before and rounded after."""
     if images.dtype != uint8:
         return work(images)
-    return from_numpy(to_bytes(work(images.to(float32)).numpy()))
+    return kernels.to_bytes(work(images.to(float32)))
 
 
 def resize_images(images: Tensor, size: tuple[int, int], mode: str, antialias: bool) -> Tensor:
