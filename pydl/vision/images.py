@@ -80,12 +80,18 @@ def check_header(name: str, image: Any, frames: int, mode: str | None, max_pixel
         raise ValueError(f"read_image: {name}: expected 8 bits a channel and grey, RGB or RGBA, got Pillow's mode {image.mode!r}")
 
 
+def owned(array: np.ndarray) -> Tensor:
+    """A contiguous array as a tensor; what is read-only, or has gaps, is copied first."""
+    dense = np.ascontiguousarray(array)
+    return from_numpy(dense if dense.flags.writeable else dense.copy())
+
+
 def planes(pixels: np.ndarray) -> Tensor:
     """(H, W) or (H, W, C) -> a contiguous tensor (C, H, W)."""
     pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8) * np.uint8(255)
-    return from_numpy(np.ascontiguousarray(pixels))
+    return owned(pixels)
 
 
 def write_png(input: Tensor, filename: Path, compression_level: int = 6) -> None:
@@ -121,7 +127,7 @@ def to_pil_image(pic: Tensor | np.ndarray, caller: str = "to_pil_image") -> Any:
 
 def to_bytes(pixels: np.ndarray) -> np.ndarray:
     """Floats, rounded (a half up) and cut to 0 .. 255, as uint8; NaN is 0."""
-    return kernels.to_bytes(from_numpy(pixels)).numpy()
+    return kernels.to_bytes(owned(pixels)).numpy()
 
 
 def to_image(inpt: Any) -> Tensor:

@@ -9,7 +9,8 @@ import numpy as np
 from pydl._core.dtypes import float32, float64, uint8
 from pydl.ops.random import rand, randint
 from pydl.random import Generator
-from pydl.tensor import Tensor, from_numpy
+from pydl.tensor import Tensor
+from pydl.vision.images import owned
 
 Target = Any        # a dict, a list of them, or None
 Fill = float | Sequence[float] | Mapping[str, Any]
@@ -118,7 +119,7 @@ class Batch:
         return self.images.numpy()
 
     def set(self, images: np.ndarray | Tensor) -> None:
-        self.images = images if isinstance(images, Tensor) else from_numpy(np.ascontiguousarray(images))
+        self.images = images if isinstance(images, Tensor) else owned(images)
 
     def pair(self) -> tuple[Tensor, Target]:
         """The image or images, and the target, built as it came."""
@@ -130,16 +131,16 @@ class Batch:
             return image, built[0]
         if not isinstance(self.given, Mapping):
             return image, built
-        stacked = {key: from_numpy(np.stack([one[key].numpy() for one in built])) for key in (built[0] if built else {})}
+        stacked = {key: owned(np.stack([one[key].numpy() for one in built])) for key in (built[0] if built else {})}
         return image, {**self.given, **stacked}
 
     def built(self, i: int) -> dict[str, Any]:
         types, own = self.types[i], dict(self.rest[i])
         for key, arrays in (("boxes", self.boxes), ("keypoints", self.points)):
             if arrays is not None:
-                own[key] = from_numpy(arrays[i].astype(types[key]))
+                own[key] = owned(arrays[i].astype(types[key]))
         if self.masks is not None:
-            own["masks"] = from_numpy(np.ascontiguousarray(self.masks[i][0] if types["masks"] == 2 else self.masks[i]))
+            own["masks"] = owned(self.masks[i][0] if types["masks"] == 2 else self.masks[i])
         given = self.given if self.single else self.given[i] if not isinstance(self.given, Mapping) else own
         return {**{key: own[key] for key in given if key in own}, **own}       # in the order that they came in
 

@@ -9,8 +9,8 @@ import numpy as np
 from pydl._core.dtypes import dtype as DType
 from pydl._core.dtypes import float32
 from pydl.random import Generator
-from pydl.tensor import Tensor, from_numpy
-from pydl.vision.images import to_image
+from pydl.tensor import Tensor
+from pydl.vision.images import owned, to_image
 from pydl.vision.transforms import functional as F
 from pydl.vision.transforms import moves, tones
 from pydl.vision.transforms.batch import Batch, Target, Transform, happens, interval, probability, uniform
@@ -105,7 +105,7 @@ class RandomPhotometricDistort(Transform):
         if mixed.any():
             pixels = images.numpy()
             order_of = np.where(mixed[:, None], keys.argsort(1, kind="stable"), np.arange(channels))
-            images = from_numpy(np.take_along_axis(pixels, order_of[:, :, None, None], 1))
+            images = owned(np.take_along_axis(pixels, order_of[:, :, None, None], 1))
         batch.set(images)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from pydl._core.dtypes import dtype as DType
 from pydl._core.dtypes import float32, float64, uint8
 from pydl.ops.warp import PADDINGS as WARP_PADDINGS
-from pydl.tensor import Tensor, from_numpy
-from pydl.vision.images import to_image, to_pil_image, to_tensor
+from pydl.tensor import Tensor
+from pydl.vision.images import owned, to_image, to_pil_image, to_tensor
 from pydl.vision.transforms import moves, tones
 from pydl.vision.transforms.batch import Batch, Fill, Target, fill_of, pair_of, run
 from pydl.vision.transforms.moves import InterpolationMode, mode_of, padding_of
@@ -315,7 +315,7 @@ def converted(x: Tensor, dtype: DType, scale: bool) -> Tensor:
         return x.to(dtype)
     if dtype == uint8:
         y = x.numpy() * x.numpy().dtype.type(255 + 1 - 1e-3)
-        return from_numpy(np.clip(np.nan_to_num(y, nan=0), 0, 255).astype(np.uint8))
+        return owned(np.clip(np.nan_to_num(y, nan=0), 0, 255).astype(np.uint8))
     return x.to(dtype) / 255
 
 
@@ -331,7 +331,7 @@ def normalize(image: Tensor, mean: Sequence[float], std: Sequence[float], inplac
         m, s = (np.asarray(fill_of(list(v), "image", a.shape[1])).astype(a.dtype)[:, None, None] for v in (mean, std))
         if not (s != 0).all():
             raise ValueError(f"normalize: std must not be 0, got {std!r}")
-        return from_numpy((a - m) / s)
+        return owned((a - m) / s)
 
     return toned(image, target, change)
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydl.ops.random import rand
 from pydl.ops.warp import PADDINGS as WARP_PADDINGS
 from pydl.random import Generator
-from pydl.tensor import from_numpy
+from pydl.vision.images import owned
 from pydl.vision.transforms import functional as F
 from pydl.vision.transforms import moves
 from pydl.vision.transforms.batch import Batch, Fill, Transform, below, happens, interval, pair_of, probability, uniform
@@ -302,4 +302,4 @@ def remove(batch: Batch, i: int, kept: np.ndarray, labels_only: bool = False) ->
         batch.masks[i] = batch.masks[i][kept]
     for key, value in rest.items():
         if (key == "labels" or not labels_only) and hasattr(value, "ndim") and value.ndim and len(value) == count:
-            rest[key] = from_numpy(np.ascontiguousarray(value.numpy()[kept])) if hasattr(value, "numpy") else value[kept]
+            rest[key] = owned(value.numpy()[kept]) if hasattr(value, "numpy") else value[kept]

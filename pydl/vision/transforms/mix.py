@@ -10,8 +10,8 @@ import numpy as np
 from pydl._core.dtypes import float32, int32, int64
 from pydl.ops.random import randn, randperm
 from pydl.random import Generator
-from pydl.tensor import Tensor, from_numpy
-from pydl.vision.images import to_bytes
+from pydl.tensor import Tensor
+from pydl.vision.images import owned, to_bytes
 from pydl.vision.transforms import moves
 from pydl.vision.transforms.batch import Batch, Fill, Target, Transform, below, interval, pair_of, uniform
 from pydl.vision.transforms.geometry import remove
@@ -58,9 +58,9 @@ class Mixing:
                              "it is for a collate_fn")
         share = self.soft(labels, len(batch))
         if not len(batch):
-            return images, from_numpy(share)
+            return images, owned(share)
         mixed, lam = self.mix(batch.array, beta(self.generator, self.alpha))
-        return from_numpy(mixed), from_numpy((lam * share + (1 - lam) * np.roll(share, 1, 0)).astype(np.float32))
+        return owned(mixed), owned((lam * share + (1 - lam) * np.roll(share, 1, 0)).astype(np.float32))
 
     def soft(self, labels: Tensor, n: int) -> np.ndarray:
         name = type(self).__name__
@@ -188,4 +188,4 @@ def joined(first: dict[str, Any], rests: list[dict[str, Any]], counts: list[int]
     """first, where what has one row a box (`count` of them before) is replaced by the rows of all."""
     rows = {key for key, value in first.items() if isinstance(value, Tensor) and value.ndim and len(value) == count}
     rows = {key for key in rows if all(isinstance(rest.get(key), Tensor) and len(rest[key]) == n for rest, n in zip(rests, counts))}
-    return {**first, **{key: from_numpy(np.concatenate([rest[key].numpy() for rest in rests])) for key in rows}}
+    return {**first, **{key: owned(np.concatenate([rest[key].numpy() for rest in rests])) for key in rows}}

@@ -14,7 +14,8 @@ import numpy as np
 
 from pydl._core.dtypes import float32, float64, uint8
 from pydl.ops import warp as kernels
-from pydl.tensor import Tensor, from_numpy
+from pydl.tensor import Tensor
+from pydl.vision.images import owned
 from pydl.vision.transforms.batch import Batch, Fill, fill_of
 
 
@@ -183,7 +184,7 @@ def resize_weights(n: int, m: int, mode: str, antialias: bool, dtype: Any) -> tu
     weight = (triangle if mode == "bilinear" else cubic)((at - centre[:, None] + 0.5) / stretch)
     weight = np.where((at >= low[:, None]) & (at < high[:, None]), weight, 0)
     weight /= weight.sum(1, keepdims=True)
-    return from_numpy(start), from_numpy(weight).to(dtype)
+    return owned(start), owned(weight).to(dtype)
 
 
 def filtered(images: Tensor, rows: tuple[Tensor, Tensor] | None, columns: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -212,7 +213,7 @@ def resize_images(images: Tensor, size: tuple[int, int], mode: str, antialias: b
         array = images.numpy()
         rows = np.floor((np.arange(size[0]) + 0.5) * (height / size[0])).astype(np.int64).clip(0, height - 1)
         columns = np.floor((np.arange(size[1]) + 0.5) * (width / size[1])).astype(np.int64).clip(0, width - 1)
-        return from_numpy(array[:, :, rows[:, None], columns])
+        return owned(array[:, :, rows[:, None], columns])
     dtype = float64 if images.dtype == float64 else float32
     along = [None if a == b else resize_weights(a, b, mode, antialias, dtype) for a, b in zip((height, width), size)]
     return in_floats(images, lambda x: filtered(x, along[0], along[1]))
@@ -222,7 +223,7 @@ def resize(batch: Batch, size: tuple[int, int], mode: str = "bilinear", antialia
     """All images to one size; masks by the nearest pixel."""
     height, width = batch.size
     batch.set(resize_images(batch.images, size, mode, antialias))
-    batch.move_masks(lambda x, part: resize_images(from_numpy(x), size, "nearest", False).numpy())
+    batch.move_masks(lambda x, part: resize_images(owned(x), size, "nearest", False).numpy())
     move_points(batch, np.broadcast_to(scaling(size[1] / width, size[0] / height), (len(batch), 3, 3)), size)
 
 
@@ -233,13 +234,13 @@ def inverses(maps: np.ndarray) -> Tensor:
     back = np.linalg.inv(maps)
     half, unhalf = scaling(1, 1, 0.5, 0.5), scaling(1, 1, -0.5, -0.5)
     back = unhalf @ back @ half
-    return from_numpy(np.ascontiguousarray(back / back[:, 2:, 2:]))
+    return owned(back / back[:, 2:, 2:])
 
 
 def warp(batch: Batch, maps: np.ndarray, size: tuple[int, int], mode: str = "bilinear", fill: Fill = 0, padding: str = "constant",
          field: Tensor | None = None) -> None:
     """Image i under the map maps[i] (N, 3, 3); then output pixel q shows what is at q + field(q), field (N or 1, 2, *size)."""
-    back = inverses(maps) if len(maps) else from_numpy(np.empty((0, 3, 3)))
+    back = inverses(maps) if len(maps) else owned(np.empty((0, 3, 3)))
 
     def warped(x: np.ndarray, part: slice, what: str) -> np.ndarray:
         filled = fill_of(fill, what, x.shape[1])
@@ -248,7 +249,7 @@ def warp(batch: Batch, maps: np.ndarray, size: tuple[int, int], mode: str = "bil
             filled = np.clip(np.round(filled), 0 if x.dtype in (bool, np.uint8) else -largest, min(largest, 2**53))
         shifts = field if field is None or len(field) == 1 else field[part]
         matrix = back[part] if part != slice(None) else back
-        return kernels.warp(from_numpy(x), matrix.contiguous(), from_numpy(filled), size, mode if what == "image" else "nearest", padding,
+        return kernels.warp(owned(x), matrix.contiguous(), owned(filled), size, mode if what == "image" else "nearest", padding,
                             shifts).numpy()
 
     batch.set(warped(batch.array, slice(None), "image"))
@@ -318,7 +319,7 @@ def line_weights(n: int, kernel: tuple[float, ...], dtype: Any) -> tuple[Tensor,
     weight = np.zeros((n, taps))
     for t, w in enumerate(kernel):
         np.add.at(weight, (np.arange(n), mirrored(np.arange(n) - reach + t, n) - start), w)
-    return from_numpy(start), from_numpy(weight).to(dtype)
+    return owned(start), owned(weight).to(dtype)
 
 
 def gaussian(size: int, sigma: float) -> tuple[float, ...]:
@@ -342,4 +343,4 @@ def elastic_field(noise: Tensor, alpha: tuple[float, float], sigma: tuple[float,
     for axis in range(2):
         kernel = gaussian(int(8 * sigma[axis] + 1) | 1, sigma[axis]) if sigma[axis] > 0 else (1.0,)
         parts.append(blur(noise[:, axis:axis + 1], kernel, kernel).numpy() * np.float32(alpha[axis] / 2))
-    return from_numpy(np.ascontiguousarray(np.concatenate(parts, 1)))
+    return owned(np.concatenate(parts, 1))

@@ -5,8 +5,8 @@ import numpy as np
 
 from pydl._core.dtypes import uint8
 from pydl.ops.warp import colour_steps
-from pydl.tensor import Tensor, from_numpy
-from pydl.vision.images import to_bytes
+from pydl.tensor import Tensor
+from pydl.vision.images import owned, to_bytes
 from pydl.vision.transforms.moves import blur, in_floats
 
 STEPS = {"brightness": 1, "contrast": 2, "saturation": 3, "hue": 4}
@@ -27,7 +27,7 @@ def coloured(images: Tensor, program: np.ndarray) -> Tensor:
         if kinds - {0, STEPS["brightness"]}:
             raise ValueError(f"transforms: contrast, saturation and hue need 1 or 3 channels, got images {tuple(images.shape)}")
         shape = (n, 1, channels * height * width)
-    steps = from_numpy(np.ascontiguousarray(program, dtype=np.float64))
+    steps = owned(program.astype(np.float64))
     return in_floats(images, lambda x: colour_steps(x.contiguous().view(*shape), steps, most).view(n, channels, height, width))
 
 
@@ -42,26 +42,26 @@ def grey(images: Tensor, channels: int) -> Tensor:
     if x.shape[1] == 3:
         y = np.einsum("nchw,c->nhw", x, GREY.astype(np.float32 if x.dtype == np.uint8 else x.dtype))[:, None]
         x = to_bytes(y) if x.dtype == np.uint8 else y
-    return from_numpy(np.ascontiguousarray(np.repeat(x, channels, 1) if channels > 1 else x))
+    return owned(np.repeat(x, channels, 1) if channels > 1 else x)
 
 
 def inverted(images: Tensor) -> Tensor:
     x = images.numpy()
-    return from_numpy(x.dtype.type(most_of(images)) - x)
+    return owned(x.dtype.type(most_of(images)) - x)
 
 
 def posterized(images: Tensor, bits: int) -> Tensor:
     """Keeps the highest `bits` bits; floats are counted in 2^bits steps."""
     x = images.numpy()
     if x.dtype == np.uint8:
-        return from_numpy(x & np.uint8(255 << (8 - bits) & 255))
+        return owned(x & np.uint8(255 << (8 - bits) & 255))
     levels = 1 << bits
-    return from_numpy((np.floor(x * levels).clip(0, levels - 1) / levels).astype(x.dtype))
+    return owned((np.floor(x * levels).clip(0, levels - 1) / levels).astype(x.dtype))
 
 
 def solarized(images: Tensor, threshold: float) -> Tensor:
     x = images.numpy()
-    return from_numpy(np.where(x >= threshold, x.dtype.type(most_of(images)) - x, x))
+    return owned(np.where(x >= threshold, x.dtype.type(most_of(images)) - x, x))
 
 
 def autocontrasted(images: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ def autocontrasted(images: Tensor) -> Tensor:
     flat = high <= low
     most = work.dtype.type(most_of(images))
     y = np.where(flat, work, np.clip((work - np.where(flat, 0, low)) * (most / np.where(flat, 1, high - low)), 0, most))
-    return from_numpy(to_bytes(y) if x.dtype == np.uint8 else y.astype(x.dtype))
+    return owned(to_bytes(y) if x.dtype == np.uint8 else y.astype(x.dtype))
 
 
 def equalized(images: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def equalized(images: Tensor) -> Tensor:
         step = (count.sum() - count[count.nonzero()[0][-1]]) // 255
         table = np.arange(256) if step == 0 else np.minimum((step // 2 + np.append(0, count.cumsum()[:-1])) // step, 255)
         out[:] = table.astype(np.uint8)[one]
-    return from_numpy(y if x.dtype == np.uint8 else (y / x.dtype.type(255)).astype(x.dtype))
+    return owned(y if x.dtype == np.uint8 else (y / x.dtype.type(255)).astype(x.dtype))
 
 
 def sharpened(images: Tensor, factor: float) -> Tensor:
@@ -99,7 +99,7 @@ def sharpened(images: Tensor, factor: float) -> Tensor:
         smooth = (blur(x, third, third).numpy() * 9 + own * 4) / 13
         y = own.copy()
         y[:, :, 1:-1, 1:-1] = np.clip(own * factor + smooth * (1 - factor), 0, most)[:, :, 1:-1, 1:-1]
-        return from_numpy(y)
+        return owned(y)
 
     most = most_of(images)
     return in_floats(images, sharp)
