@@ -44,6 +44,7 @@ rule("addcmul addcdiv lerp", Cost("map", 3, "TTTT"))
 rule("clamp", Cost("map", 2, "TTTT"))
 rule("eq ne lt le gt ge logical_and logical_or logical_xor", Cost("map", 1, "TT1"))
 rule("logical_not isnan isinf isfinite", Cost("map", 1, "T1"))
+rule("image_bytes", Cost("map", 2, "T1"))
 rule("where", Cost("map", 0, "1TTT"))
 rule("sigmoid_fwd tanh_fwd leaky_relu_fwd elu_fwd softplus_fwd", Cost("map", 3, "TT"))
 rule("sigmoid_bwd tanh_bwd leaky_relu_bwd elu_bwd softplus_bwd", Cost("map", 3, "TTT"))
@@ -135,6 +136,7 @@ HOLES = {
     **dict.fromkeys(("nms", "soft_nms", "assign_rows"), "how often boxes or costs are compared depends on the values"),
     **dict.fromkeys(("roi_align_fwd", "roi_align_bwd", "roi_pool"), "what a box costs depends on its size"),
     "gemm_pack": "reordering, which a product pays once for a matrix that it uses often",
+    **dict.fromkeys(("image_colour", "image_filter", "warp"), "preparing images is no part of a model; the work depends on data"),
     "index_unravel": "positions of a mask: how many there are is in no geometry",
     "mask_positions": "positions of a mask: how many there are is in no geometry",
     "multinomial": "how many draws are refused is not known before",

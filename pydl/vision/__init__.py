@@ -1,13 +1,22 @@
-"""Images: boxes and regions (`ops`), anchors, matching and grids of points (`anchors`)."""
+"""Images: files, data sets, transforms that carry boxes and masks along, drawing; boxes and regions, anchors; models.
+
+Submodules are loaded when they are named.
+"""
 import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pydl.vision import anchors as anchors
-    from pydl.vision import ops as ops
+    from pydl.vision import anchors, datasets, draw, images, models, ops, transforms
 
-_LAZY = ("anchors", "ops")
-
+_LAZY = (
+    "anchors",
+    "datasets",
+    "draw",
+    "images",
+    "models",
+    "ops",
+    "transforms",
+)
 
 if not TYPE_CHECKING:       # a type checker would take every name to be there
     def __getattr__(name: str) -> object:

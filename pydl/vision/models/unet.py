@@ -1,0 +1,59 @@
+"""U-Net."""
+from collections.abc import Sequence
+
+import pydl
+from pydl import nn
+from pydl.tensor import Tensor
+
+
+class DoubleConv(nn.Sequential):
+    """Two 3x3 convolutions that keep the size, each with batch normalisation and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, dropout: float = 0.0) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(), nn.Dropout2d(dropout),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class Up(nn.Module):
+    """Twice the size by a transposed convolution, joined to the image of that size from the way down, then two convolutions."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(inputs, outputs, 2, 2)
+        self.conv = DoubleConv(2 * outputs, outputs)
+
+    def forward(self, input: Tensor, beside: Tensor) -> Tensor:
+        return self.conv(pydl.cat([beside, self.up(input)], 1))
+
+
+class UNet(nn.Module):
+    """A classifier for every pixel: (N, channels, H, W) -> (N, num_classes, H, W) logits, H and W multiples of 2^(len(widths) - 1).
+
+    The image is halved len(widths) - 1 times; on the way back up, each size is joined with what the way down had there. widths: filters at
+    each size. dropout: of whole channels, at the smallest size. Ronneberger, Fischer & Brox, "U-Net", 2015; unlike there, convolutions are
+    padded, so that the output has the size of the input, and normalised.
+    """
+
+    def __init__(self, channels: int = 1, num_classes: int = 2, widths: Sequence[int] = (16, 32, 64, 128), dropout: float = 0.0) -> None:
+        super().__init__()
+        if len(widths) < 2:
+            raise ValueError(f"UNet: expected two widths or more, got {tuple(widths)}")
+        sizes = list(widths)
+        self.multiple = 2 ** (len(sizes) - 1)
+        self.stem = DoubleConv(channels, sizes[0])
+        self.down = nn.ModuleList([DoubleConv(a, b, dropout if b is sizes[-1] else 0.0) for a, b in zip(sizes, sizes[1:], strict=False)])
+        self.pool = nn.MaxPool2d(2)
+        self.up = nn.ModuleList([Up(b, a) for a, b in reversed(list(zip(sizes, sizes[1:], strict=False)))])
+        self.head = nn.Conv2d(sizes[0], num_classes, 1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim != 4 or input.shape[2] % self.multiple or input.shape[3] % self.multiple:
+            raise ValueError(f"UNet: expected images (N, C, H, W) with H and W multiples of {self.multiple}, got shape {tuple(input.shape)}")
+        beside = [self.stem(input)]
+        for down in self.down:
+            beside.append(down(self.pool(beside[-1])))
+        y = beside.pop()
+        for up in self.up:
+            y = up(y, beside.pop())
+        return self.head(y)
