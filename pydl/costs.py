@@ -98,6 +98,9 @@ rule("mask_count", Cost("n", 1, "1"))
 rule("aminmax", Cost("n", 2, "T"))
 rule("histogram", Cost("n", 1, "T"))
 
+# Regions
+rule("distance_pass", Cost("lines", 10, "88"))
+
 # Random numbers
 rule("uniform normal trunc_normal bernoulli integers permutation", Cost("n", 0, "T"))
 rule("counts transformed", Cost("n", 0, "T"))
@@ -117,6 +120,7 @@ HOLES = {
     "gemm_pack": "reordering, which a product pays once for a matrix that it uses often",
     "index_unravel": "positions of a mask: how many there are is in no geometry",
     "mask_positions": "positions of a mask: how many there are is in no geometry",
+    "match_boxes": "how many boxes a detection is compared with is in no geometry",
     "multinomial": "how many draws are refused is not known before",
     "rows_take_many": "the number of indices is a scalar, not a size",
     "searchsorted": "the number of comparisons depends on the values",
