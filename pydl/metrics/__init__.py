@@ -17,6 +17,7 @@ from pydl.metrics.accuracy import Accuracy, TopKAccuracy, accuracy, top_k_accura
 from pydl.metrics.auroc import AUROC, auroc
 from pydl.metrics.calibration import ExpectedCalibrationError, expected_calibration_error
 from pydl.metrics.confusion import ConfusionMatrix, confusion_matrix
+from pydl.metrics.detection import MeanAveragePrecision, mean_average_precision
 from pydl.metrics.metric import Metric
 from pydl.metrics.rates import F1Score, FBetaScore, Precision, Recall, f1_score, fbeta_score, precision, recall
 from pydl.metrics.regression import (
@@ -29,10 +30,12 @@ from pydl.metrics.regression import (
     r2_score,
     root_mean_squared_error,
 )
+from pydl.metrics.segmentation import Dice, MeanIoU, PixelAccuracy, dice, mean_iou, pixel_accuracy
 
 __all__ = [
-    "AUROC", "Accuracy", "ConfusionMatrix", "ExpectedCalibrationError", "F1Score", "FBetaScore", "MeanAbsoluteError",
-    "MeanSquaredError", "Metric", "Precision", "R2Score", "Recall", "RootMeanSquaredError", "TopKAccuracy", "accuracy", "auroc",
-    "confusion_matrix", "expected_calibration_error", "f1_score", "fbeta_score", "mean_absolute_error", "mean_squared_error",
-    "precision", "r2_score", "recall", "root_mean_squared_error", "top_k_accuracy",
+    "AUROC", "Accuracy", "ConfusionMatrix", "Dice", "ExpectedCalibrationError", "F1Score", "FBetaScore",
+    "MeanAbsoluteError", "MeanAveragePrecision", "MeanIoU", "MeanSquaredError", "Metric", "PixelAccuracy", "Precision",
+    "R2Score", "Recall", "RootMeanSquaredError", "TopKAccuracy", "accuracy", "auroc", "confusion_matrix", "dice",
+    "expected_calibration_error", "f1_score", "fbeta_score", "mean_absolute_error", "mean_average_precision", "mean_iou",
+    "mean_squared_error", "pixel_accuracy", "precision", "r2_score", "recall", "root_mean_squared_error", "top_k_accuracy",
 ]
