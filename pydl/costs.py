@@ -100,6 +100,7 @@ rule("histogram", Cost("n", 1, "T"))
 
 # Regions
 rule("distance_pass", Cost("lines", 10, "88"))
+rule("region_sums region_spread", Cost("lines", 3, "T"))
 
 # Random numbers
 rule("uniform normal trunc_normal bernoulli integers permutation", Cost("n", 0, "T"))

@@ -66,6 +66,7 @@ from pydl.nn.module import Module
 from pydl.nn.normalization import BatchNorm1d, GroupNorm, LayerNorm, LazyBatchNorm1d, RMSNorm
 from pydl.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from pydl.nn.parameter_containers import ParameterDict, ParameterList
+from pydl.nn.region_losses import BoundaryLoss, DiceLoss, FocalTverskyLoss, JaccardLoss, LovaszLoss, TverskyLoss
 
 __all__ = [
     "AlphaDropout",
@@ -73,11 +74,13 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "Bilinear",
+    "BoundaryLoss",
     "Buffer",
     "CELU",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DiceLoss",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -87,6 +90,7 @@ __all__ = [
     "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
+    "FocalTverskyLoss",
     "GELU",
     "GLU",
     "GaussianNLLLoss",
@@ -98,6 +102,7 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "JaccardLoss",
     "KLDivLoss",
     "L1Loss",
     "LayerNorm",
@@ -107,6 +112,7 @@ __all__ = [
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "LovaszLoss",
     "MSELoss",
     "MarginRankingLoss",
     "Mish",
@@ -144,6 +150,7 @@ __all__ = [
     "Threshold",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
+    "TverskyLoss",
     "Unflatten",
     "UninitializedBuffer",
     "UninitializedParameter",

@@ -15,6 +15,7 @@ from pydl.ops.bessel import *
 from pydl.ops.bounds import *
 from pydl.ops.clipping import *
 from pydl.ops.compare import *
+from pydl.ops.distance_maps import *
 from pydl.ops.distances import *
 from pydl.ops.dropouts import *
 from pydl.ops.einsum import *
@@ -45,6 +46,7 @@ from pydl.ops.pointwise import *
 from pydl.ops.products import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
+from pydl.ops.region_losses import *
 from pydl.ops.relaxed import *
 from pydl.ops.running import *
 from pydl.ops.scan import *
@@ -65,6 +67,8 @@ INTERNAL = {
     "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",
     "take_batches", "take_rows", "triplet_margin_with_distance_loss", "unfold",
     "elu_", "glu", "gumbel_softmax", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu_", "logsigmoid", "mish",
+    "border_weights", "boundary_loss", "dice_loss", "distance_transform_edt", "focal_tversky_loss", "jaccard_loss", "lovasz_hinge_loss",
+    "lovasz_softmax_loss", "signed_distance_map", "tversky_loss",
     "overwrite", "relu6", "softmin", "softshrink", "softsign", "tanhshrink",
 }
 if not TYPE_CHECKING:       # a type checker reads the imports above: it cannot compute this

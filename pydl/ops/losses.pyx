@@ -121,6 +121,10 @@ cdef Tensor labels_arg(str name, Tensor x, object target, int64_t ignore_index):
         LabelCheck(name, t, classes, shape_of(x)).refuse(bad)
     return t
 
+def class_labels(str name, Tensor input not None, target, ignore_index=-100):
+    """The class targets of scores (N, C, ...), contiguous int64, checked for the op of that name."""
+    return labels_arg(name, scores_arg(name, input), target, ignored(name, ignore_index))
+
 cdef class LabelCheck:
     """Raises for a label out of range, at once or where a replay comes to it."""
     cdef str name

@@ -1,6 +1,6 @@
-"""Launches of csrc/region.c: what pydl.ops.distance_maps and pydl.metrics are made of."""
+"""Launches of csrc/region.c and region_sums.c: what region losses, distance maps and metrics of detections are made of."""
 from pydl._core.kernels cimport PD_F64, PD_I64, PD_U8, pd_launch
-from pydl._core.launch cimport prepare, run
+from pydl._core.launch cimport contiguous, prepare, run
 from pydl._core.recording cimport host_read
 from pydl._core.tensor cimport Tensor, empty, empty_of, shape_of
 
@@ -9,6 +9,8 @@ from pydl.ops.join import cat
 cdef extern from "pydl.h":
     enum: PD_distance_pass
     enum: PD_match_boxes
+    enum: PD_region_spread
+    enum: PD_region_sums
 
 cdef enum:
     CHUNKS = 16     # REGION_CHUNKS
@@ -32,6 +34,26 @@ def distance_pass(Tensor squares not None, int dim, double spacing):
     launch.scalar[0] = spacing
     if squares.numel:
         run(&launch, PD_distance_pass, PD_F64, squares.numel)
+
+
+def class_sums(Tensor input not None, Tensor labels not None, double ignore_index):
+    """x (N, C, P), labels (N, P), checked int64 -> (3, N, C), see csrc/region_sums.c; no graph knows the result."""
+    cdef Tensor x = contiguous(input), t = contiguous(labels), y = empty_of(x.code, (3, x.sizes[0], x.sizes[1]))
+    return class_launch(PD_region_sums, x, t, y, x, ignore_index)
+
+def class_spread(Tensor sums not None, Tensor labels not None, double ignore_index):
+    """dy (3, N, C), labels (N, P), checked int64 -> (N, C, P); no graph knows the result."""
+    cdef Tensor dy = contiguous(sums), t = contiguous(labels), dx = empty_of(dy.code, (dy.sizes[1], dy.sizes[2], t.sizes[1]))
+    return class_launch(PD_region_spread, dy, t, dx, dx, ignore_index)
+
+cdef Tensor class_launch(int kernel, Tensor a, Tensor labels, Tensor to, Tensor images, double ignore_index):
+    cdef pd_launch launch
+    prepare(&launch, kernel, a.code)
+    launch.buf[0], launch.buf[1], launch.buf[2] = a.data, labels.data, to.data
+    launch.lines.outer, launch.lines.n, launch.lines.inner = images.sizes[0], images.sizes[1], images.sizes[2]
+    launch.scalar[0] = ignore_index
+    run(&launch, kernel, a.code, images.numel)
+    return to
 
 
 cdef Tensor held(object x, int code, int ndim):
