@@ -288,32 +288,56 @@ static void N(cross_entropy_fwd)(const pd_launch *launch) {
     N(loss_end)(&job);
 }
 
+/* Rows from chunk * LOSS_UNIT on, one after another, of which number i begins at element `at` of x, classes `inner` apart */
+#define LOSS_EACH_ROW(body)                                                                                  \
+    const N(loss_job) *job = context;                                                                        \
+    const size_t n = job->launch->lines.n, inner = job->launch->lines.inner;                                 \
+    const size_t last = min_size(job->rows, (chunk + 1) * LOSS_UNIT);                                        \
+    for (size_t i = chunk * LOSS_UNIT, c = i % inner, at = i / inner * n * inner + c; i < last; i++) {       \
+        const int64_t t = job->target[i];                                                                    \
+        body;                                                                                                \
+        at++;                                                                                                \
+        if (++c == inner) {                                                                                  \
+            c = 0;                                                                                           \
+            at += (n - 1) * inner;                                                                           \
+        }                                                                                                    \
+    }
+
+static void N(nll_fwd_chunk)(void *context, size_t chunk) {
+    LOSS_EACH_ROW(job->loss[i] = t == job->ignored ? 0 : -(job->weight ? job->weight[t] : 1) * job->x[at + (size_t)t * inner])
+}
+
+static void N(nll_bwd_chunk)(void *context, size_t chunk) {
+    const T *dy = ((const N(loss_job) *)context)->launch->buf[0];
+    T *dx = ((const N(loss_job) *)context)->launch->buf[3];
+    const size_t apart = ((const N(loss_job) *)context)->launch->scalar[2] == LOSS_NONE;
+    LOSS_EACH_ROW(if (t != job->ignored) dx[at + (size_t)t * inner] = -(job->weight ? job->weight[t] : 1) * job->scale * dy[i * apart])
+}
+
+static void N(nll_zero_chunk)(void *context, size_t chunk) {
+    const N(loss_job) *job = context;
+    const size_t all = job->rows * job->launch->lines.n, first = chunk * LOSS_ALONE;
+    memset((T *)job->launch->buf[3] + first, 0, (min_size(all, first + LOSS_ALONE) - first) * sizeof(T));
+}
+
+static void N(loss_chunks)(N(loss_job) *job, pd_task task, size_t chunks) {
+    if (chunks > 1 && job->rows >= LOSS_ALONE) pd_parallel(chunks, task, job);
+    else
+        for (size_t chunk = 0; chunk < chunks; chunk++) task(job, chunk);
+}
+
 /* x, target, weight (or NULL) -> loss */
 static void N(nll_fwd)(const pd_launch *launch) {
-    const pd_lines *g = &launch->lines;
-    const N(loss_job) job = N(loss_begin)(launch);
-    for (size_t o = 0, i = 0; o < g->outer; o++)
-        for (size_t c = 0; c < g->inner; c++, i++) {
-            const int64_t t = job.target[i];
-            job.loss[i] = t == job.ignored ? 0 : -(job.weight ? job.weight[t] : 1) * job.x[(o * g->n + (size_t)t) * g->inner + c];
-        }
+    N(loss_job) job = N(loss_begin)(launch);
+    N(loss_chunks)(&job, N(nll_fwd_chunk), ceil_div(job.rows, LOSS_UNIT));
     N(loss_end)(&job);
 }
 
 /* dy (outer, inner) or (), target, weight (or NULL) -> dx */
 static void N(nll_bwd)(const pd_launch *launch) {
-    const pd_lines *g = &launch->lines;
     N(loss_job) job = N(loss_begin)(launch);
-    const T *dy = launch->buf[0];
-    T *dx = launch->buf[3];
-    memset(dx, 0, job.rows * g->n * sizeof(T));
-    for (size_t o = 0, i = 0; o < g->outer; o++)
-        for (size_t c = 0; c < g->inner; c++, i++) {
-            const int64_t t = job.target[i];
-            if (t == job.ignored) continue;
-            dx[(o * g->n + (size_t)t) * g->inner + c] =
-                -(job.weight ? job.weight[t] : 1) * job.scale * dy[launch->scalar[2] == LOSS_NONE ? i : 0];
-        }
+    N(loss_chunks)(&job, N(nll_zero_chunk), ceil_div(job.rows * launch->lines.n, LOSS_ALONE));
+    N(loss_chunks)(&job, N(nll_bwd_chunk), ceil_div(job.rows, LOSS_UNIT));
 }
 
 /* One loss a row, where they are reduced afterwards */

@@ -1,4 +1,4 @@
-"""Figures of merit, each as a function and as a class that gathers it over batches; equal to scikit-learn's.
+"""Figures of merit, each as a function and as a class that gathers it over batches; equal to scikit-learn's, of boxes to COCO's.
 
     from pydl import metrics
 
@@ -10,7 +10,7 @@
     metric.compute()
 
 Arguments are (output, target), in the order of the losses. The result is a Python float, or a NumPy array where there is one
-figure for each class or output.
+figure for each class or output; MeanAveragePrecision gives a dict of them.
 """
 
 from pydl.metrics.accuracy import Accuracy, TopKAccuracy, accuracy, top_k_accuracy
