@@ -56,6 +56,10 @@ def positions(shape: Sequence[int]) -> np.ndarray:
     return np.random.default_rng(5).integers(0, shape[0], shape)
 
 
+def pixels(shape: Sequence[int]) -> np.ndarray:
+    return np.random.default_rng(5).integers(0, shape[1], (shape[0], *shape[2:]))
+
+
 def rows(shape: Sequence[int]) -> np.ndarray:
     return np.random.default_rng(5).integers(0, shape[0], shape[0])
 
@@ -138,10 +142,15 @@ for name in ("softmax", "log_softmax"):
 
 kernel("cross_entropy", functional_named("cross_entropy"), X, rows, backward=True)
 kernel("nll_loss", functional_named("nll_loss"), X, rows, backward=True)
+IMAGES = ((8, 2, 128, 128), (2, 21, 256, 256))
+for name in ("cross_entropy", "nll_loss"):
+    kernel(f"{name} images", functional_named(name), X, pixels, backward=True, shapes=IMAGES)
 for name in ("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss"):
     kernel(name, functional_named(name), X, Y, backward=True)
 kernel("binary_cross_entropy", functional_named("binary_cross_entropy"), UNIT, floats(0.02, 0.98, 1), backward=True)
 kernel("binary_cross_entropy_with_logits", functional_named("binary_cross_entropy_with_logits"), X, UNIT, backward=True)
+kernel("binary_cross_entropy_with_logits images", functional_named("binary_cross_entropy_with_logits"), X, UNIT, backward=True,
+       shapes=IMAGES)
 kernel("kl_div", functional_named("kl_div", reduction="sum"), X, UNIT, backward=True)
 
 kernel("zeros", lambda library, x: library.zeros(x.shape), X)

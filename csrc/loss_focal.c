@@ -71,7 +71,7 @@ static void N(focal_row)(const N(loss_job) *job, size_t i, T g) {
 
 static void N(focal_chunk)(void *context, size_t chunk) {
     const N(loss_job) *job = context;
-    const size_t first = chunk * job->rows_per_chunk, last = min_size(first + job->rows_per_chunk, job->launch->lines.outer);
+    const size_t first = chunk * job->tiles_per_chunk, last = min_size(first + job->tiles_per_chunk, job->launch->lines.outer);
     for (size_t i = first; i < last; i++) N(focal_row)(job, i, (T)job->power);
 }
 
@@ -81,7 +81,7 @@ static void N(focal_fwd)(const pd_launch *launch) {
     hard.scalar[3] = 0;
     N(loss_job) job = N(loss_begin)(&hard);
     job.power = launch->scalar[3];
-    const size_t chunks = ceil_div(hard.lines.outer, job.rows_per_chunk);
+    const size_t chunks = ceil_div(hard.lines.outer, job.tiles_per_chunk);
     if (chunks > 1 && hard.lines.outer * hard.lines.n >= LOSS_ALONE) pd_parallel(chunks, N(focal_chunk), &job);
     else
         for (size_t chunk = 0; chunk < chunks; chunk++) N(focal_chunk)(&job, chunk);

@@ -111,6 +111,10 @@ rule("mask_count", Cost("n", 1, "1"))
 rule("aminmax", Cost("n", 2, "T"))
 rule("histogram", Cost("n", 1, "T"))
 
+# Regions
+rule("distance_pass", Cost("lines", 10, "88"))
+rule("region_sums region_spread", Cost("lines", 3, "T"))
+
 # Random numbers
 rule("uniform normal trunc_normal bernoulli integers permutation", Cost("n", 0, "T"))
 rule("counts transformed", Cost("n", 0, "T"))
@@ -139,6 +143,7 @@ HOLES = {
     **dict.fromkeys(("image_colour", "image_filter", "warp"), "preparing images is no part of a model; the work depends on data"),
     "index_unravel": "positions of a mask: how many there are is in no geometry",
     "mask_positions": "positions of a mask: how many there are is in no geometry",
+    "match_boxes": "how many boxes a detection is compared with is in no geometry",
     "multinomial": "how many draws are refused is not known before",
     "rows_take_many": "the number of indices is a scalar, not a size",
     "searchsorted": "the number of comparisons depends on the values",

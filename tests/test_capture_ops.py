@@ -14,7 +14,8 @@ from rows import Row, Sample, apply, array, arrays_of, outputs, tensors_of
 
 # They look at values while they run, some only in some forms or backward, or are made of NumPy.
 ON_THE_HOST = frozenset("""
-    bag_dot bag_sum bag_sum:factor batched_nms bincount bincount:weights bitwise_left_shift bitwise_right_shift cholesky cholesky:upper cholesky_ex
+    bag_dot bag_sum bag_sum:factor batched_nms bincount bincount:weights bitwise_left_shift bitwise_right_shift border_weights
+    cholesky cholesky:upper cholesky_ex
     cholesky_inverse cholesky_solve cond copysign cov det digamma div:rounded_integers dropout eigh eigh:signless eigvalsh embedding_bag
     embedding_bag:rest embedding_bag:weighted erfcx erfinv floor_divide:integers fmod:integers frexp gaussian_nll_loss gcd glu histogram
     i0 i0e i1 i1e index_fill index_reduce:amax index_reduce:amin index_reduce:mean index_reduce:prod index_select:masked_select inv

@@ -12,7 +12,7 @@ import pydl
 from pydl import ops
 
 REDUCTIONS = ("none", "mean", "sum")
-SHAPES = ((7, 5), (5,), (3, 5, 2, 3), (4, 33), (9, 100), (3, 7, 1))
+SHAPES = ((7, 5), (5,), (3, 5, 2, 3), (4, 33), (9, 100), (3, 7, 1), (2, 5, 9, 8))
 
 
 def both(array: np.ndarray | None, torch: Any, grad: bool = False) -> tuple[Any, Any]:
@@ -95,6 +95,24 @@ def test_all_ignored() -> None:
         assert loss(x, t, ignore_index=1, reduction="sum").item() == 0
     ops.cross_entropy(x, t, ignore_index=1, reduction="sum").backward()
     assert not np.any(x.grad.numpy())
+
+
+def test_ignored_pixels_have_no_part() -> None:
+    """Whatever their logits are, infinite or NaN."""
+    x = np.random.default_rng(0).standard_normal((2, 3, 9, 9)).astype("float32")
+    t = np.random.default_rng(1).integers(0, 3, (2, 9, 9))
+    t[:, 4:6] = 255
+    spoilt = x.copy()
+    spoilt[:, :, 4], spoilt[:, 1, 5] = np.nan, np.inf
+    results = []
+    for one in (x, spoilt):
+        a = pydl.tensor(one).requires_grad_()
+        loss = ops.cross_entropy(a, pydl.tensor(t), ignore_index=255, label_smoothing=0.1)
+        loss.backward()
+        results.append((loss.item(), a.grad.numpy()))
+    assert results[0][0] == results[1][0]
+    assert np.array_equal(results[0][1], results[1][1])
+    assert not results[1][1][:, :, 4:6].any()
 
 
 @pytest.mark.parametrize("label", [4, -1, -100 - 1, 2**62, -2**62])

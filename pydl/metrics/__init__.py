@@ -1,4 +1,4 @@
-"""Figures of merit, each as a function and as a class that gathers it over batches; equal to scikit-learn's.
+"""Figures of merit, each as a function and as a class that gathers it over batches; equal to scikit-learn's, of boxes to COCO's.
 
     from pydl import metrics
 
@@ -10,13 +10,14 @@
     metric.compute()
 
 Arguments are (output, target), in the order of the losses. The result is a Python float, or a NumPy array where there is one
-figure for each class or output.
+figure for each class or output; MeanAveragePrecision gives a dict of them.
 """
 
 from pydl.metrics.accuracy import Accuracy, TopKAccuracy, accuracy, top_k_accuracy
 from pydl.metrics.auroc import AUROC, auroc
 from pydl.metrics.calibration import ExpectedCalibrationError, expected_calibration_error
 from pydl.metrics.confusion import ConfusionMatrix, confusion_matrix
+from pydl.metrics.detection import MeanAveragePrecision, mean_average_precision
 from pydl.metrics.metric import Metric
 from pydl.metrics.rates import F1Score, FBetaScore, Precision, Recall, f1_score, fbeta_score, precision, recall
 from pydl.metrics.regression import (
@@ -29,10 +30,12 @@ from pydl.metrics.regression import (
     r2_score,
     root_mean_squared_error,
 )
+from pydl.metrics.segmentation import Dice, MeanIoU, PixelAccuracy, dice, mean_iou, pixel_accuracy
 
 __all__ = [
-    "AUROC", "Accuracy", "ConfusionMatrix", "ExpectedCalibrationError", "F1Score", "FBetaScore", "MeanAbsoluteError",
-    "MeanSquaredError", "Metric", "Precision", "R2Score", "Recall", "RootMeanSquaredError", "TopKAccuracy", "accuracy", "auroc",
-    "confusion_matrix", "expected_calibration_error", "f1_score", "fbeta_score", "mean_absolute_error", "mean_squared_error",
-    "precision", "r2_score", "recall", "root_mean_squared_error", "top_k_accuracy",
+    "AUROC", "Accuracy", "ConfusionMatrix", "Dice", "ExpectedCalibrationError", "F1Score", "FBetaScore",
+    "MeanAbsoluteError", "MeanAveragePrecision", "MeanIoU", "MeanSquaredError", "Metric", "PixelAccuracy", "Precision",
+    "R2Score", "Recall", "RootMeanSquaredError", "TopKAccuracy", "accuracy", "auroc", "confusion_matrix", "dice",
+    "expected_calibration_error", "f1_score", "fbeta_score", "mean_absolute_error", "mean_average_precision", "mean_iou",
+    "mean_squared_error", "pixel_accuracy", "precision", "r2_score", "recall", "root_mean_squared_error", "top_k_accuracy",
 ]

@@ -141,6 +141,7 @@ from pydl.nn.parameter import Buffer, Parameter, UninitializedBuffer, Uninitiali
 from pydl.nn.parameter_containers import ParameterDict, ParameterList
 from pydl.nn.shuffling import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
 from pydl.nn.upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
+from pydl.nn.region_losses import BoundaryLoss, DiceLoss, FocalTverskyLoss, JaccardLoss, LovaszLoss, TverskyLoss
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -159,6 +160,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "BoundaryLoss",
     "Buffer",
     "CELU",
     "Conv1d",
@@ -177,6 +179,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DiceLoss",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -190,6 +193,7 @@ __all__ = [
     "FractionalMaxPool3d",
     "FocalLoss",
     "Fold",
+    "FocalTverskyLoss",
     "GELU",
     "GLU",
     "GaussianNLLLoss",
@@ -201,6 +205,7 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "JaccardLoss",
     "KLDivLoss",
     "InstanceNorm1d",
     "InstanceNorm2d",
@@ -228,6 +233,7 @@ __all__ = [
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
+    "LovaszLoss",
     "MSELoss",
     "MarginRankingLoss",
     "MaxPool1d",
@@ -280,6 +286,7 @@ __all__ = [
     "Threshold",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
+    "TverskyLoss",
     "Unflatten",
     "Unfold",
     "UninitializedBuffer",

@@ -18,6 +18,7 @@ from pydl.ops.boxes import *
 from pydl.ops.clipping import *
 from pydl.ops.compare import *
 from pydl.ops.conv import *
+from pydl.ops.distance_maps import *
 from pydl.ops.distances import *
 from pydl.ops.dropouts import *
 from pydl.ops.einsum import *
@@ -57,6 +58,7 @@ from pydl.ops.pools import *
 from pydl.ops.products import *
 from pydl.ops.random import *
 from pydl.ops.reduce import *
+from pydl.ops.region_losses import *
 from pydl.ops.relaxed import *
 from pydl.ops.roi import *
 from pydl.ops.resample import *
@@ -90,6 +92,8 @@ INTERNAL = {
     "roi_pool", "sigmoid_focal_loss", "soft_nms",
     "affine_grid", "columns_to_image", "grid_sample", "grid_sampled", "grid_sampled_turned", "interpolate", "pad", "pad_turned", "resample",
     "resample_turned", "windows_to_columns",
+    "border_weights", "boundary_loss", "dice_loss", "distance_transform_edt", "focal_tversky_loss", "jaccard_loss", "lovasz_hinge_loss",
+    "lovasz_softmax_loss", "signed_distance_map", "tversky_loss",
     "overwrite", "relu6", "softmin", "softshrink", "softsign", "tanhshrink",
 }
 if not TYPE_CHECKING:       # a type checker reads the imports above: it cannot compute this

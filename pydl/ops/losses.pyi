@@ -1,5 +1,6 @@
 from pydl._core.tensor import Tensor
 
+def class_labels(name: str, input: Tensor, target: Tensor, ignore_index: int = -100) -> Tensor: ...
 def cross_entropy(
     input: Tensor,
     target: Tensor,

@@ -62,30 +62,6 @@ cdef Tensor scaled(Tensor grad, object dy):
 cdef int class_dim(Tensor x) noexcept:
     return 0 if x.ndim == 1 else 1
 
-cdef Tensor classes_last(Tensor x):
-    """x with the classes in the last dimension, contiguous."""
-    cdef ptrdiff_t sizes[PD_MAX_DIMS]
-    cdef ptrdiff_t strides[PD_MAX_DIMS]
-    cdef int d, at
-    if x.ndim <= 2:
-        return contiguous(x)
-    for d in range(x.ndim):
-        at = d if d == 0 else d + 1 if d + 1 < x.ndim else 1
-        sizes[d], strides[d] = x.sizes[at], x.strides[at]
-    return contiguous(view_of(x, x.ndim, sizes, strides, 0))
-
-cdef Tensor classes_back(Tensor x):
-    """The inverse of classes_last, as a view."""
-    cdef ptrdiff_t sizes[PD_MAX_DIMS]
-    cdef ptrdiff_t strides[PD_MAX_DIMS]
-    cdef int d, at
-    if x.ndim <= 2:
-        return x
-    for d in range(x.ndim):
-        at = d if d == 0 else x.ndim - 1 if d == 1 else d - 1
-        sizes[d], strides[d] = x.sizes[at], x.strides[at]
-    return view_of(x, x.ndim, sizes, strides, 0)
-
 cdef Tensor scores_arg(str name, object input):
     cdef Tensor x = real_arg(name, input, "input")
     if x.ndim == 0:
@@ -145,6 +121,10 @@ cdef Tensor labels_arg(str name, Tensor x, object target, int64_t ignore_index):
         LabelCheck(name, t, classes, shape_of(x)).refuse(bad)
     return t
 
+def class_labels(str name, Tensor input not None, target, ignore_index=-100):
+    """The class targets of scores (N, C, ...), contiguous int64, checked for the op of that name."""
+    return labels_arg(name, scores_arg(name, input), target, ignored(name, ignore_index))
+
 cdef class LabelCheck:
     """Raises for a label out of range, at once or where a replay comes to it."""
     cdef str name
@@ -187,13 +167,14 @@ cdef Tensor weight_arg(str name, Tensor x, object weight):
 
 cdef int rows_launch(pd_launch *launch, int kernel, Tensor x, Tensor target, Tensor weight, double smoothing,
                      int64_t ignore_index, int reduction, bint soft) except -1:
-    """Geometry and scalars of csrc/loss.c; x has its classes last."""
-    cdef int d
+    """Geometry and scalars of csrc/loss.c; x is contiguous."""
+    cdef int d, dim = class_dim(x)
     prepare(launch, kernel, x.code)
-    launch.lines.n = x.sizes[x.ndim - 1]
-    launch.lines.outer = launch.lines.inner = 1
-    for d in range(x.ndim - 1):
-        launch.lines.outer *= x.sizes[d]
+    launch.lines.n = x.sizes[dim]
+    launch.lines.outer = x.sizes[0] if dim else 1
+    launch.lines.inner = 1
+    for d in range(dim + 1, x.ndim):
+        launch.lines.inner *= x.sizes[d]
     launch.buf[0], launch.buf[1] = x.data, target.data
     launch.buf[2] = NULL if weight is None else weight.data
     launch.buf[4] = NULL
@@ -201,24 +182,28 @@ cdef int rows_launch(pd_launch *launch, int kernel, Tensor x, Tensor target, Ten
     return 0
 
 cdef Tensor loss_like(Tensor x, int reduction):
-    """The result of a loss of x, whose classes are last."""
-    return empty(x.code, x.ndim - 1 if reduction == NONE else 0, x.sizes)
+    """The result of a loss of x: x's shape without the classes, or ()."""
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef int d, dim = class_dim(x)
+    for d in range(x.ndim - 1):
+        sizes[d] = x.sizes[d if d < dim else d + 1]
+    return empty(x.code, x.ndim - 1 if reduction == NONE else 0, sizes)
 
 
 # ---- Cross entropy
 
-cdef tuple run_cross_entropy(Tensor x, Tensor target, Tensor weight, tuple how, bint with_gradient):
-    """(loss, its gradient for dy = 1 with the classes last, or None)."""
+cdef tuple run_cross_entropy(Tensor input, Tensor target, Tensor weight, tuple how, bint with_gradient):
+    """(loss, its gradient for dy = 1 or None)."""
     cdef pd_launch launch
-    cdef Tensor rows = classes_last(x), loss, grad = None
+    cdef Tensor x = contiguous(input), loss, grad = None
     smoothing, ignore_index, reduction, soft = how
-    rows_launch(&launch, PD_cross_entropy_fwd, rows, target, weight, smoothing, ignore_index, reduction, soft)
-    loss = loss_like(rows, reduction)
+    rows_launch(&launch, PD_cross_entropy_fwd, x, target, weight, smoothing, ignore_index, reduction, soft)
+    loss = loss_like(x, reduction)
     launch.buf[3] = loss.data
     if with_gradient:
-        grad = empty_like(rows)
+        grad = empty_like(x)
         launch.buf[4] = grad.data
-    run(&launch, PD_cross_entropy_fwd, rows.code, rows.numel)
+    run(&launch, PD_cross_entropy_fwd, x.code, x.numel)
     return loss, grad
 
 def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
@@ -257,7 +242,7 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
         t = labels_arg("cross_entropy", x, t, ignore_index)
     attributes = (label_smoothing, ignore_index, how, soft)
     recorded = recording(x) or (soft and recording(t))
-    loss, grad = run_cross_entropy(x, classes_last(t) if soft else t, w, attributes, recorded)
+    loss, grad = run_cross_entropy(x, contiguous(t), w, attributes, recorded)
     node = record(CROSS_ENTROPY, loss, (x, t if soft else None))
     if node is not None:
         node.shapes = None
@@ -276,9 +261,9 @@ cdef object cross_entropy_backward(Node node, object dy):
     if grad_enabled() or (soft and node.need(1)):
         return cross_entropy_composed(node, x, t, w, dy)
     if grad is None:    # an earlier walk back took it
-        grad = run_cross_entropy(x, classes_last(t) if soft else t, w, node.extra, True)[1]
+        grad = run_cross_entropy(x, contiguous(t), w, node.extra, True)[1]
     node.slot1 = None
-    return classes_back(scaled(grad, dy.unsqueeze(-1) if reduction == NONE else dy)), None
+    return scaled(grad, dy.unsqueeze(class_dim(x)) if reduction == NONE else dy), None
 
 cdef object cross_entropy_composed(Node node, Tensor x, Tensor t, Tensor w, object dy):
     """dx = (softmax(x) sum(Q) - Q) dy / total; dq = -w (1 - e) log_softmax(x) dy / total."""
@@ -322,18 +307,18 @@ def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean")
     input (C,), (N, C) or (N, C, d1, ...); target int64 (), (N,) or (N, d1, ...); weight (C,). ignore_index, reduction and
     errors as in cross_entropy.
     """
-    cdef Tensor x = scores_arg("nll_loss", input), t, w, rows, loss
+    cdef Tensor x = scores_arg("nll_loss", input), t, w, plain, loss
     cdef int how = reduction_of("nll_loss", reduction)
     cdef pd_launch launch
     cdef Node node
     w = weight_arg("nll_loss", x, weight)
     ignore_index = ignored("nll_loss", ignore_index)
     t = labels_arg("nll_loss", x, target, ignore_index)
-    rows = classes_last(x)
-    rows_launch(&launch, PD_nll_fwd, rows, t, w, 0, ignore_index, how, False)
-    loss = loss_like(rows, how)
+    plain = contiguous(x)
+    rows_launch(&launch, PD_nll_fwd, plain, t, w, 0, ignore_index, how, False)
+    loss = loss_like(x, how)
     launch.buf[3] = loss.data
-    run(&launch, PD_nll_fwd, rows.code)
+    run(&launch, PD_nll_fwd, x.code)
     node = record1(NLL_LOSS, loss, x)
     if node is not None:
         node.keep(0, t)
@@ -352,7 +337,7 @@ def nll_loss_bwd(dy, target, shape, weight=None, *, ignore_index=-100, reduction
     """The gradient of nll_loss in its input, of the given shape: -w_t dy at the targets (divided as "mean" does), else 0."""
     cdef Tensor given = real_arg("nll_loss_bwd", dy, "dy"), g = contiguous(given)
     cdef Tensor t = contiguous(tensor_arg("nll_loss_bwd", target, "target"))
-    cdef Tensor w = None if weight is None else contiguous(tensor_arg("nll_loss_bwd", weight, "weight")), rows, dx
+    cdef Tensor w = None if weight is None else contiguous(tensor_arg("nll_loss_bwd", weight, "weight")), dx
     cdef ptrdiff_t sizes[PD_MAX_DIMS]
     cdef pd_launch launch
     cdef Node node
@@ -360,15 +345,13 @@ def nll_loss_bwd(dy, target, shape, weight=None, *, ignore_index=-100, reduction
     cdef tuple per_row = tuple(shape[:1 if ndim > 1 else 0]) + tuple(shape[2:])
     if ndim == 0 or t.ndim != ndim - 1 or shape_of(t) != per_row or shape_of(g) != (per_row if how == NONE else ()):
         raise ValueError(f"nll_loss_bwd: dy {shape_of(g)}, target {shape_of(t)} and the shape {tuple(shape)} do not fit")
-    for d in range(t.ndim):
-        sizes[d] = t.sizes[d]
-    sizes[ndim - 1] = shape[1 if ndim > 1 else 0]
-    rows = empty(g.code, ndim, sizes)
-    dx = classes_back(rows)
+    for d in range(ndim):
+        sizes[d] = shape[d]
+    dx = empty(g.code, ndim, sizes)
     t, w = labels_arg("nll_loss_bwd", dx, t, ignore_index), weight_arg("nll_loss_bwd", dx, w)
-    rows_launch(&launch, PD_nll_bwd, rows, t, w, 0, ignore_index, how, False)
-    launch.buf[0], launch.buf[3] = g.data, rows.data
-    run(&launch, PD_nll_bwd, rows.code)
+    rows_launch(&launch, PD_nll_bwd, dx, t, w, 0, ignore_index, how, False)
+    launch.buf[0], launch.buf[3] = g.data, dx.data
+    run(&launch, PD_nll_bwd, dx.code)
     node = record1(NLL_LOSS_BWD, dx, given)
     if node is not None:
         node.keep(0, t)

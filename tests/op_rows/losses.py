@@ -58,6 +58,8 @@ CLASS_SAMPLES = [sample(x, labels(*t), reduction=r) for x, t in SCORES for r in 
 CLASS_SAMPLES += [sample((7, 5), labels(7), weight=In((5,), 0.5, 2, grad=False), ignore_index=i) for i in (-100, 1)]
 SMOOTH = [sample((7, 5), labels(7), label_smoothing=0.1, reduction=r) for r in REDUCTIONS] + [
     sample((3, 5, 4), labels(3, 4), weight=In((5,), 0.5, 2, grad=False), label_smoothing=0.2, ignore_index=2),
+    sample((2, 5, 9, 8), labels(2, 9, 8), weight=In((5,), 0.5, 2, grad=False), ignore_index=2),
+    sample((2, 33, 17, 31), labels(2, 17, 31, classes=33), label_smoothing=0.1, reduction="sum"),
     sample((33, 1000), labels(33, classes=1000)), sample((300, 17), labels(300, classes=17), reduction="sum")]
 SOFT = [sample(x, In(x, 0.1, 1), reduction=r, label_smoothing=s) for x in ((7, 5), (5,), (3, 5, 4)) for r in REDUCTIONS
         for s in (0.0, 0.1)] + [sample((7, 5), In((7, 5), 0.1, 1), weight=In((5,), 0.5, 2, grad=False))]
