@@ -3,7 +3,7 @@
  *                   Pass by pass along every dimension, from 0 where the distance is to and infinity elsewhere: squared Euclidean distances, exact
  *                   for spacing 1. The lower envelope of parabolas (Felzenszwalb & Huttenlocher 2012, "Distance transforms of sampled functions").
  *                   scratch: REGION_CHUNKS x 3 n numbers.
- *   match_boxes     COCO's greedy matching: in every group (one image, one class) detections, best first, take the best free box.
+ *   match_detections     COCO's greedy matching: in every group (one image, one class) detections, best first, take the best free box.
  * Chunks are of lines or of groups; they share nothing. */
 #ifndef REGION_ONCE
 #define REGION_ONCE
@@ -134,7 +134,7 @@ static void match_chunk(void *context, size_t chunk) {
     for (size_t group = chunk * each; group < last; group++) match_group(launch, (const int64_t *)launch->buf[5] + 4 * group, &s);
 }
 
-static void match_boxes(const pd_launch *launch) {
+static void match_detections(const pd_launch *launch) {
     if (launch->scalar[0] * launch->scalar[1] * launch->scalar[2] >= REGION_ALONE) pd_parallel(REGION_CHUNKS, match_chunk, (void *)launch);
     else
         for (size_t chunk = 0; chunk < REGION_CHUNKS; chunk++) match_chunk((void *)launch, chunk);

@@ -143,7 +143,7 @@ HOLES = {
     **dict.fromkeys(("image_colour", "image_filter", "warp"), "preparing images is no part of a model; the work depends on data"),
     "index_unravel": "positions of a mask: how many there are is in no geometry",
     "mask_positions": "positions of a mask: how many there are is in no geometry",
-    "match_boxes": "how many boxes a detection is compared with is in no geometry",
+    "match_detections": "how many boxes a detection is compared with is in no geometry",
     "multinomial": "how many draws are refused is not known before",
     "rows_take_many": "the number of indices is a scalar, not a size",
     "searchsorted": "the number of comparisons depends on the values",

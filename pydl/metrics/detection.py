@@ -8,14 +8,14 @@ import numpy as np
 
 from pydl.metrics.inputs import Values, array_of, class_numbers
 from pydl.metrics.metric import Metric
-from pydl.ops.regions import match_boxes
+from pydl.ops.regions import match_detections
 from pydl.tensor import from_numpy
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 Image = Mapping[str, Values]
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
 RECALLS = np.linspace(0, 1, 101)
-FALSE, TRUE, IGNORED = range(3)         # what match_boxes says of a detection
+FALSE, TRUE, IGNORED = range(3)         # what match_detections says of a detection
 
 
 class MeanAveragePrecision(Metric):
@@ -163,7 +163,7 @@ class Evaluation:
                           np.searchsorted(truth["group"], groups, side="right")], axis=1)
         arrays = (found["boxes"], truth["boxes"], found["areas"], truth["areas"], truth["ranged"], spans.reshape(-1, 4).astype(np.int64),
                   truth["crowd"], self.metric.iou_thresholds, self.areas)
-        return match_boxes(*(from_numpy(np.ascontiguousarray(x)) for x in arrays)).numpy()
+        return match_detections(*(from_numpy(np.ascontiguousarray(x)) for x in arrays)).numpy()
 
     def precisions(self) -> np.ndarray:
         """(A, T, K): the mean of the precision at 101 recalls, where that at a recall is the best one from there on; NaN without boxes."""

@@ -4,12 +4,12 @@ As in losses.pyx, the forward of a loss that will be differentiated leaves the g
 Lin, Goyal, Girshick, He, Dollar, "Focal loss for dense object detection", 2017.
 """
 from pydl._core.arguments cimport number_of
-from pydl._core.kernels cimport pd_launch
-from pydl._core.launch cimport cast, run
+from pydl._core.kernels cimport PD_MAX_DIMS, pd_launch
+from pydl._core.launch cimport cast, contiguous, run
 from pydl._core.tape cimport Node, Op, grad_enabled, op, record1, recording
-from pydl._core.tensor cimport Tensor, empty_like
+from pydl._core.tensor cimport Tensor, empty_like, view_of
 from pydl.ops.losses cimport (
-    MEAN, NONE, class_dim, classes_back, classes_last, ignored, labels_arg, loss_like, reduction_of, rows_launch, scaled, scores_arg, weight_arg,
+    MEAN, NONE, class_dim, ignored, labels_arg, loss_like, reduction_of, rows_launch, scaled, scores_arg, weight_arg,
 )
 from pydl.ops.pair_losses cimport mean_share, pair_gradient, pair_loss, pair_of, plain
 
@@ -86,14 +86,48 @@ cdef Op SIGMOID_FOCAL = op(sigmoid_focal_loss, sigmoid_focal_backward)
 
 # ---- Classes
 
+cdef Tensor classes_last(Tensor x):
+    """x with the classes in the last dimension, contiguous."""
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef ptrdiff_t strides[PD_MAX_DIMS]
+    cdef int d, at
+    if x.ndim <= 2:
+        return contiguous(x)
+    for d in range(x.ndim):
+        at = d if d == 0 else d + 1 if d + 1 < x.ndim else 1
+        sizes[d], strides[d] = x.sizes[at], x.strides[at]
+    return contiguous(view_of(x, x.ndim, sizes, strides, 0))
+
+cdef Tensor classes_back(Tensor x):
+    """The inverse of classes_last, as a view."""
+    cdef ptrdiff_t sizes[PD_MAX_DIMS]
+    cdef ptrdiff_t strides[PD_MAX_DIMS]
+    cdef int d, at
+    if x.ndim <= 2:
+        return x
+    for d in range(x.ndim):
+        at = d if d == 0 else x.ndim - 1 if d == 1 else d - 1
+        sizes[d], strides[d] = x.sizes[at], x.strides[at]
+    return view_of(x, x.ndim, sizes, strides, 0)
+
+cdef Tensor as_rows(Tensor x):
+    """x, whose classes are last and which is contiguous, as one matrix."""
+    cdef ptrdiff_t sizes[2]
+    cdef ptrdiff_t strides[2]
+    if x.ndim <= 2:
+        return x
+    sizes[1], strides[0], strides[1] = x.sizes[x.ndim - 1], x.sizes[x.ndim - 1], 1
+    sizes[0] = x.numel // sizes[1] if sizes[1] else 0
+    return view_of(x, 2, sizes, strides, 0)
+
 cdef tuple run_focal(Tensor x, Tensor target, Tensor weight, tuple how, bint with_gradient):
     """(loss, its gradient for dy = 1 with the classes last, or None)."""
     cdef pd_launch launch
     cdef Tensor rows = classes_last(x), loss, grad = None
     gamma, smoothing, ignore_index, reduction = how
-    rows_launch(&launch, PD_focal_fwd, rows, target, weight, smoothing, ignore_index, reduction, False)
+    rows_launch(&launch, PD_focal_fwd, as_rows(rows), target, weight, smoothing, ignore_index, reduction, False)
     launch.scalar[3] = gamma
-    loss = loss_like(rows, reduction)
+    loss = loss_like(x, reduction)
     launch.buf[3] = loss.data
     if with_gradient:
         grad = empty_like(rows)

@@ -19,8 +19,6 @@ cdef Tensor scores_arg(str name, object input)
 cdef int64_t ignored(str name, object index) except? -1
 cdef Tensor weight_arg(str name, Tensor x, object weight)
 cdef Tensor labels_arg(str name, Tensor x, object target, int64_t ignore_index)
-cdef Tensor classes_last(Tensor x)                              # contiguous
-cdef Tensor classes_back(Tensor x)                              # its inverse, as a view
 cdef int rows_launch(pd_launch *launch, int kernel, Tensor x, Tensor target, Tensor weight, double smoothing,
                      int64_t ignore_index, int reduction, bint soft) except -1
 cdef Tensor loss_like(Tensor x, int reduction)

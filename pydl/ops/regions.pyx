@@ -8,7 +8,7 @@ from pydl.ops.join import cat
 
 cdef extern from "pydl.h":
     enum: PD_distance_pass
-    enum: PD_match_boxes
+    enum: PD_match_detections
     enum: PD_region_spread
     enum: PD_region_sums
 
@@ -57,13 +57,13 @@ cdef Tensor class_launch(int kernel, Tensor a, Tensor labels, Tensor to, Tensor 
 
 
 cdef Tensor held(object x, int code, int ndim):
-    """An argument of match_boxes, whose types and layouts are the caller's business."""
+    """An argument of match_detections, whose types and layouts are the caller's business."""
     cdef Tensor t = x
     if t.code != code or t.ndim != ndim or not t.contiguous:
-        raise TypeError(f"match_boxes: expected contiguous tensors of the types that the docstring says, got {t.dtype} {shape_of(t)}")
+        raise TypeError(f"match_detections: expected contiguous tensors of the types that the docstring says, got {t.dtype} {shape_of(t)}")
     return t
 
-def match_boxes(detections, boxes, detection_areas, box_areas, ranged_areas, spans, crowd, thresholds, ranges):
+def match_detections(detections, boxes, detection_areas, box_areas, ranged_areas, spans, crowd, thresholds, ranges):
     """Which detections found a box, as COCO matches them: (A, T, D) uint8, of which 0 is nothing, 1 a box, 2 does not count.
 
     detections (D, 4), boxes (G, 4): x1, y1, x2, y2; detection_areas (D,), box_areas (G,); ranged_areas (G,): what the ranges are
@@ -80,25 +80,25 @@ def match_boxes(detections, boxes, detection_areas, box_areas, ranged_areas, spa
     cdef pd_launch launch
     if (d.sizes[1] != 4 or g.sizes[1] != 4 or groups.sizes[1] != 4 or areas.sizes[1] != 2 or da.sizes[0] != D or ga.sizes[0] != G
             or ra.sizes[0] != G or c.sizes[0] != G):
-        raise ValueError(f"match_boxes: detections {shape_of(d)}, boxes {shape_of(g)} and what goes with them do not fit")
+        raise ValueError(f"match_detections: detections {shape_of(d)}, boxes {shape_of(g)} and what goes with them do not fit")
     for i in range(groups_count):
         if not (end_d == span[4 * i] <= span[4 * i + 1] <= D and 0 <= span[4 * i + 2] <= span[4 * i + 3] <= G):
-            raise ValueError(f"match_boxes: span {i} does not fit detections {shape_of(d)} and boxes {shape_of(g)}")
+            raise ValueError(f"match_detections: span {i} does not fit detections {shape_of(d)} and boxes {shape_of(g)}")
         end_d = span[4 * i + 1]
         most = max(most, span[4 * i + 3] - span[4 * i + 2])
     if end_d != D:
-        raise ValueError(f"match_boxes: the spans hold {end_d} of detections {shape_of(d)}")
-    host_read("match_boxes")
+        raise ValueError(f"match_detections: the spans hold {end_d} of detections {shape_of(d)}")
+    host_read("match_detections")
     both = cat((levels, areas.reshape(-1)), 0)
     found = empty_of(PD_U8, (A, T, D))
     each = (8 * (most + A * most + A) + A * T * most + 63) // 64 * 64
     room = CHUNKS * each
     scratch = empty(PD_U8, 1, &room)
-    prepare(&launch, PD_match_boxes, PD_F64)
+    prepare(&launch, PD_match_detections, PD_F64)
     launch.buf[0], launch.buf[1], launch.buf[2], launch.buf[3], launch.buf[4] = d.data, g.data, da.data, ga.data, ra.data
     launch.buf[5], launch.buf[6], launch.buf[7], launch.buf[8], launch.buf[9] = groups.data, c.data, both.data, found.data, scratch.data
     launch.lines.outer, launch.lines.n, launch.lines.inner = groups_count, 1, most
     launch.scalar[0], launch.scalar[1], launch.scalar[2], launch.scalar[3] = T, A, D, each
     if found.numel:
-        run(&launch, PD_match_boxes, PD_F64)
+        run(&launch, PD_match_detections, PD_F64)
     return found
