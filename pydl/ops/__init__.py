@@ -69,9 +69,9 @@ INTERNAL = {
     "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d",
     "adaptive_max_pool2d_with_indices", "adaptive_max_pool3d", "adaptive_max_pool3d_with_indices", "avg_pool2d", "avg_pool3d",
     "fractional_max_pool2d", "fractional_max_pool2d_with_indices", "fractional_max_pool3d", "fractional_max_pool3d_with_indices",
-    "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices", "max_unpool1d", "max_unpool2d", "max_unpool3d",
-    "elu_", "glu", "gumbel_softmax", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu_", "logsigmoid", "mish",
-    "overwrite", "relu6", "softmin", "softshrink", "softsign", "tanhshrink",
+    "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices", "max_unpool1d", "max_unpool2d",
+    "max_unpool3d", "elu_", "glu", "gumbel_softmax", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu_", "logsigmoid",
+    "mish", "overwrite", "relu6", "softmin", "softshrink", "softsign", "tanhshrink",
 }
 if not TYPE_CHECKING:       # a type checker reads the imports above: it cannot compute this
     __all__ = tuple(name for family in FAMILIES for name in family.__all__ if name not in INTERNAL)

@@ -217,13 +217,13 @@ cdef object max_pool(str name, Op which, int dims, object input, object kernel_s
     return largest(pool, x, input, return_indices)
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """y[n, c, o] = the largest of x[n, c, o * stride - padding + t * dilation], t = 0 ... kernel_size - 1: (N, C, L) -> (N, C, O), or without N.
+    """y[n, c, o] = the largest of x[n, c, o * stride - padding + t * dilation], t = 0 ... kernel_size - 1.
 
-    O = (L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1, rounded down; with ceil_mode up, but no window begins behind the last
+    (N, C, L) -> (N, C, O), or without N: O = (L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1, rounded down; with ceil_mode up, but no window begins behind the last
     element and its left padding. stride None: kernel_size. Padding, at most half of the kernel, is never the largest. Of equal elements the
     first gets the gradient; NaN is the largest of all, and of several the last. float32 or float64. return_indices: (y, places in L,
-    int64). Raises ValueError for shapes and values that do not fit, TypeError for other types. Scherer, Mueller & Behnke, "Evaluation of pooling
-    operations in convolutional architectures for object recognition", 2010.
+    int64). Raises ValueError for shapes and values that do not fit, TypeError for other types. Scherer, Mueller & Behnke, "Evaluation of
+    pooling operations in convolutional architectures for object recognition", 2010.
 
     >>> pydl.max_pool1d(pydl.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
     tensor([[3., 2.]])
@@ -256,7 +256,8 @@ def adaptive_max_pool1d(input, output_size, return_indices=False):
     """y[n, c, o] = the largest of x[n, c, floor(o L / O) ... ceil((o + 1) L / O) - 1]: (N, C, L) or (C, L) -> (N, C, O) or (C, O).
 
     output_size O: an int, or None for L. Gradients, NaN, types and return_indices as in max_pool1d; but of several NaN the first counts
-    where one window of more than 256 elements is the image. Raises ValueError for shapes and values that do not fit, TypeError for other types.
+    where one window of more than 256 elements is the image. Raises ValueError for shapes and values that do not fit, TypeError for other
+    types.
     """
     return adaptive_max("adaptive_max_pool1d", ADAPTIVE_MAX_POOL1D, 1, input, output_size, return_indices)
 
@@ -325,8 +326,8 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     """y[n, c, o] = the mean of x[n, c, o * stride - padding + t], t = 0 ... kernel_size - 1: (N, C, L) or (C, L) -> (N, C, O) or (C, O).
 
     O = (L + 2 padding - kernel_size) / stride + 1, rounded down; with ceil_mode up, but no window begins behind the last element and its
-    left padding. stride None: kernel_size. Padding, at most half of the kernel, is zeros, which count; without count_include_pad they do not.
-    float32 or float64. Raises ValueError for shapes and values that do not fit, TypeError for other types.
+    left padding. stride None: kernel_size. Padding, at most half of the kernel, is zeros, which count; without count_include_pad they do
+    not. float32 or float64. Raises ValueError for shapes and values that do not fit, TypeError for other types.
     """
     return avg_pool("avg_pool1d", AVG_POOL1D, 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 

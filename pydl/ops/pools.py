@@ -130,10 +130,11 @@ def unpool(op: str, dims: int, input: Tensor, indices: Tensor, kernel_size: Ints
 
 def max_unpool1d(input: Tensor, indices: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0,
                  output_size: Any = None) -> Tensor:
-    """y[n, c, indices[n, c, o]] = x[n, c, o] and 0 elsewhere: (N, C, L) -> (N, C, O), or (C, L) -> (C, O). Undoes max_pool1d with its indices.
+    """y[n, c, indices[n, c, o]] = x[n, c, o] and 0 elsewhere: (N, C, L) -> (N, C, O), or without N.
 
-    O = (L - 1) stride + kernel_size - 2 padding, or output_size, less than a stride from that; indices int64. Of equal indices the
-    last wins. Raises IndexError for indices outside, ValueError for shapes and values that do not fit, TypeError for other types.
+    Undoes max_pool1d by its indices. O = (L - 1) stride + kernel_size - 2 padding, or output_size, less than a stride from that; indices
+    int64. Of equal indices the last wins. Raises IndexError for indices outside, ValueError for shapes and values that do not fit,
+    TypeError for other types.
     Zeiler & Fergus, "Visualizing and understanding convolutional networks", 2014.
     """
     return unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
@@ -173,8 +174,9 @@ def powers(op: str, dims: int, input: Tensor, norm_type: float, kernel_size: Int
 def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Ints, stride: Ints | None = None, ceil_mode: bool = False) -> Tensor:
     """y = (sum over a window of x^p)^(1/p), p = norm_type: (N, C, L) -> (N, C, O), or (C, L) -> (C, O).
 
-    p inf is the largest |x|, -inf the smallest. Windows as in avg_pool1d; one that ceil_mode lets stand out counts as if it were full. Where
-    the sum is 0 the gradient is, too. x^p, without |x|: a negative sum gives NaN unless 1/p is an integer. Raises ValueError for shapes and values that do not fit, TypeError for other types.
+    p inf is the largest |x|, -inf the smallest. Windows as in avg_pool1d; one that ceil_mode lets stand out counts as if it were full.
+    Where the sum is 0 the gradient is, too. x^p, without |x|: a negative sum gives NaN unless 1/p is an integer. Raises ValueError for
+    shapes and values that do not fit, TypeError for other types.
     Gulcehre, Cho, Pascanu & Bengio, "Learned-norm pooling for deep feedforward and recurrent neural networks", 2014.
     """
     return powers("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
