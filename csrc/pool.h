@@ -1,7 +1,8 @@
-/* What the kernels of pooling share: x (n, c, in) -> y (n, c, out), a pd_window. pool_avg.c: averages; pool_max.c: the largest; pool_lanes.c:
- * both of small images; pool_quarters.c: both of windows of 2 x 2. o is an output's place along a dimension, i an element's; d h w: depth, height, width.
- * scalar[0]: what a sum is divided by, or 0: as many elements as there are in the window; scalar[1]: of these, which count, or how windows lie.
- * Work is cut by rows of what is written, or by planes, and each is made by one chunk in one order: no sum depends on the number of threads. */
+/* What the kernels of pooling share: x (n, c, in) -> y (n, c, out), a pd_window. pool_avg.c: averages; pool_max.c: the largest;
+ * pool_lanes.c: both of small images; pool_quarters.c: both of windows of 2 x 2.
+ * o is an output's place along a dimension, i an element's, t or k a tap's within its window; d h w: depth, height, width.
+ * scalar[0]: what a sum is divided by, or 0: as many elements as the window has; scalar[1]: which of these count, or how windows lie.
+ * Work is cut by rows of what is written, or by planes; each is made by one chunk in one order, so that no sum depends on the threads. */
 #ifndef POOL_ONCE
 #define POOL_ONCE
 

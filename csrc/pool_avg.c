@@ -91,7 +91,8 @@ static void N(avg_fwd_chunk)(void *context, size_t chunk) {
         const size_t top = (plane * w->in[0] + (size_t)(d.at + (ptrdiff_t)d.from)) * w->in[1] + (size_t)(h.at + (ptrdiff_t)h.from);
         T *y = (T *)job->launch->buf[1] + row * w->out[2];
         N(avg_sums)(job, (const T *)job->launch->buf[0] + top * w->in[2], d.to - d.from, h.to - h.from, y);
-        N(avg_divide)(job, y, (double)pool_counted(w, 0, od, job->mode) * (double)pool_counted(w, 1, oh, job->mode), job->launch->scalar[0]);
+        const double rows = (double)pool_counted(w, 0, od, job->mode) * (double)pool_counted(w, 1, oh, job->mode);
+        N(avg_divide)(job, y, rows, job->launch->scalar[0]);
         if (++oh == w->out[1]) {
             oh = 0;
             if (++od == w->out[0]) od = 0, plane++;
@@ -136,7 +137,8 @@ static void N(avg_shares)(const N(pool_job) *job, const T *dy, pool_range d, poo
             const double full = fixed != 0 ? fixed : job->mode == POOL_ADAPTIVE ? rows : rows * (double)w->kernel[2];
             const T *g = dy + (od * w->out[1] + oh) * out + o;
             const vreal share = v_set((T)(1 / full));
-            for (size_t k = 0; k < n; k += VL) v_store_left(to + k, v_fma(v_load_left(g + k, n - k), share, v_load_left(to + k, n - k)), n - k);
+            for (size_t k = 0; k < n; k += VL)
+                v_store_left(to + k, v_fma(v_load_left(g + k, n - k), share, v_load_left(to + k, n - k)), n - k);
         }
     if (fixed != 0) return;
     const T wide = job->mode == POOL_ADAPTIVE ? 1 : (T)w->kernel[2];

@@ -95,7 +95,8 @@ INLINE ptrdiff_t N(lanes_line)(const N(lanes) *g, size_t kd, size_t kh) {
 static vreal N(lanes_divisor)(const N(lanes) *g, double fixed) {
     const pd_window *w = g->w;
     if (fixed != 0) return v_set((T)fixed);
-    return v_set((T)((double)pool_counted(w, 0, g->od, g->mode) * (double)pool_counted(w, 1, g->oh, g->mode) * (double)pool_counted(w, 2, g->ow, g->mode)));
+    const double rows = (double)pool_counted(w, 0, g->od, g->mode) * (double)pool_counted(w, 1, g->oh, g->mode);
+    return v_set((T)(rows * (double)pool_counted(w, 2, g->ow, g->mode)));
 }
 
 #define LANES_TAPS(g)                                                                                                                \
@@ -153,7 +154,8 @@ static void N(lanes_max_fwd)(const pd_launch *launch, N(lanes) *g, size_t plane)
         if (index) {
             const int64_t begin = pool_begin(w, g->od, g->oh) + (int64_t)(g->ow * w->stride[2]);
             for (size_t p = 0; p < g->planes; p++) {
-                const size_t k = (size_t)at[p], kw = k % w->kernel[2], kh = k / w->kernel[2] % w->kernel[1], kd = k / w->kernel[2] / w->kernel[1];
+                const size_t k = (size_t)at[p], kw = k % w->kernel[2], line = k / w->kernel[2];
+                const size_t kh = line % w->kernel[1], kd = line / w->kernel[1];
                 const size_t away = (kd * w->dilation[0] * w->in[1] + kh * w->dilation[1]) * w->in[2] + kw * w->dilation[2];
                 index[(plane + p) * out + g->o] = taps ? begin + (int64_t)away : (int64_t)k;
             }
@@ -204,6 +206,7 @@ static void N(lanes_chunk)(void *context, size_t chunk) {
 static void N(lanes_run)(const pd_launch *launch, void (*how)(const pd_launch *launch, N(lanes) *g, size_t plane)) {
     const pd_window *w = &launch->window;
     const size_t elements = w->n * w->c * pool_size(w->in);
-    N(lanes_job) job = {launch, how, ceil_div(w->n * w->c, VL), max_size(1, POOL_UNIT / (VL * max_size(pool_size(w->in), pool_size(w->out))))};
+    N(lanes_job) job = {launch, how, ceil_div(w->n * w->c, VL), 1};
+    job.per_chunk = max_size(1, POOL_UNIT / (VL * max_size(pool_size(w->in), pool_size(w->out))));
     pool_parallel(job.groups, job.per_chunk, elements, N(lanes_chunk), &job);
 }

@@ -2,8 +2,8 @@
  * Of equal elements the first is taken; a NaN is above all, and of several the last is taken. Of -inf alone, the first that lies inside.
  * place: a byte for each output, the tap that is the largest, of kernels of at most POOL_TAPS taps; taps count along the width, then the
  * height, then the depth. index: int64, the element's place in (d, h, w) of the input. Either may be NULL. */
-/* A row of outputs. x: what tap (d.from, h.from, 0) of column 0 would be; deep, high: from there to the next along depth and height. Columns are
- * where they are in `x`: lines of the image, or copies with -inf for padding. y, place and index begin with the row. */
+/* A row of outputs. x: where tap (d.from, h.from, 0) of column 0 would be, in the image or in copies of its lines with -inf for padding;
+ * deep, high: from there to the next tap along depth and height. y, place and index begin with the row. */
 typedef struct N(max_row) {
     const T *plane, *x;
     size_t deep, high;
@@ -26,9 +26,10 @@ static vint N(max_first)(const pd_window *w, size_t o) {
     return to;
 }
 
-/* Outputs o ... o + left - 1 (a vector at most). step: 1, 2, or 0 for whatever the stride is; wide: the width of the kernel, or 0 for whatever it is. */
-INLINE void N(max_block)(const pd_window *w, const N(max_row) *row, size_t o, size_t left, const size_t step, const size_t wide, const int placed,
-                         uint8_t *place) {
+/* Outputs o ... o + left - 1 (a vector at most). step: 1, 2, or 0 for whatever the stride is; wide: the width of the kernel, or 0 for
+ * whatever it is. */
+INLINE void N(max_block)(const pd_window *w, const N(max_row) *row, size_t o, size_t left, const size_t step, const size_t wide,
+                         const int placed, uint8_t *place) {
     const size_t kernel = wide ? wide : w->kernel[2], apart = wide ? 1 : w->dilation[2];
     const T *from = row->x + o * (step ? step : w->stride[2]);
     vreal best = v_set(-(T)INFINITY);
@@ -57,8 +58,8 @@ INLINE void N(max_block)(const pd_window *w, const N(max_row) *row, size_t o, si
     if (placed) N(put_places)(place, at, left);
 }
 
-INLINE void N(max_blocks)(const pd_window *w, const N(max_row) *row, pool_range inner, const int64_t *offset, const size_t step, const size_t wide,
-                          const int placed) {
+INLINE void N(max_blocks)(const pd_window *w, const N(max_row) *row, pool_range inner, const int64_t *offset, const size_t step,
+                          const size_t wide, const int placed) {
     uint8_t some[VL];
     for (size_t o = inner.first; o < inner.end; o += VL) {
         const size_t left = min_size(VL, inner.end - o);
@@ -147,8 +148,8 @@ static void N(max_fwd_chunk)(void *context, size_t chunk) {
     T stage[POOL_ROWS];
     if (launch->buf[3] && job->staged) pool_offsets(w, offset);
     for (size_t r = first; r < last; r++) {
-        N(max_row) row = {.plane = (const T *)launch->buf[0] + plane * pool_size(w->in), .d = pool_taps(w, 0, od, adaptive), .h = pool_taps(w, 1, oh, adaptive),
-                          .y = (T *)launch->buf[1] + r * columns, .begin = pool_begin(w, od, oh)};
+        N(max_row) row = {.plane = (const T *)launch->buf[0] + plane * pool_size(w->in), .d = pool_taps(w, 0, od, adaptive),
+                          .h = pool_taps(w, 1, oh, adaptive), .y = (T *)launch->buf[1] + r * columns, .begin = pool_begin(w, od, oh)};
         if (launch->buf[2]) row.place = (uint8_t *)launch->buf[2] + r * columns;
         if (launch->buf[3]) row.index = (int64_t *)launch->buf[3] + r * columns;
         const pool_range quick = N(max_columns)(job, &row, stage);

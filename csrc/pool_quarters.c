@@ -84,7 +84,8 @@ static void N(quarters_chunk)(void *context, size_t chunk) {
             else N(quarters_max)(from, line, to, (uint8_t *)to, n, 0);
         } else if (job->mode == N(QUARTERS_MEAN)) {
             for (size_t o = 0; o < n; o += VL) N(quarters_mean_at)(from + 2 * o, line, to + o, min_size(VL, n - o), divisor);
-        } else if (job->mode == N(QUARTERS_MAX_BACK)) N(quarters_back)(from, (const uint8_t *)launch->buf[1] + r * n, to, line, n, divisor, 1);
+        } else if (job->mode == N(QUARTERS_MAX_BACK))
+            N(quarters_back)(from, (const uint8_t *)launch->buf[1] + r * n, to, line, n, divisor, 1);
         else N(quarters_back)(from, (const uint8_t *)from, to, line, n, divisor, 0);
         if (++oh == w->out[1]) {
             if (job->mode >= N(QUARTERS_MAX_BACK)) memset(to + 2 * line, 0, (w->in[1] - 2 * w->out[1]) * line * sizeof(T));

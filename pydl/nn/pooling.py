@@ -17,6 +17,9 @@ class _Pool(Module):
     """What the layers of 1, 2 and 3 dimensions share."""
 
     pool: ClassVar[Callable[..., Any]]
+    kernel_size: Ints
+    stride: Ints
+    padding: Ints
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
@@ -26,7 +29,8 @@ class _MaxPool(_Pool):
     def __init__(self, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1, return_indices: bool = False,
                  ceil_mode: bool = False) -> None:
         super().__init__()
-        self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, kernel_size if stride is None else stride, padding, dilation
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.dilation = padding, dilation
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
     def forward(self, input: Tensor) -> Any:
@@ -111,7 +115,8 @@ class _AvgPool(_Pool):
         self.ceil_mode, self.count_include_pad, self.divisor_override = ceil_mode, count_include_pad, divisor_override
 
     def forward(self, input: Tensor) -> Tensor:
-        return type(self).pool(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override)
+        return type(self).pool(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
+                               self.divisor_override)
 
 
 class AvgPool2d(_AvgPool):
@@ -247,12 +252,12 @@ class _FractionalMaxPool(Module):
 
 
 class FractionalMaxPool2d(_FractionalMaxPool):
-    """The largest of windows with random steps, of (N, C, H, W) or (C, H, W) (Graham 2014); `nn.functional.fractional_max_pool2d` says more."""
+    """The largest of windows with random steps, of (N, C, H, W) or (C, H, W) (Graham 2014): `nn.functional.fractional_max_pool2d`."""
 
     dims, pool = 2, staticmethod(ops.fractional_max_pool2d)
 
 
 class FractionalMaxPool3d(_FractionalMaxPool):
-    """The largest of windows with random steps, of (N, C, D, H, W) or (C, D, H, W); `nn.functional.fractional_max_pool2d` says more."""
+    """The largest of windows with random steps, of (N, C, D, H, W) or (C, D, H, W): `nn.functional.fractional_max_pool3d`."""
 
     dims, pool = 3, staticmethod(ops.fractional_max_pool3d)

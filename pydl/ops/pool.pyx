@@ -71,7 +71,8 @@ cdef Pool pool_of(str name, Op which, int dims, object kernel_size, object strid
     cdef int d
     pool.start(name, which, dims)
     spread(name, "kernel_size", kernel_size, dims, 1, pool.w.kernel)
-    spread(name, "stride", kernel_size if stride is None or (isinstance(stride, (tuple, list)) and not stride) else stride, dims, 1, pool.w.stride)
+    unset = stride is None or (isinstance(stride, (tuple, list)) and not stride)
+    spread(name, "stride", kernel_size if unset else stride, dims, 1, pool.w.stride)
     spread(name, "padding", padding, dims, 0, pool.w.pad)
     spread(name, "dilation", dilation, dims, 1, pool.w.dilation)
     for d in range(SPACE - dims, SPACE):
@@ -93,8 +94,8 @@ cdef Tensor over(str name, Pool pool, object input, bint ceil_mode):
             if at < 0:
                 at = <ptrdiff_t>(w.dilation[d] - 1) - (-at - 1) % <ptrdiff_t>w.dilation[d]
             if at >= <ptrdiff_t>w.in_[d]:
-                raise ValueError(f"{name}: a window of kernel {window_sizes(pool.dims, w.kernel)} and dilation {window_sizes(pool.dims, w.dilation)} "
-                                 f"holds nothing but padding of the input {shape_of(x)}")
+                raise ValueError(f"{name}: a window of kernel {window_sizes(pool.dims, w.kernel)} and dilation "
+                                 f"{window_sizes(pool.dims, w.dilation)} holds nothing but padding of the input {shape_of(x)}")
     pool.settle()
     return x
 
@@ -216,13 +217,13 @@ cdef object max_pool(str name, Op which, int dims, object input, object kernel_s
     return largest(pool, x, input, return_indices)
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """y[n, c, o] = the largest of x[n, c, o * stride - padding + t * dilation], t = 0 ... kernel_size - 1: (N, C, L) or (C, L) -> (N, C, O) or (C, O).
+    """y[n, c, o] = the largest of x[n, c, o * stride - padding + t * dilation], t = 0 ... kernel_size - 1.
 
-    O = (L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1, rounded down; with ceil_mode up, but no window begins behind the last
+    (N, C, L) -> (N, C, O), or without N: O = (L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1, rounded down; with ceil_mode up, but no window begins behind the last
     element and its left padding. stride None: kernel_size. Padding, at most half of the kernel, is never the largest. Of equal elements the
-    first gets the gradient; NaN is the largest of all, and of several the last. float32 or float64. return_indices: (y, places in L, int64).
-    Raises ValueError for shapes and values that do not fit, TypeError for other types. Scherer, Mueller & Behnke, "Evaluation of pooling
-    operations in convolutional architectures for object recognition", 2010.
+    first gets the gradient; NaN is the largest of all, and of several the last. float32 or float64. return_indices: (y, places in L,
+    int64). Raises ValueError for shapes and values that do not fit, TypeError for other types. Scherer, Mueller & Behnke, "Evaluation of
+    pooling operations in convolutional architectures for object recognition", 2010.
 
     >>> pydl.max_pool1d(pydl.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
     tensor([[3., 2.]])
@@ -245,7 +246,7 @@ cdef object adaptive_max(str name, Op which, int dims, object input, object outp
     cdef tuple made = adaptive_of(name, which, dims, input, output_size)
     cdef Pool pool = made[0]
     cdef Tensor x = made[1]
-    if pool.w.out[0] * pool.w.out[1] * pool.w.out[2] != 1 or x.numel == 0:
+    if pool.small() or pool.mode == ADAPTIVE or pool.w.out[0] * pool.w.out[1] * pool.w.out[2] != 1 or x.numel == 0:
         return largest(pool, x, input, return_indices)
     values, indices = largest_of(reshape(x, (x.sizes[0], x.sizes[1], -1)), 2)
     y = unbatched(reshape(values, pool.out), input)
@@ -255,16 +256,19 @@ def adaptive_max_pool1d(input, output_size, return_indices=False):
     """y[n, c, o] = the largest of x[n, c, floor(o L / O) ... ceil((o + 1) L / O) - 1]: (N, C, L) or (C, L) -> (N, C, O) or (C, O).
 
     output_size O: an int, or None for L. Gradients, NaN, types and return_indices as in max_pool1d; but of several NaN the first counts
-    where output_size is 1. Raises ValueError for shapes and values that do not fit, TypeError for other types.
+    where one window of more than 256 elements is the image. Raises ValueError for shapes and values that do not fit, TypeError for other
+    types.
     """
     return adaptive_max("adaptive_max_pool1d", ADAPTIVE_MAX_POOL1D, 1, input, output_size, return_indices)
 
 def adaptive_max_pool2d(input, output_size, return_indices=False):
-    """adaptive_max_pool1d for (N, C, H, W) or (C, H, W); output_size: an int or None for both, or two. Indices are places in H * W, flat."""
+    """adaptive_max_pool1d for (N, C, H, W) or (C, H, W); output_size: an int or None for both, or two of them. Indices are places in
+    H * W, flat."""
     return adaptive_max("adaptive_max_pool2d", ADAPTIVE_MAX_POOL2D, 2, input, output_size, return_indices)
 
 def adaptive_max_pool3d(input, output_size, return_indices=False):
-    """adaptive_max_pool1d for (N, C, D, H, W) or (C, D, H, W); output_size: an int or None for all, or three. Indices are places in D * H * W, flat."""
+    """adaptive_max_pool1d for (N, C, D, H, W) or (C, D, H, W); output_size: an int or None for all, or three of them. Indices are
+    places in D * H * W, flat."""
     return adaptive_max("adaptive_max_pool3d", ADAPTIVE_MAX_POOL3D, 3, input, output_size, return_indices)
 
 cdef Op ADAPTIVE_MAX_POOL1D = op(adaptive_max_pool1d, largest_backward)
@@ -321,19 +325,20 @@ cdef object avg_pool(str name, Op which, int dims, object input, object kernel_s
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     """y[n, c, o] = the mean of x[n, c, o * stride - padding + t], t = 0 ... kernel_size - 1: (N, C, L) or (C, L) -> (N, C, O) or (C, O).
 
-    O = (L + 2 padding - kernel_size) / stride + 1, rounded down; with ceil_mode up, but no window begins behind the last element and its left
-    padding. stride None: kernel_size. Padding, at most half of the kernel, is zeros, which count; without count_include_pad they do not.
-    float32 or float64. Raises ValueError for shapes and values that do not fit, TypeError for other types.
+    O = (L + 2 padding - kernel_size) / stride + 1, rounded down; with ceil_mode up, but no window begins behind the last element and its
+    left padding. stride None: kernel_size. Padding, at most half of the kernel, is zeros, which count; without count_include_pad they do
+    not. float32 or float64. Raises ValueError for shapes and values that do not fit, TypeError for other types.
     """
     return avg_pool("avg_pool1d", AVG_POOL1D, 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
-    """avg_pool1d for (N, C, H, W) or (C, H, W): an int, or (height, width), each. divisor_override: an int that sums are divided by instead."""
+    """avg_pool1d for (N, C, H, W) or (C, H, W): an int, or (height, width), each. divisor_override: an int that sums are divided by
+    instead."""
     return avg_pool("avg_pool2d", AVG_POOL2D, 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
-    """avg_pool1d for (N, C, D, H, W) or (C, D, H, W): an int, or (depth, height, width), each. divisor_override: an int that sums are divided
-    by instead."""
+    """avg_pool1d for (N, C, D, H, W) or (C, D, H, W): an int, or (depth, height, width), each. divisor_override: an int that sums are
+    divided by instead."""
     return avg_pool("avg_pool3d", AVG_POOL3D, 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 cdef Op AVG_POOL1D = op(avg_pool1d, averages_backward)
@@ -344,14 +349,15 @@ cdef object adaptive_avg(str name, Op which, int dims, object input, object outp
     cdef tuple made = adaptive_of(name, which, dims, input, output_size)
     cdef Pool pool = made[0]
     cdef Tensor x = made[1]
-    if pool.w.out[0] * pool.w.out[1] * pool.w.out[2] == 1 and x.numel:
+    if not pool.small() and pool.w.out[0] * pool.w.out[1] * pool.w.out[2] == 1 and x.numel:
         return unbatched(mean(x, tuple(range(2, dims + 2)), True), input)
     return unbatched(averages(which, PD_avg_pool_fwd, x, pool, pool.out), input)
 
 def adaptive_avg_pool1d(input, output_size):
     """y[n, c, o] = the mean of x[n, c, floor(o L / O) ... ceil((o + 1) L / O) - 1]: (N, C, L) or (C, L) -> (N, C, O) or (C, O).
 
-    output_size O: an int, or None for L. float32 or float64. Raises ValueError for shapes and values that do not fit, TypeError for other types.
+    output_size O: an int, or None for L. float32 or float64. Raises ValueError for shapes and values that do not fit, TypeError for other
+    types.
     """
     return adaptive_avg("adaptive_avg_pool1d", ADAPTIVE_AVG_POOL1D, 1, input, output_size)
 
@@ -360,13 +366,14 @@ def adaptive_avg_pool2d(input, output_size):
     return adaptive_avg("adaptive_avg_pool2d", ADAPTIVE_AVG_POOL2D, 2, input, output_size)
 
 def adaptive_avg_pool3d(input, output_size):
-    """adaptive_avg_pool1d for (N, C, D, H, W) or (C, D, H, W); output_size: an int or None for all, or three of them. 1 is global pooling."""
+    """adaptive_avg_pool1d for (N, C, D, H, W) or (C, D, H, W); output_size: an int or None for all, or three of them. 1 is global
+    pooling."""
     return adaptive_avg("adaptive_avg_pool3d", ADAPTIVE_AVG_POOL3D, 3, input, output_size)
 
 cdef Op ADAPTIVE_AVG_POOL1D = op(adaptive_avg_pool1d, averages_backward)
 cdef Op ADAPTIVE_AVG_POOL2D = op(adaptive_avg_pool2d, averages_backward)
 cdef Op ADAPTIVE_AVG_POOL3D = op(adaptive_avg_pool3d, averages_backward)
 
-__all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
-           "avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
+__all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
+           "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
 METHODS = []

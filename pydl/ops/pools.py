@@ -17,8 +17,17 @@ from pydl.ops.elementwise import floor
 from pydl.ops.extremes import max as largest
 from pydl.ops.gather import check_places, gather, scatter
 from pydl.ops.join import cat
-from pydl.ops.pool import adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d, avg_pool1d, avg_pool2d, avg_pool3d
-from pydl.ops.pool import max_pool1d, max_pool2d, max_pool3d
+from pydl.ops.pool import (
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
 from pydl.ops.random import rand
 from pydl.ops.shape import expand, reshape, squeeze, unsqueeze
 
@@ -99,11 +108,13 @@ def unpool_sizes(op: str, x: Tensor, dims: int, kernel_size: Ints, stride: Ints 
                                  f"{[a + b - 1 for a, b in zip(sizes, step)]}, got {wanted} (input {tuple(x.shape)})")
         sizes = wanted
     if min(sizes) < 0:
-        raise ValueError(f"{op}: kernel_size {kernel_size}, stride {stride} and padding {padding} leave no output, {sizes} (input {tuple(x.shape)})")
+        raise ValueError(f"{op}: kernel_size {kernel_size}, stride {stride} and padding {padding} leave no output, {sizes} "
+                         f"(input {tuple(x.shape)})")
     return sizes
 
 
-def unpool(op: str, dims: int, input: Tensor, indices: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints, output_size: Any) -> Tensor:
+def unpool(op: str, dims: int, input: Tensor, indices: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints,
+           output_size: Any) -> Tensor:
     x, i = images(op, input, dims), tensor_arg(op, indices, "indices")
     if i.dtype != int64:
         raise TypeError(f"{op}: indices must be int64, got {i.dtype} of shape {tuple(i.shape)}")
@@ -119,10 +130,11 @@ def unpool(op: str, dims: int, input: Tensor, indices: Tensor, kernel_size: Ints
 
 def max_unpool1d(input: Tensor, indices: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0,
                  output_size: Any = None) -> Tensor:
-    """y[n, c, indices[n, c, o]] = x[n, c, o] and 0 elsewhere, what max_pool1d with return_indices is undone with: (N, C, L) -> (N, C, O), or (C, L).
+    """y[n, c, indices[n, c, o]] = x[n, c, o] and 0 elsewhere: (N, C, L) -> (N, C, O), or without N.
 
-    O = (L - 1) stride + kernel_size - 2 padding, or output_size, less than a stride from that; indices int64. Of equal indices the last wins.
-    Raises IndexError for indices outside, ValueError for shapes and values that do not fit, TypeError for other types.
+    Undoes max_pool1d by its indices. O = (L - 1) stride + kernel_size - 2 padding, or output_size, less than a stride from that; indices
+    int64. Of equal indices the last wins. Raises IndexError for indices outside, ValueError for shapes and values that do not fit,
+    TypeError for other types.
     Zeiler & Fergus, "Visualizing and understanding convolutional networks", 2014.
     """
     return unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
@@ -160,10 +172,11 @@ def powers(op: str, dims: int, input: Tensor, norm_type: float, kernel_size: Int
 
 
 def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Ints, stride: Ints | None = None, ceil_mode: bool = False) -> Tensor:
-    """y = (sum over a window of x^p)^(1/p), p = norm_type: (N, C, L) -> (N, C, O), or (C, L) -> (C, O); p inf is the largest |x|, -inf the smallest.
+    """y = (sum over a window of x^p)^(1/p), p = norm_type: (N, C, L) -> (N, C, O), or (C, L) -> (C, O).
 
-    Windows as in avg_pool1d; one that ceil_mode lets stand out counts as if it were full. Where the sum is 0 the gradient is, too. x^p, without |x|:
-    a negative sum gives NaN unless 1/p is an integer. Raises ValueError for shapes and values that do not fit, TypeError for other types.
+    p inf is the largest |x|, -inf the smallest. Windows as in avg_pool1d; one that ceil_mode lets stand out counts as if it were full.
+    Where the sum is 0 the gradient is, too. x^p, without |x|: a negative sum gives NaN unless 1/p is an integer. Raises ValueError for
+    shapes and values that do not fit, TypeError for other types.
     Gulcehre, Cho, Pascanu & Bengio, "Learned-norm pooling for deep feedforward and recurrent neural networks", 2014.
     """
     return powers("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
@@ -238,10 +251,11 @@ def fractional_max_pool2d(input: Tensor, kernel_size: Ints, output_size: Any = N
                           _random_samples: Tensor | None = None) -> Any:
     """The largest of windows whose steps are random, so that any number of them fits: (N, C, H, W) -> (N, C, OH, OW), or (C, H, W).
 
-    output_size: (OH, OW), or one int; else output_ratio, of H and W, between 0 and 1. Along a dimension of n elements window i of O begins at
-    floor((i + u) a) - floor(u a), a = (n - kernel_size) / (O - 1), the last at n - kernel_size; u are _random_samples (N, C, 2) in [0, 1), for
-    W and H, else drawn from the default generator. return_indices: (y, places in H * W, int64). Of equal elements the first gets the gradient;
-    NaN is the largest. Raises ValueError for shapes and values that do not fit, TypeError for other types. Graham, "Fractional max-pooling", 2014.
+    output_size: (OH, OW), or one int; else output_ratio, of H and W, between 0 and 1. Along a dimension of n elements window i of O
+    begins at floor((i + u) a) - floor(u a), a = (n - kernel_size) / (O - 1), the last at n - kernel_size; u are _random_samples
+    (N, C, 2) in [0, 1), for W and H, else drawn from the default generator. return_indices: (y, places in H * W, int64). Of equal
+    elements the first gets the gradient; NaN is the largest, and of several the first. Raises ValueError for shapes and values that do
+    not fit, TypeError for other types. Graham, "Fractional max-pooling", 2014.
     """
     made = fractional("fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio, _random_samples)
     return made if return_indices else made[0]
@@ -266,7 +280,8 @@ def fractional_max_pool3d_with_indices(input: Tensor, kernel_size: Ints, output_
     return fractional_max_pool3d(input, kernel_size, output_size, output_ratio, True, _random_samples)
 
 
-__all__ = ["adaptive_max_pool1d_with_indices", "adaptive_max_pool2d_with_indices", "adaptive_max_pool3d_with_indices", "fractional_max_pool2d",
-           "fractional_max_pool2d_with_indices", "fractional_max_pool3d", "fractional_max_pool3d_with_indices", "lp_pool1d", "lp_pool2d", "lp_pool3d",
-           "max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices", "max_unpool1d", "max_unpool2d", "max_unpool3d"]
+__all__ = ["adaptive_max_pool1d_with_indices", "adaptive_max_pool2d_with_indices", "adaptive_max_pool3d_with_indices",
+           "fractional_max_pool2d", "fractional_max_pool2d_with_indices", "fractional_max_pool3d", "fractional_max_pool3d_with_indices",
+           "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices",
+           "max_unpool1d", "max_unpool2d", "max_unpool3d"]
 METHODS: list[str] = []

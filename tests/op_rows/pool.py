@@ -1,6 +1,4 @@
 """Rows of pydl/ops/pool.pyx and pools.py: every window is looked at by NumPy, one by one."""
-import itertools
-
 import numpy as np
 
 import pydl
@@ -43,7 +41,7 @@ def pooled(x, windows, reduce):
         spans = [w[i] for w, i in zip(windows, o)]
         grid = np.ix_(*(s[0] for s in spans))
         at = places[grid].reshape(-1)
-        values = x.reshape(*x.shape[:-dims], -1)[..., at]
+        values = x.reshape(*x.shape[:-dims], places.size)[..., at]
         y[(..., *o)], index[(..., *o)] = reduce(values, at, int(np.prod([s[1] for s in spans])))
     return y, index
 
@@ -108,7 +106,7 @@ def unpool(dims):
         shape = tuple(output_size or ((n - 1) * b + a - 2 * c for n, a, b, c in zip(x.shape[-dims:], k, s, p)))[-dims:]
         planes = int(np.prod(x.shape[:-dims]))
         y = np.zeros((planes, int(np.prod(shape))))
-        for plane, at, values in zip(y, index.reshape(planes, -1), x.reshape(planes, -1)):
+        for plane, at, values in zip(y, *(v.reshape(planes, int(np.prod(v.shape[-dims:]))) for v in (index, x))):
             plane[at] = values
         return y.reshape(*x.shape[:-dims], *shape)
     return reference
@@ -134,7 +132,6 @@ def fractional(dims):
 
 
 LONG = {1: (2, 3, 9), 2: (2, 2, 5, 6), 3: (2, 1, 4, 3, 5)}
-NAMES = {1: "L", 2: "H, W", 3: "D, H, W"}
 INTEGERS = {d: In(LONG[d], 0, 5, dtype="int64") for d in LONG}
 
 
@@ -155,10 +152,9 @@ def wrong(dims):
 
 def max_samples(dims):
     x = LONG[dims]
-    cases = [dict(kernel=2), dict(kernel=3, stride=2, padding=1), dict(kernel=3, stride=1, padding=1, return_indices=True),
-             dict(kernel=2, stride=3, padding=1, ceil_mode=True), dict(kernel=2, stride=1, dilation=2, return_indices=True)]
-    found = [sample(x, c.pop("kernel"), **c) for c in cases] + [sample(x[1:], 2, return_indices=True), sample((0, *x[1:]), 2)]
-    return found
+    return [sample(x, 2), sample(x, 3, stride=2, padding=1), sample(x, 3, stride=1, padding=1, return_indices=True),
+            sample(x, 2, stride=3, padding=1, ceil_mode=True), sample(x, 2, stride=1, dilation=2, return_indices=True),
+            sample(x[1:], 2, return_indices=True), sample((0, *x[1:]), 2)]
 
 
 MANY = {1: [sample((1, 1, 700), 2, 2), sample((2, 3, 600), 257, 3), sample((1, 2, 300), 290, 7, 9, return_indices=True), sample((40, 3, 9), 3, 2, 1),
@@ -170,11 +166,10 @@ AVERAGES = {1: [sample((1, 1, 3000), 3, 2, 1), sample((1, 1, 1500), 1100, 2), sa
             2: [sample((1, 2, 34, 67), 2), sample((17, 3, 7, 9), 3, 2, 1, False, False), sample((1, 2, 9, 40), 3, 1, 1, True, False),
                 sample((1, 2, 7, 40), 3, 2, 1), sample(LONG[2], 2, divisor_override=3), sample((1, 1, 6, 70), Flat((2, 5)), Flat((1, 3)), Flat((1, 2)), True)],
             3: [sample((20, 1, 3, 4, 3), Flat((2, 3, 1)), 1, Flat((1, 1, 0)), divisor_override=-2)]}
-BIG = {1: [sample((2, 3, 9), 4), sample((2, 3, 9), 1), sample((3, 9), None), sample((0, 3, 9), 2), sample((2, 3, 9), 12), sample((17, 1, 9), 4)],
+BIG = {1: [sample((2, 3, 9), 4), sample((2, 3, 9), 1), sample((0, 3, 9), 2), sample((2, 3, 9), 12), sample((17, 1, 9), 4)],
        2: [sample((2, 2, 5, 6), Flat((2, None))), sample((2, 2, 6, 4), Flat((3, 2))), sample((17, 2, 5, 6), 4), sample((2, 5, 6), 1), sample((2, 1, 5, 6), 0),
            sample((1, 2, 33, 40), Flat((1, 7)))],
        3: [sample((2, 1, 4, 3, 5), Flat((2, 2, None))), sample((18, 1, 2, 3, 4), 2), sample((2, 1, 4, 3, 5), 1)]}
-AGAIN = "the largest does not move: the derivative of the first one is 0"
 
 
 def families(dims):
@@ -182,15 +177,62 @@ def families(dims):
     only_padding = [bad((1, 1, *(3,) * dims), 2, 1, 1, 4, match="nothing but padding")]
     few = ill(dims, 1)
     return [
-        Row(f"max_pool{dims}d", max_pool(dims), max_samples(dims) + MANY[dims], ulp=0, ulp64=0, kind="distinct", out="first", torch=False,
+        Row(f"max_pool{dims}d", max_pool(dims), max_samples(dims) + MANY[dims], ulp=0, ulp64=0, kind="distinct",
             refusals=[*wrong(dims), *pad, *only_padding], covers=["max_pool_put", "max_pool_pick"] if dims == 1 else []),
         Row(f"avg_pool{dims}d", avg_pool(dims), [sample(LONG[dims], 2), sample(LONG[dims], 3, 2, 1, True), sample(LONG[dims][1:], 2, 1), sample((0, *LONG[dims][1:]), 2)]
-            + AVERAGES[dims], ulp=8, by="abs", torch=False, covers=["avg_pool_put"] if dims == 1 else [],
+            + AVERAGES[dims], ulp=8, by="abs", covers=["avg_pool_put"] if dims == 1 else [],
             refusals=[*wrong(dims), *([bad(LONG[dims], 2, divisor_override=0, match="divisor_override"),
                                        bad(LONG[dims], 2, divisor_override=2.5, error=TypeError)] if dims > 1 else [])]),
-        Row(f"adaptive_max_pool{dims}d", adaptive_max(dims), [*BIG[dims], sample(*BIG[dims][0].args, return_indices=True)], ulp=0, ulp64=0, kind="distinct",
-            out="first", torch=False, refusals=[*few, bad(LONG[dims], -1, shapes=False), bad(LONG[dims], Flat((2,) * 4), shapes=False),
+        Row(f"adaptive_max_pool{dims}d", adaptive_max(dims), [*(one for one in BIG[dims] if one.args[1] != 0), sample(*BIG[dims][0].args, return_indices=True)], ulp=0, ulp64=0, kind="distinct",
+            refusals=[*few, bad(LONG[dims], -1, shapes=False), bad(LONG[dims], Flat((2,) * 4), shapes=False),
                                                 bad(LONG[dims], 2.0, error=TypeError), bad(LONG[dims], 2 ** 62, shapes=False)]),
         Row(f"adaptive_avg_pool{dims}d", adaptive_avg(dims), BIG[dims], ulp=6, by="abs", torch=False,
             refusals=[*few, bad(LONG[dims], -1, shapes=False), bad(LONG[dims], Flat((2,) * 4), shapes=False), bad(LONG[dims], 2.0, error=TypeError)]),
     ]
+
+
+PLACES = {1: np.array([[[1, 2, 7, 8], [0, 3, 5, 6]]]), 2: np.array([[[[0, 3], [9, 15]], [[4, 6], [13, 11]]]]),
+          3: np.arange(8).reshape(1, 1, 2, 2, 2) * 8 % 61}
+
+
+def composed(dims):
+    x, at, few = LONG[dims], PLACES[dims], (2,) * dims
+    positive = In(x, 0.5, 2)
+    return [
+        Row(f"max_pool{dims}d_with_indices", lambda *a, **k: max_pool(dims)(*a, **k, return_indices=True), [sample(x, 3, 2, 1)], ulp=0, kind="distinct",
+            composed=True),
+        Row(f"adaptive_max_pool{dims}d_with_indices", lambda *a: adaptive_max(dims)(*a, True), [sample(x, 2)], ulp=0, kind="distinct", composed=True),
+        Row(f"lp_pool{dims}d", lp_pool(dims), [sample(positive, 2.0, 2), sample(positive, 1.5, 3, 1), sample(In(x[1:], 0.5, 2), 3, 2)], ulp=20, composed=True,
+            atol=1e-5, rtol=1e-4, refusals=[*ill(dims, 2.0, 1), bad(x, 0.0, 2), bad(x, "2", 2, error=TypeError), bad(x, 2.0, 0, shapes=False),
+                                            bad(x, 2.0, 30), bad(x, 2.0, 2, 0, shapes=False)]),
+        Row(f"lp_pool{dims}d:infinite", lp_pool(dims), fn=getattr(F, f"lp_pool{dims}d"), kind="distinct", ulp=0, composed=True,
+            samples=[sample(x, float("inf"), 2, 1), sample(x, float("-inf"), 2, 1)]),
+        Row(f"max_unpool{dims}d", unpool(dims), fn=lambda x, index, *a, **k: getattr(F, f"max_unpool{dims}d")(x, pydl.tensor(index), *a, **k), ulp=0,
+            composed=True, torch=False,
+            samples=[sample(at.shape, Flat(at), 2 if dims > 1 else 3), sample(at.shape[1:], Flat(at[0]), 4), sample((0, 1, *few), Flat(np.zeros((0, 1, *few), int)), 2),
+                     sample(at.shape, Flat(at), 4, 3, 1, output_size=(10,) if dims == 1 else (6,) * dims)],
+            refusals=[*(bad((2,) * n, Flat(np.zeros((2,) * n, int)), 2) for n in range(10) if n not in (dims + 1, dims + 2)),
+                      bad(at.shape, Flat(at + 1000), 2, error=IndexError), bad(at.shape, Flat(-at - 1), 2, error=IndexError),
+                      bad(at.shape, Flat(at[..., :1]), 2), bad(at.shape, Flat(at.astype(np.int32)), 2, error=TypeError),
+                      bad(at.shape, Flat(at), 2, output_size=(90,) * dims), bad(at.shape, Flat(at), 2, output_size=(9,) * 7, shapes=False),
+                      bad(at.shape, Flat(at), 2, 1, 9), bad(at.shape, Flat(at), 0, shapes=False)]),
+    ]
+
+
+def drawn(dims):
+    x = {2: (2, 3, 7, 6), 3: (2, 1, 5, 6, 4)}[dims]
+    u = In((*x[:2], dims), 0, 1, "uniform", grad=False)
+    several = {2: (3, 4), 3: (2, 3, 2)}[dims]
+    return [
+        Row(f"fractional_max_pool{dims}d", fractional(dims), ulp=0, kind="distinct", composed=True,
+            samples=[sample(x, 2, output_size=several, return_indices=True, _random_samples=u), sample(x, 2, output_ratio=(0.5,) * dims, _random_samples=u),
+                     sample((1, 1, *(4,) * dims), 2, output_size=2, _random_samples=In((1, 1, dims), 0, 1, "uniform", grad=False)),
+                     sample(x, 2, 1, _random_samples=u), sample(x[1:], 2, 2, _random_samples=In((1, x[1], dims), 0, 1, "uniform", grad=False))],
+            refusals=[*ill(dims, 1, 1), bad(x, 2), bad(x, 2, 9), bad(x, 0, 2, shapes=False), bad(x, 2, -1, shapes=False), bad(x, 2, output_ratio=1.5, shapes=False),
+                      bad(x, 2, 2, _random_samples=In((1, 1, dims), 0, 1)), bad(x, 2, 2, _random_samples="x", error=TypeError)]),
+        Row(f"fractional_max_pool{dims}d_with_indices", lambda *a, **k: fractional(dims)(*a, **k, return_indices=True), ulp=0, kind="distinct", composed=True,
+            samples=[sample((1, 2, *(4,) * dims), 2, output_size=2, _random_samples=In((1, 2, dims), 0, 1, "uniform", grad=False))]),
+    ]
+
+
+ROWS = [row for dims in (1, 2, 3) for row in (*families(dims), *composed(dims), *(drawn(dims) if dims > 1 else []))]
