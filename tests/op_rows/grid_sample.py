@@ -73,7 +73,7 @@ def affine_grid(theta, size, align_corners):
 
 
 # Grids are drawn where no coordinate lies on a pixel or an edge: of 4, 6 and 8 pixels between these
-FREE = dict(low=-1.9, high=1.9, away=tuple(np.round(np.arange(-2, 2.01, 1 / 12), 6)), gap=0.012)
+FREE = {"low": -1.9, "high": 1.9, "away": tuple(np.round(np.arange(-2, 2.01, 1 / 12), 6)), "gap": 0.012}
 
 
 def call(x, out, *how):
