@@ -27,8 +27,8 @@ typedef struct N(grid_job) {
 /* The taps of one axis */
 typedef struct N(grid_axis) {
     int count;
-    ptrdiff_t index[4];
-    T weight[4];
+    int32_t index[4][GRID_BLOCK];
+    T weight[4][GRID_BLOCK];
 } N(grid_axis);
 
 /* A coordinate where reflections at the borders bring it; *slope: times what that does to its derivative */
@@ -51,11 +51,11 @@ static T N(grid_clipped)(T at, size_t size, T *slope) {
     return at > 0 ? last : 0;
 }
 
-static ptrdiff_t N(grid_pixel)(const N(grid_job) *job, T at, size_t size) {
+static int32_t N(grid_pixel)(const N(grid_job) *job, T at, size_t size) {
     T slope = 1;
     if (job->outside == GRID_REFLECTION) at = N(grid_reflected)(at, size, job->align, &slope);
     if (job->outside != GRID_ZEROS) at = N(grid_clipped)(at, size, &slope);
-    return at > -1 && at < (T)size ? (ptrdiff_t)at : -1;
+    return at > -1 && at < (T)size ? (int32_t)at : -1;
 }
 
 /* Derivatives of Keys' cubic by its argument, for the taps at distances 1 + t, t, 1 - t, 2 - t */
@@ -74,66 +74,107 @@ static void N(grid_cubic)(T t, int order, T *w) {
     }
 }
 
-static void N(grid_along)(const N(grid_job) *job, T g, size_t size, int order, N(grid_axis) *to) {
-    T slope = job->align ? (T)(size - 1) / 2 : (T)size / 2, factor = 1;
-    T at = job->align ? (g + 1) * slope : N(resample_fma)(g + 1, slope, (T)-0.5);
+/* Coordinates in pixels, where they lie once what is outside is brought in, and their slopes */
+static void N(grid_coordinates)(const N(grid_job) *job, const T *g, size_t size, size_t count, T *at, T *slope) {
+    const T unit = job->align ? (T)(size - 1) / 2 : (T)size / 2, start = job->align ? 0 : (T)-0.5;
+    for (size_t p = 0; p < count; p++) at[p] = N(resample_fma)(g[p * (size_t)job->dims] + 1, unit, start), slope[p] = unit;
+    if (job->mode == GRID_CUBIC || job->outside == GRID_ZEROS) return;
+    if (job->outside == GRID_REFLECTION)
+        for (size_t p = 0; p < count; p++) at[p] = N(grid_reflected)(at[p], size, job->align, slope + p);
+    for (size_t p = 0; p < count; p++) at[p] = N(grid_clipped)(at[p], size, slope + p);
+}
+
+static void N(grid_linear)(const T *at, const T *slope, size_t size, size_t count, int order, N(grid_axis) *to) {
+    const T end = (T)size;
+    for (size_t p = 0; p < count; p++) {
+        const T below = N(resample_floor)(at[p]), t = at[p] - below, above = below + 1;
+        to->index[0][p] = below > -1 && below < end ? (int32_t)below : -1;
+        to->index[1][p] = above > -1 && above < end ? (int32_t)above : -1;
+        to->weight[0][p] = 1 - t, to->weight[1][p] = t;
+    }
+    for (size_t p = 0; p < count && order; p++) to->weight[1][p] = order > 1 ? 0 : slope[p], to->weight[0][p] = -to->weight[1][p];
+}
+
+static void N(grid_along)(const N(grid_job) *job, const T *g, size_t size, size_t count, int order, N(grid_axis) *to) {
+    T at[GRID_BLOCK], slope[GRID_BLOCK], weight[4];
+    N(grid_coordinates)(job, g, size, count, at, slope);
     to->count = job->mode == GRID_LINEAR ? 2 : job->mode == GRID_NEAREST ? 1 : 4;
-    if (job->mode != GRID_CUBIC && job->outside != GRID_ZEROS) {
-        if (job->outside == GRID_REFLECTION) at = N(grid_reflected)(at, size, job->align, &slope);
-        at = N(grid_clipped)(at, size, &slope);
-    }
-    for (int k = 0; k < order; k++) factor *= slope;
-    if (job->mode == GRID_NEAREST) {
-        to->index[0] = N(grid_pixel)(job, (T)nearbyint((double)at), size);
-        to->weight[0] = order ? 0 : 1;
-        return;
-    }
-    const T below = N(resample_floor)(at), t = at - below;
-    if (job->mode == GRID_LINEAR) to->weight[0] = order ? -1 : 1 - t, to->weight[1] = order ? 1 : t;
-    else N(grid_cubic)(t, order, to->weight);
-    for (int k = 0; k < to->count; k++) {
-        const T there = below + (T)(k - (job->mode == GRID_CUBIC));
-        to->index[k] = job->mode == GRID_CUBIC ? N(grid_pixel)(job, there, size) : there > -1 && there < (T)size ? (ptrdiff_t)there : -1;
-        if (order) to->weight[k] = job->mode == GRID_LINEAR && order > 1 ? 0 : to->weight[k] * factor;
-    }
+    if (job->mode == GRID_LINEAR) N(grid_linear)(at, slope, size, count, order, to);
+    else if (job->mode == GRID_NEAREST)
+        for (size_t p = 0; p < count; p++)
+            to->index[0][p] = N(grid_pixel)(job, (T)nearbyint((double)at[p]), size), to->weight[0][p] = order ? 0 : 1;
+    else
+        for (size_t p = 0; p < count; p++) {
+            const T below = N(resample_floor)(at[p]);
+            T factor = 1;
+            for (int k = 0; k < order; k++) factor *= slope[p];
+            N(grid_cubic)(at[p] - below, order, weight);
+            for (int k = 0; k < 4; k++) {
+                to->index[k][p] = N(grid_pixel)(job, below + (T)(k - 1), size);
+                to->weight[k][p] = order ? weight[k] * factor : weight[k];
+            }
+        }
 }
 
 /* Taps of `count` outputs from `first` on; by: the axis that the weights are differentiated by once more, or -1; weights go to set `set`. */
 static void N(grid_find)(const N(grid_job) *job, size_t n, size_t first, size_t count, int by, int set, N(grid_taps) *to) {
     const pd_window *g = &job->launch->window;
-    const int dims = job->dims;
-    for (size_t p = 0; p < count; p++) {
-        const T *place = job->grid + ((n * job->places) + first + p) * (size_t)dims;
-        N(grid_axis) axis[PD_SPACE] = {{.count = 1, .weight = {1}}, {.count = 1}, {.count = 1}};
-        for (int d = 0; d < dims; d++) {
-            const int a = PD_SPACE - 1 - d;
-            N(grid_along)(job, place[d], g->in[a], job->order[a] + (a == by), axis + a);
-        }
-        int tap = 0;
-        for (int i = 0; i < axis[0].count; i++)
-            for (int j = 0; j < axis[1].count; j++)
-                for (int k = 0; k < axis[2].count; k++, tap++) {
-                    const ptrdiff_t z = axis[0].index[i], y = axis[1].index[j], x = axis[2].index[k];
-                    const ptrdiff_t at = (z * (ptrdiff_t)g->in[1] + y) * (ptrdiff_t)g->in[2] + x;
-                    to->index[tap][p] = z < 0 || y < 0 || x < 0 ? -1 : (int32_t)at;
-                    to->weight[set][tap][p] = axis[0].weight[i] * axis[1].weight[j] * axis[2].weight[k];
-                }
+    const T *place = job->grid + (n * job->places + first) * (size_t)job->dims;
+    N(grid_axis) axis[PD_SPACE];
+    if (job->dims < PD_SPACE) {
+        axis[0].count = 1;
+        for (size_t p = 0; p < count; p++) axis[0].index[0][p] = 0, axis[0].weight[0][p] = 1;
     }
+    for (int d = 0; d < job->dims; d++) {
+        const int a = PD_SPACE - 1 - d;
+        N(grid_along)(job, place + d, g->in[a], count, job->order[a] + (a == by), axis + a);
+    }
+    const uint32_t height = (uint32_t)g->in[1], width = (uint32_t)g->in[2];
+    int tap = 0;
+    for (int i = 0; i < axis[0].count; i++)
+        for (int j = 0; j < axis[1].count; j++)
+            for (int k = 0; k < axis[2].count; k++, tap++) {
+                const int32_t *z = axis[0].index[i], *y = axis[1].index[j], *x = axis[2].index[k];
+                const T *wz = axis[0].weight[i], *wy = axis[1].weight[j], *wx = axis[2].weight[k];
+                int32_t *index = to->index[tap];
+                T *weight = to->weight[set][tap];
+                for (size_t p = count; p < GRID_BLOCK; p++) index[p] = 0, weight[p] = 0;
+                for (size_t p = 0; p < count; p++) {
+                    index[p] = (z[p] | y[p] | x[p]) < 0 ? -1 : (int32_t)(((uint32_t)z[p] * height + (uint32_t)y[p]) * width + (uint32_t)x[p]);
+                    weight[p] = wz[p] * wy[p] * wx[p];
+                }
+            }
 }
 
-/* to[set][p] = sum of weight[set][k] x[index[k]] */
+/* VL pixels, zero where the index is negative */
+INLINE vreal N(grid_load)(const T *x, const int32_t *index) {
+#if defined(__AVX512F__) && BITS == 32
+    const __m512i at = _mm512_loadu_si512(index);
+    return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), _mm512_cmpge_epi32_mask(at, _mm512_setzero_si512()), at, x, 4);
+#elif defined(__AVX512F__)
+    const __m256i at = _mm256_loadu_si256((const __m256i *)index);
+    return _mm512_mask_i32gather_pd(_mm512_setzero_pd(), (__mmask8)~_mm256_movepi32_mask(at), at, x, 8);
+#elif defined(__AVX2__) && BITS == 32
+    const __m256i at = _mm256_loadu_si256((const __m256i *)index);
+    return _mm256_mask_i32gather_ps(_mm256_setzero_ps(), x, at, (__m256)~at, 4);
+#else
+    vreal y = {0};
+    for (size_t i = 0; i < VL; i++)
+        if (index[i] >= 0) y[i] = x[index[i]];
+    return y;
+#endif
+}
+
+/* to[set][p] = sum of weight[set][k] x[index[k]]; what is behind `count` are taps of pixel 0 with any weight. */
 INLINE void N(grid_sums)(const N(grid_taps) *taps, const T *x, size_t count, const int each, const int sets, T (*to)[GRID_BLOCK]) {
-    for (int s = 0; s < sets; s++)
-        for (size_t p = 0; p < count; p++) to[s][p] = 0;
-    for (int k = 0; k < each; k++) {
-        const int32_t *index = taps->index[k];
-        for (int s = 0; s < sets; s++) {
-            const T *weight = taps->weight[s][k];
-            for (size_t p = 0; p < count; p++) {
-                const T there = x[index[p] < 0 ? 0 : index[p]];
-                to[s][p] += weight[p] * (index[p] < 0 ? 0 : there);
-            }
+    for (size_t p = 0; p < count; p += VL) {
+        vreal sum[PD_SPACE];
+        for (int s = 0; s < sets; s++) sum[s] = v_set(0);
+        for (int k = 0; k < each; k++) {
+            const vreal there = N(grid_load)(x, taps->index[k] + p);
+            for (int s = 0; s < sets; s++) sum[s] = v_fma(there, v_load(taps->weight[s][k] + p), sum[s]);
         }
+        for (int s = 0; s < sets; s++) v_store(to[s] + p, sum[s]);
     }
 }
 
@@ -146,7 +187,9 @@ static void N(grid_sample_chunk)(void *context, size_t chunk) {
         const size_t n = unit / job->blocks, first = unit % job->blocks * GRID_BLOCK, count = min_size(GRID_BLOCK, job->places - first);
         N(grid_find)(job, n, first, count, -1, 0, &taps);
         for (size_t c = n * job->channels; c < (n + 1) * job->channels; c++) {
-            N(grid_sums)(&taps, job->x + c * job->in, count, job->taps, 1, sums);
+            const T *x = job->x + c * job->in;
+            if (job->taps == 4) N(grid_sums)(&taps, x, count, 4, 1, sums);
+            else N(grid_sums)(&taps, x, count, job->taps, 1, sums);
             memcpy(job->y + c * job->places + first, sums[0], count * sizeof(T));
         }
     }
@@ -218,7 +261,10 @@ static void N(grid_slope_chunk)(void *context, size_t chunk) {
         for (size_t d = 0; d < dims; d++) N(grid_find)(job, n, first, count, PD_SPACE - 1 - (int)d, (int)d, &taps);
         for (size_t c = n * job->channels; c < (n + 1) * job->channels; c++) {
             const T *dy = job->dy + c * job->places + first;
-            N(grid_sums)(&taps, job->x + c * job->in, count, job->taps, job->dims, sums);
+            const T *x = job->x + c * job->in;
+            if (job->taps == 4) N(grid_sums)(&taps, x, count, 4, 2, sums);
+            else if (dims == 2) N(grid_sums)(&taps, x, count, job->taps, 2, sums);
+            else N(grid_sums)(&taps, x, count, job->taps, 3, sums);
             for (size_t d = 0; d < dims; d++)
                 for (size_t p = 0; p < count; p++) all[d][p] += dy[p] * sums[d][p];
         }

@@ -51,15 +51,19 @@ static void N(pad_chunk)(void *context, size_t chunk) {
     const N(pad_job) *job = context;
     const pad_axis *a = job->axis;
     const ptrdiff_t width = a[2].out;
-    const size_t last = min_size(job->rows, (chunk + 1) * job->per_chunk);
-    for (size_t row = chunk * job->per_chunk; row < last; row++) {
-        const size_t plane = row / (size_t)a[1].out;
-        const ptrdiff_t h = pad_source(a + 1, (ptrdiff_t)(row % (size_t)a[1].out)), z = pad_source(a, (ptrdiff_t)(plane % (size_t)a[0].out));
-        const size_t n = plane / (size_t)a[0].out;
-        T *y = job->y + row * (size_t)width;
-        if (h >= 0 && z >= 0) N(pad_row)(job, job->x + (((ptrdiff_t)n * a[0].in + z) * a[1].in + h) * a[2].in, y);
+    const size_t first = chunk * job->per_chunk, last = min_size(job->rows, first + job->per_chunk);
+    ptrdiff_t h = (ptrdiff_t)(first % (size_t)a[1].out), z = (ptrdiff_t)(first / (size_t)a[1].out % (size_t)a[0].out);
+    const T *x = job->x + (ptrdiff_t)(first / (size_t)(a[1].out * a[0].out)) * a[0].in * a[1].in * a[2].in;
+    T *y = job->y + first * (size_t)width;
+    for (size_t row = first; row < last; row++, y += width) {
+        const ptrdiff_t from_h = pad_source(a + 1, h), from_z = pad_source(a, z);
+        if (from_h >= 0 && from_z >= 0) N(pad_row)(job, x + (from_z * a[1].in + from_h) * a[2].in, y);
         else
             for (ptrdiff_t o = 0; o < width; o++) y[o] = job->value;
+        if (++h < a[1].out) continue;
+        h = 0;
+        if (++z < a[0].out) continue;
+        z = 0, x += a[0].in * a[1].in * a[2].in;
     }
 }
 

@@ -19,6 +19,7 @@ enum {
     RESAMPLE_BATCH = 1 << 13,   /* elements of small images that go through together */
     RESAMPLE_FEW = 16,          /* images are not enough to be shared out */
     RESAMPLE_ALONE = 1 << 15,   /* elements that one thread does as fast */
+    RESAMPLE_TURNED = 4,        /* rows are turned, so that vectors hold rows */
 };
 
 static UNUSED size_t resample_most(int mode, size_t in, size_t out, double ratio) {
@@ -223,11 +224,15 @@ static size_t N(resample_plan)(const pd_launch *launch, N(resample_job) *job, ch
         if (!a->stays) N(resample_table)(job, a, scale, base, &used);
     }
     N(resample_order)(job);
+    size_t rows = R; /* of an image that are turned at a time */
     for (size_t p = 0; p < job->passes; p++)
-        if (job->pass[p].inner == 1) wide = max_size(wide, R * (job->pass[p].axis->from + job->pass[p].axis->to));
+        if (job->pass[p].inner == 1) {
+            wide = max_size(wide, R * (job->pass[p].axis->from + job->pass[p].axis->to));
+            rows = min_size(rows, job->pass[p].outer);
+        }
     const size_t image = max_size(max_size(job->x_size, job->y_size), max_size(job->room[0], job->room[1])), all = job->n * image;
     job->few = job->n < RESAMPLE_FEW && all > RESAMPLE_ALONE;
-    job->batch = min_size(job->n, max_size(1, RESAMPLE_BATCH / image));
+    job->batch = min_size(job->n, max_size(ceil_div(R, rows), RESAMPLE_BATCH / image));
     if (job->few)
         for (size_t p = 0; p + 1 < job->passes; p++) job->pass[p].to = resample_take(base, &used, job->n * job->room[p] * sizeof(T));
     const size_t units = ceil_div(job->n, job->batch);
@@ -269,8 +274,17 @@ static void N(resample_across)(const N(resample_axis) *a, const T *x, T *y, size
     }
 }
 
-/* x (rows, from) -> y (rows, to); buffer: R (from + to) */
+/* x (rows, from) -> y (rows, to); buffer: R (from + to). Few rows are not worth turning. */
 static void N(resample_along)(const N(resample_axis) *a, const T *x, T *y, size_t rows, T *buffer) {
+    for (size_t row = 0; row < rows && rows < RESAMPLE_TURNED; row++)
+        for (size_t o = 0; o < a->to; o++) {
+            T sum = 0;
+            for (size_t k = a->start[o]; k < a->start[o + 1]; k++)
+                sum = k == a->start[o] ? x[row * a->from + a->index[k]] * a->weight[k]
+                                       : v_fma(v_set(x[row * a->from + a->index[k]]), v_set(a->weight[k]), v_set(sum))[0];
+            y[row * a->to + o] = sum;
+        }
+    if (rows < RESAMPLE_TURNED) return;
     T *turned = buffer + a->from * R;
     for (size_t row = 0; row < rows; row += R) {
         const size_t n = min_size(R, rows - row);

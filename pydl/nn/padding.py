@@ -1,4 +1,4 @@
-"""Layers that put a border around their input; a negative pad takes away. The pads: one number for all sides, or (left, right, top, bottom, ...)."""
+"""Layers that put a border around their input; a negative pad takes away. One number for all sides, or (left, right, top, bottom, ...)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class _Pad(Module):
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim not in (self._dims + 1, self._dims + 2):
-            raise ValueError(f"{type(self).__name__}: expected input of {self._dims + 1} or {self._dims + 2} dimensions, got shape {input.shape}")
+            ranks = f"{self._dims + 1} or {self._dims + 2}"
+            raise ValueError(f"{type(self).__name__}: expected input of {ranks} dimensions, got shape {input.shape}")
 
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)

@@ -34,7 +34,7 @@ def windows_to_columns(input, kernel_size, dilation=1, padding=0, stride=1):
     cdef pd_launch launch
     cdef pd_window *w = &launch.window
     cdef ptrdiff_t sizes[3]
-    cdef Tensor given = real_arg(name, input, "input"), x, y
+    cdef Tensor given = real_arg(name, input, "input"), x, y, whole
     windows_of(name, w, kernel_size, dilation, padding, stride)
     x = images(name, given, 2, w)
     place(name, w, 2, given)
@@ -42,9 +42,9 @@ def windows_to_columns(input, kernel_size, dilation=1, padding=0, stride=1):
     sizes[0], sizes[1], sizes[2] = w.n, w.c * w.kernel[1] * w.kernel[2], w.out[1] * w.out[2]
     y = empty(x.code, 3, sizes)
     if y.numel:
-        x = contiguous(x)
+        whole = contiguous(x)
         prepare(&launch, PD_unfold, x.code)
-        launch.buf[0], launch.buf[1] = x.data, y.data
+        launch.buf[0], launch.buf[1] = whole.data, y.data
         run(&launch, PD_unfold, x.code, y.numel)
     cdef Node node = record1(TO_COLUMNS, y, x)
     if node is not None:
@@ -65,7 +65,7 @@ def columns_to_image(input, output_size, kernel_size, dilation=1, padding=0, str
     cdef pd_window *w = &launch.window
     cdef ptrdiff_t sizes[4]
     cdef size_t taps
-    cdef Tensor given = real_arg(name, input, "input"), x = given, y
+    cdef Tensor given = real_arg(name, input, "input"), x = given, y, whole
     if given.ndim != 2 and given.ndim != 3:
         raise ValueError(f"{name}: expected input (N, C * KH * KW, L) or (C * KH * KW, L), got shape {shape_of(given)}")
     windows_of(name, w, kernel_size, dilation, padding, stride)
@@ -83,9 +83,9 @@ def columns_to_image(input, output_size, kernel_size, dilation=1, padding=0, str
     sizes[0], sizes[1], sizes[2], sizes[3] = w.n, w.c, w.in_[1], w.in_[2]
     y = empty(x.code, 4, sizes)
     if y.numel:
-        x = contiguous(x)
+        whole = contiguous(x)
         prepare(&launch, PD_fold, x.code)
-        launch.buf[0], launch.buf[1] = x.data, y.data
+        launch.buf[0], launch.buf[1] = whole.data, y.data
         run(&launch, PD_fold, x.code, x.numel)
     cdef Node node = record1(TO_IMAGE, y, x)
     if node is not None:

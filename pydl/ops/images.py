@@ -45,8 +45,8 @@ def interpolate(
     Raises ValueError for sizes below 1, both or neither of size and scale_factor, and what a mode does not take.
     """
     x = tensor_arg("interpolate", input, "input")
-    if align_corners is not None and mode in ("nearest", "nearest-exact", "area"):
-        raise ValueError(f"interpolate: align_corners is for linear, bilinear, bicubic and trilinear, not for mode {mode!r} (input {x.shape})")
+    if (align_corners is not None and mode in ("nearest", "nearest-exact", "area")) or (align_corners and mode == "lanczos"):
+        raise ValueError(f"interpolate: align_corners is for linear, bilinear, bicubic and trilinear, not for {mode!r} (input {x.shape})")
     sizes, scales = _sizes_of(x, size, scale_factor, mode == "area" or bool(recompute_scale_factor))
     if recompute_scale_factor and size is not None:
         raise ValueError(f"interpolate: recompute_scale_factor needs a scale_factor, got size {size} (input {x.shape})")
@@ -60,7 +60,7 @@ def interpolate(
 
 def _sizes_of(x: Tensor, size: Any, scale_factor: Any, recompute: bool) -> tuple[tuple[int, ...], tuple[float, ...] | None]:
     if (size is None) == (scale_factor is None):
-        raise ValueError(f"interpolate: expected either size or scale_factor, got {'neither' if size is None else 'both'} (input {x.shape})")
+        raise ValueError(f"interpolate: expected size or scale_factor, got {'neither' if size is None else 'both'} (input {x.shape})")
     dims = x.ndim - 2
     given, what = (size, "size") if scale_factor is None else (scale_factor, "scale_factor")
     if dims < 1 or (isinstance(given, (tuple, list)) and len(given) != dims):
@@ -79,14 +79,15 @@ def _sizes_of(x: Tensor, size: Any, scale_factor: Any, recompute: bool) -> tuple
             raise ValueError(f"interpolate: scale_factor {scale_factor} makes too much of input {x.shape}")
         sizes = tuple(int(n) for n in grown)
     if min(sizes) < 1 or min(x.shape[2:]) < 1 or math.prod((*x.shape[:2], *sizes)) >= _MOST:
-        raise ValueError(f"interpolate: sizes must be at least 1, and no more than memory holds, got input {x.shape} and an output of {sizes}")
+        raise ValueError(f"interpolate: sizes must be at least 1 and fit into memory, got input {x.shape} and an output of {sizes}")
     return sizes, None if recompute else scales
 
 
 def _mode_of(x: Tensor, mode: str, antialias: bool) -> str:
     if antialias:
         if mode not in _SMOOTH or x.ndim != 4:
-            raise ValueError(f"interpolate: antialias is for bilinear, bicubic and lanczos of input (N, C, H, W), got mode {mode!r} and input {x.shape}")
+            raise ValueError("interpolate: antialias is for bilinear, bicubic and lanczos of input (N, C, H, W), "
+                             f"got mode {mode!r} and input {x.shape}")
         return _SMOOTH[mode]
     if mode == "lanczos":
         raise ValueError(f"interpolate: mode 'lanczos' needs antialias=True (input {x.shape})")
@@ -118,7 +119,9 @@ def _aligned(name: str, align_corners: bool | None) -> bool:
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
 ) -> Tensor:
-    """Images looked at where a grid says: input (N, C, H, W), grid (N, OH, OW, 2) -> (N, C, OH, OW); (N, C, D, H, W) with (N, OD, OH, OW, 3).
+    """Images looked at where a grid says: input (N, C, H, W), grid (N, OH, OW, 2) -> (N, C, OH, OW).
+
+    Likewise input (N, C, D, H, W), grid (N, OD, OH, OW, 3) -> (N, C, OD, OH, OW).
 
     The grid holds (x, y) or (x, y, z), -1 ... 1 from one side of the image to the other: from the centres of the outermost pixels
     with align_corners, from their outer edges without. mode: "bilinear" (of 5 dimensions trilinear), "nearest", "bicubic" (of 4).
@@ -130,7 +133,9 @@ def grid_sample(
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
-    """The grid of an affine map, for grid_sample: theta (N, 2, 3), size (N, C, H, W) -> (N, H, W, 2); (N, 3, 4), (N, C, D, H, W) -> (N, D, H, W, 3).
+    """The grid of an affine map, for grid_sample: theta (N, 2, 3), size (N, C, H, W) -> (N, H, W, 2).
+
+    Likewise theta (N, 3, 4), size (N, C, D, H, W) -> (N, D, H, W, 3).
 
     grid[n, h, w] = theta[n] (x, y, 1), where x and y go from -1 to 1, at the centres of the pixels of an image of `size`.
     Raises ValueError where theta or size has another shape.
@@ -139,7 +144,8 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     sizes = tuple(int_arg("affine_grid", n, "size") for n in size)
     dims = len(sizes) - 2
     if dims not in (2, 3) or t.shape != (sizes[0], dims, dims + 1):
-        raise ValueError(f"affine_grid: expected theta (N, 2, 3) with size (N, C, H, W), or (N, 3, 4) with (N, C, D, H, W), got {t.shape} and {sizes}")
+        raise ValueError("affine_grid: expected theta (N, 2, 3) with size (N, C, H, W), or (N, 3, 4) with (N, C, D, H, W), "
+                         f"got {t.shape} and {sizes}")
     if not t.is_floating_point():
         raise TypeError(f"affine_grid: theta must be float32 or float64, got {t.dtype}")
     if min(sizes) < 1 or math.prod(sizes) * dims >= _MOST:
@@ -153,7 +159,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     return reshape(matmul(places, transpose(t, 1, 2)), sizes[0], *image, dims)
 
 
-def _shuffled(name: str, input: Tensor, factor: Any, what: str) -> tuple[Tensor, int, tuple[int, ...], tuple[int, int, int]]:
+def _shuffled(name: str, input: Tensor, factor: Any, what: str) -> tuple[Tensor, int, tuple[int, ...], tuple[int, ...]]:
     """The input, the factor, the leading sizes, and channels, height and width."""
     x, r = tensor_arg(name, input, "input"), int_arg(name, factor, what)
     if r < 1:
@@ -193,9 +199,9 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """Channels of the groups in turn: (N, g k, *) as (N, g, k, *) -> (N, k, g, *) as (N, k g, *). Raises ValueError where g does not divide them.
+    """Channels of the groups in turn: (N, g k, *) as (N, g, k, *) -> (N, k, g, *) as (N, k g, *).
 
-    Zhang et al., "ShuffleNet", 2018.
+    Raises ValueError where g does not divide them. Zhang et al., "ShuffleNet", 2018.
     """
     x, g = tensor_arg("channel_shuffle", input, "input"), int_arg("channel_shuffle", groups, "groups")
     if x.ndim < 3:

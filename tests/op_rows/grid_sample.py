@@ -1,4 +1,5 @@
 """Rows of pydl/ops/grid_sample.pyx, and of nn.functional.grid_sample and affine_grid."""
+import functools
 import itertools
 
 import numpy as np
@@ -14,8 +15,15 @@ def fold_in(at, n, padding, align):
     return at if padding == "zeros" else min(max(at, 0), n - 1)
 
 
+@functools.cache
+def slopes(mode, k, order):
+    """The derivative of a tap's weight between two pixels, as a polynomial."""
+    weight, degree, at = (cubic, 3, np.linspace(0.1, 0.9, 4)) if mode == "bicubic" else (lambda d, a: 1 - abs(d), 1, np.array([0.25, 0.75]))
+    return np.poly1d(np.polyfit(at, [weight(s - k, -0.75) for s in at], degree)).deriv(order)
+
+
 def taps(g, n, mode, padding, align, order):
-    """(pixel or None, weight) of one axis; order: a derivative by the coordinate, by differences of the polynomial's pieces."""
+    """(pixel or None, weight) of one axis; order: a derivative by the coordinate."""
     def at_of(g):
         at = (g + 1) / 2 * (n - 1) if align else ((g + 1) * n - 1) / 2
         return at if mode == "bicubic" else fold_in(at, n, padding, align)
@@ -30,11 +38,7 @@ def taps(g, n, mode, padding, align, order):
         found = []
         for k in range(first, first + count):
             t = at - below - k
-            if mode == "bilinear" and order > 1:
-                found.append((below + k, 0.0))
-                continue
-            pieces = np.polynomial.Polynomial.fit(np.linspace(0.1, 0.9, 4), [weight(s - k, -0.75) for s in np.linspace(0.1, 0.9, 4)], 3)
-            found.append((below + k, pieces.deriv(order)(at - below) * slope**order if order else weight(t, -0.75)))
+            found.append((below + k, slopes(mode, k, order)(at - below) * slope**order if order else weight(t, -0.75)))
     if mode == "bicubic":
         found = [(int(fold_in(i, n, padding, align)), w) for i, w in found]
     return [(i if 0 <= i < n else None, w) for i, w in found]
@@ -69,7 +73,7 @@ def affine_grid(theta, size, align_corners):
 
 
 # Grids are drawn where no coordinate lies on a pixel or an edge: of 4, 6 and 8 pixels between these
-FREE = dict(low=-1.9, high=1.9, away=tuple(np.round(np.arange(-2, 2.01, 1 / 12), 6)), gap=0.012)
+FREE = {"low": -1.9, "high": 1.9, "away": tuple(np.round(np.arange(-2, 2.01, 1 / 12), 6)), "gap": 0.012}
 
 
 def call(x, out, *how):
