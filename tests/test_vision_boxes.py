@@ -195,6 +195,13 @@ def test_scores_that_are_no_numbers_are_named() -> None:
         pydl.capture(lambda b, s: ops.nms(b, s, 0.5))(boxes, box([1.0, 2.0, 3.0]))
 
 
+def test_more_boxes_than_can_be_counted() -> None:
+    boxes, scores = pydl.zeros(1, 4).expand(2**31, 4), pydl.zeros(1).expand(2**31)
+    for call in (lambda: ops.nms(boxes, scores, 0.5), lambda: ops.soft_nms(boxes, scores), lambda: ops.match_boxes(boxes, 0.3, 0.7)):
+        with pytest.raises(ValueError, match=r"2\*\*31"):
+            call()
+
+
 # ---- Matching
 
 def test_matching_by_hand() -> None:

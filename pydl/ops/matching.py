@@ -24,15 +24,19 @@ from pydl.ops.search import unique_consecutive
 from pydl.ops.shape import reshape, transpose
 from pydl.ops.sort import argsort, sort
 
+MOST = 1 << 31      # the kernels count in 32 bits
+
 
 def _scored(op: str, boxes: Tensor, scores: Tensor, what: int) -> tuple[Tensor, Tensor]:
     """Boxes (n, 4), finite and in order, and their scores (n,), in one float type."""
-    b, s = as_floats(boxes_arg(op, boxes).detach()), tensor_arg(op, scores, "scores").detach()
+    b, s = boxes_arg(op, boxes).detach(), tensor_arg(op, scores, "scores").detach()
     if s.dtype is bool_:
         raise TypeError(f"{op}: expected scores to be numbers, got {s.dtype} (shape {s.shape})")
     if tuple(s.shape) != (b.shape[0],):
         raise ValueError(f"{op}: expected scores ({b.shape[0]},), one a box, got shape {s.shape} (boxes {b.shape})")
-    s = as_floats(s)
+    if b.shape[0] >= MOST:
+        raise ValueError(f"{op}: expected fewer than 2**31 boxes, got shape {b.shape}")
+    b, s = as_floats(b), as_floats(s)
     kind = common_type(op, b, s)
     check_boxes(op, b, what=ORDER | FINITE)
     check_rows(reshape(s, (-1, 1)), what, lambda rows, i: ValueError(
@@ -115,9 +119,10 @@ def match_boxes(quality: Tensor, low: float, high: float, allow_low_quality_matc
     the largest element of some row, if that is above 0. M = 0: all are -1. Raises ValueError for another shape, NaN and low > high.
     """
     op = "match_boxes"
-    q = as_floats(tensor_arg(op, quality, "quality").detach())
-    if q.ndim != 2:
-        raise ValueError(f"{op}: expected quality (M, N), got shape {q.shape}")
+    q = tensor_arg(op, quality, "quality").detach()
+    if q.ndim != 2 or q.shape[0] >= MOST:
+        raise ValueError(f"{op}: expected quality (M, N), M below 2**31, got shape {q.shape}")
+    q = as_floats(q)
     below, above = number_arg(op, low, "low"), number_arg(op, high, "high")
     if not below <= above:
         raise ValueError(f"{op}: expected low <= high, got {low!r} and {high!r} (quality {q.shape})")
