@@ -285,7 +285,7 @@ class SanitizeBoundingBoxes(Transform):
         if batch.boxes is None:
             return
         if not batch.single and isinstance(batch.given, Mapping):
-            raise ValueError("SanitizeBoundingBoxes: images of a batch keep different numbers of boxes: expected a list of targets, got one dict")
+            raise ValueError("SanitizeBoundingBoxes: images keep different numbers of boxes: expected a list of targets, got one dict")
         for i in range(len(batch)):
             remove(batch, i, self.kept(batch.boxes[i]), self.labels_getter is None)
 
