@@ -22,21 +22,25 @@ typedef struct warp_piece {
     int inside; /* all that is read lies inside */
 } warp_piece;
 
-INLINE double warp_cut(double at) { return at > -WARP_FAR ? (at < WARP_FAR ? at : WARP_FAR) : -WARP_FAR; }
+INLINE double warp_cut(double at) {
+    const double low = at > -WARP_FAR ? at : -WARP_FAR;
+    return low < WARP_FAR ? low : WARP_FAR;
+}
 
 static UNUSED void warp_places(const warp_job *job, size_t image, size_t i, size_t j0, size_t n, double *u, double *v) {
     const pd_window *g = &job->launch->window;
-    const double *m = (const double *)job->launch->buf[2] + 9 * image, y = (double)i;
+    const double *m = (const double *)job->launch->buf[2] + 9 * image, row = (double)i;
     for (size_t j = 0; j < n; j++) {
         const double x = (double)(j0 + j);
-        u[j] = m[0] * x + (m[1] * y + m[2]);
-        v[j] = m[3] * x + (m[4] * y + m[5]);
+        u[j] = m[0] * x + (m[1] * row + m[2]);
+        v[j] = m[3] * x + (m[4] * row + m[5]);
     }
     if (m[6] != 0 || m[7] != 0 || m[8] != 1)
         for (size_t j = 0; j < n; j++) {
-            const double w = m[6] * (double)(j0 + j) + (m[7] * y + m[8]);
-            u[j] = w > 0 ? u[j] / w : -WARP_FAR; /* behind the eye */
-            v[j] = w > 0 ? v[j] / w : -WARP_FAR;
+            const double w = m[6] * (double)(j0 + j) + (m[7] * row + m[8]);
+            const double x = u[j] / w, y = v[j] / w;
+            u[j] = w > 0 ? x : -WARP_FAR; /* behind the eye */
+            v[j] = w > 0 ? y : -WARP_FAR;
         }
     if (job->launch->buf[3]) {
         const size_t plane = g->out[1] * g->out[2];
@@ -45,22 +49,31 @@ static UNUSED void warp_places(const warp_job *job, size_t image, size_t i, size
     }
 }
 
-static UNUSED void warp_split(const warp_job *job, size_t n, const double *u, const double *v, warp_piece *to) {
+/* Coordinates -> whole parts and rests; returns whether one lies outside of 0 .. last */
+static UNUSED int32_t warp_whole(size_t n, double *restrict from, double half, int32_t last, int32_t *restrict whole, double *restrict rest) {
+    int32_t least = 0, most = last;
+    for (size_t j = 0; j < n; j++) from[j] = warp_cut(from[j] + half); /* a loop of its own: with the next, gcc makes no vectors of it */
+    for (size_t j = 0; j < n; j++) {
+        const double x = from[j], cut = (double)(int32_t)x; /* towards 0 */
+        const double low = x < cut ? cut - 1 : cut;
+        const int32_t at = (int32_t)low;
+        whole[j] = at;
+        rest[j] = x - low;
+        least = at < least ? at : least;
+        most = at > most ? at : most;
+    }
+    return (least < 0) | (most > last);
+}
+
+static UNUSED void warp_split(const warp_job *job, size_t n, double *u, double *v, warp_piece *to) {
     const pd_window *g = &job->launch->window;
-    const int32_t last_row = (int32_t)g->in[1] - 1, last_column = (int32_t)g->in[2] - 1, more = job->bilinear;
+    const int32_t more = job->bilinear;
     const double half = job->bilinear ? 0 : 0.5;
     const uint32_t width = (uint32_t)g->in[2];
-    int32_t outside = 0;
-    for (size_t j = 0; j < n; j++) {
-        const double x = warp_cut(u[j] + half), y = warp_cut(v[j] + half);
-        const int32_t cut_column = (int32_t)x, cut_row = (int32_t)y; /* towards 0 */
-        const int32_t column = cut_column - ((double)cut_column > x ? 1 : 0), row = cut_row - ((double)cut_row > y ? 1 : 0);
-        to->column[j] = column, to->row[j] = row;
-        to->at[j] = (int32_t)((uint32_t)row * width + (uint32_t)column); /* meant where inside */
-        to->right[j] = x - (double)column, to->below[j] = y - (double)row;
-        outside |= (column < 0) | (row < 0) | (column > last_column - more) | (row > last_row - more);
-    }
-    to->inside = !outside;
+    const int32_t beside = warp_whole(n, u, half, (int32_t)g->in[2] - 1 - more, to->column, to->right);
+    const int32_t above = warp_whole(n, v, half, (int32_t)g->in[1] - 1 - more, to->row, to->below);
+    for (size_t j = 0; j < n; j++) to->at[j] = (int32_t)((uint32_t)to->row[j] * width + (uint32_t)to->column[j]); /* meant where inside */
+    to->inside = !(beside | above);
 }
 
 /* Where `at` is found among n pixels; -1: nowhere */

@@ -6,6 +6,7 @@ import pytest
 
 import pydl
 from pydl.data import DataLoader, Dataset
+from pydl.ops import warp as kernels
 from pydl.vision import transforms as T
 from pydl.vision.transforms import functional as F
 from pydl.vision.transforms import moves
@@ -253,6 +254,7 @@ def test_batches_and_targets() -> None:
     (lambda: T.ElasticTransform(-1.0), ValueError, "alpha"),
     (lambda: T.RandomResizedCrop(4, (0.5, 0.1)), ValueError, "scale"),
     (lambda: T.SanitizeBoundingBoxes(-1), ValueError, "min_size"),
+    (lambda: T.SanitizeBoundingBoxes()(pydl.zeros(2, 3, 4, 4), {"boxes": pydl.ones(2, 1, 4)}), ValueError, "list of targets"),
     (lambda: T.Compose([]), TypeError, "one or more"),
     (lambda: T.Compose([3]), TypeError, "transform 0"),
     (lambda: T.RandomChoice([T.Pad(1)], [0.0]), ValueError, "RandomChoice"),
@@ -260,6 +262,40 @@ def test_batches_and_targets() -> None:
 def test_refusals(bad, error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
         bad()
+
+
+EYE, FILL = pydl.eye(3, dtype=pydl.float64).view(1, 3, 3), pydl.zeros(2, dtype=pydl.float64)
+
+
+@pytest.mark.parametrize("bad, error, match", [
+    (lambda: kernels.warp(pydl.zeros(2, 4, 4), EYE, FILL, (4, 4)), ValueError, r"input \(N, C, H, W\), got shape \(2, 4, 4\)"),
+    (lambda: kernels.warp(pydl.zeros(1, 2, 4, 4), EYE.to(pydl.float32), FILL, (4, 4)), ValueError, "matrix .*float64"),
+    (lambda: kernels.warp(pydl.zeros(2, 2, 4, 4), EYE, FILL, (4, 4)), ValueError, r"matrix \(2, 3, 3\)"),
+    (lambda: kernels.warp(pydl.zeros(1, 3, 4, 4), EYE, FILL, (4, 4)), ValueError, r"fill \(3,\)"),
+    (lambda: kernels.warp(pydl.zeros(1, 2, 4, 4), EYE, FILL, (-1, 4)), ValueError, "sizes"),
+    (lambda: kernels.warp(pydl.zeros(1, 2, 4, 0), EYE, FILL, (4, 4)), ValueError, "no pixels"),
+    (lambda: kernels.warp(pydl.zeros(1, 2, 4, 4, dtype=pydl.int64), EYE, FILL, (4, 4)), TypeError, "int64 cannot be interpolated"),
+    (lambda: kernels.warp(pydl.zeros(1, 2, 4, 4), EYE, FILL, (4, 4), "cubic"), ValueError, "mode"),
+    (lambda: kernels.warp(pydl.zeros(1, 2, 4, 4), EYE, FILL, (4, 4), field=pydl.zeros(1, 2, 4, 5)), ValueError, "field"),
+    (lambda: kernels.filter_lines(pydl.zeros(1, 4, 2), pydl.tensor([2]), pydl.ones(1, 3)), IndexError, "window of 3 at 2"),
+    (lambda: kernels.filter_lines(pydl.zeros(1, 4, 2), pydl.tensor([-1]), pydl.ones(1, 3)), IndexError, "window of 3 at -1"),
+    (lambda: kernels.filter_lines(pydl.zeros(1, 4, 2), pydl.tensor([0]), pydl.ones(1, 5)), IndexError, "window of 5"),
+    (lambda: kernels.filter_lines(pydl.zeros(1, 4, 2), pydl.tensor([0, 0]), pydl.ones(1, 3)), ValueError, "start"),
+    (lambda: kernels.filter_lines(pydl.zeros(1, 4, 2, dtype=pydl.int64), pydl.tensor([0]), pydl.ones(1, 3, dtype=pydl.int64)), TypeError, "int64"),
+    (lambda: kernels.colour_steps(pydl.zeros(1, 2, 4), pydl.zeros(1, 1, 2, dtype=pydl.float64), 1), ValueError, "1 or 3"),
+    (lambda: kernels.colour_steps(pydl.zeros(1, 3, 4), pydl.zeros(1, 9, 2, dtype=pydl.float64), 1), ValueError, "at most 8"),
+    (lambda: kernels.colour_steps(pydl.zeros(2, 3, 4), pydl.zeros(1, 1, 2, dtype=pydl.float64), 1), ValueError, "program"),
+    (lambda: kernels.to_bytes(pydl.zeros(3, dtype=pydl.int64)), TypeError, "int64"),
+])
+def test_kernels_refuse(bad, error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        bad()
+
+
+def test_bytes() -> None:
+    x = pydl.tensor([-1.0, -0.0, 0.49, 0.5, 1.5, 254.4, 254.5, 300.0, float("inf"), -float("inf"), float("nan")])
+    for one in (x, x.to(pydl.float64), pydl.stack([x, x], 1)[:, 1]):
+        assert kernels.to_bytes(one).tolist() == [0, 0, 0, 1, 2, 254, 255, 255, 255, 0, 0]
 
 
 def test_compositions() -> None:

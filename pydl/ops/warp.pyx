@@ -44,7 +44,8 @@ def warp(Tensor input not None, Tensor matrix not None, Tensor fill not None, si
     if input.ndim != 4:
         raise ValueError(f"warp: expected input (N, C, H, W), got shape {shape_of(input)}")
     if mode not in ("bilinear", "nearest") or padding not in PADDINGS:
-        raise ValueError(f"warp: mode must be 'bilinear' or 'nearest', and padding 'constant', 'edge' or 'reflect', got {mode!r} and {padding!r}")
+        raise ValueError(f"warp: mode must be 'bilinear' or 'nearest', and padding 'constant', 'edge' or 'reflect', got {mode!r} "
+                         f"and {padding!r}")
     if mode == "bilinear" and input.code in (PD_I32, PD_I64, PD_BOOL):
         raise TypeError(f"warp: {dtype_of(input.code)} cannot be interpolated; use mode='nearest', or .to(pydl.float32)")
     sizes[0], sizes[1], sizes[2], sizes[3] = input.sizes[0], input.sizes[1], size[0], size[1]
@@ -82,7 +83,8 @@ def filter_lines(Tensor input not None, Tensor start not None, Tensor weight not
     cdef int64_t *at
     host_read("filter_lines")
     if input.ndim != 3 or weight.ndim != 2:
-        raise ValueError(f"filter_lines: expected input (outer, n, inner) and weight (count, taps), got {shape_of(input)} and {shape_of(weight)}")
+        raise ValueError(f"filter_lines: expected input (outer, n, inner) and weight (count, taps), got {shape_of(input)} and "
+                         f"{shape_of(weight)}")
     x = contiguous(input)
     w = expected("filter_lines", "weight", weight, x.code, shape_of(weight))
     s = expected("filter_lines", "start", start, PD_I64, (weight.sizes[0],))

@@ -150,7 +150,7 @@ class Sometimes(Transform):
             batch.set(self.change(batch.images))
         elif which.any():
             images = batch.array.copy()
-            images[which] = self.change(Batch(batch.images[np.flatnonzero(which)]).images).numpy()
+            images[which] = self.change(owned(images[which])).numpy()
             batch.set(images)
 
     def change(self, images: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ class RandomErasing(Transform):
     """With probability p a rectangle of a random share `scale` of the area and a ratio height / width in `ratio` is overwritten
     (Zhong et al. 2020).
 
-    value: a number, one a channel, or "random": normal noise, of mean and deviation 1/2 (1/4 of white), cut to the image's range. Ten tries
-    are made to find a rectangle that fits; else the image stays. Boxes, masks and keypoints stay.
+    value: a number, one a channel, or "random": normal noise around half of white, with a deviation of a quarter, cut to the image's range.
+    Ten tries are made to find a rectangle that fits; else the image stays. Boxes, masks and keypoints stay.
     """
 
     def __init__(self, p: float = 0.5, scale: Sequence[float] = (0.02, 0.33), ratio: Sequence[float] = (0.3, 3.3),

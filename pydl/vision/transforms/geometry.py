@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -284,6 +284,8 @@ class SanitizeBoundingBoxes(Transform):
     def apply(self, batch: Batch) -> None:
         if batch.boxes is None:
             return
+        if not batch.single and isinstance(batch.given, Mapping):
+            raise ValueError("SanitizeBoundingBoxes: images keep different numbers of boxes: expected a list of targets, got one dict")
         for i in range(len(batch)):
             remove(batch, i, self.kept(batch.boxes[i]), self.labels_getter is None)
 
