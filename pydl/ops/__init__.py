@@ -25,10 +25,10 @@ from pydl.ops.einsum import *
 from pydl.ops.elementwise import *
 from pydl.ops.embedding import *
 from pydl.ops.extremes import *
+from pydl.ops.fills import *
 from pydl.ops.focal import *
 from pydl.ops.fold import *
 from pydl.ops.fused import *
-from pydl.ops.fills import *
 from pydl.ops.gather import *
 from pydl.ops.grid_sample import *
 from pydl.ops.grids import *
@@ -60,8 +60,8 @@ from pydl.ops.random import *
 from pydl.ops.reduce import *
 from pydl.ops.region_losses import *
 from pydl.ops.relaxed import *
-from pydl.ops.roi import *
 from pydl.ops.resample import *
+from pydl.ops.roi import *
 from pydl.ops.running import *
 from pydl.ops.scan import *
 from pydl.ops.search import *
@@ -74,27 +74,25 @@ from pydl.ops.statistics import *
 FAMILIES = tuple(module for name, module in sorted(sys.modules.items()) if name.startswith("pydl.ops.") and hasattr(module, "METHODS"))
 METHODS = tuple(name for family in FAMILIES for name in family.METHODS)
 INTERNAL = {
-    "cauchy_", "exponential_", "fill_diagonal_", "geometric_", "log_normal_", "scatter_extreme",
-    "bag_dot", "bag_grad", "bag_sum", "batch_norm", "embedding", "embedding_bag", "norm_of_all", "scale_all",
-    "ACTIVATED", "conv_activated", "conv_weight", "instance_norm", "local_response_norm",
-    "binary_cross_entropy", "box", "box_put", "diagonal_put", "dropout1d", "dropout2d", "dropout3d", "dropout_bwd",
-    "gaussian_nll_loss", "getitem", "huber_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
-    "normalize", "put_back", "setitem", "smooth_l1_loss", "soft_margin_loss", "strided_put", "strided_view", "sum_to",
-    "take_batches", "take_rows", "triplet_margin_with_distance_loss", "unfold",
-    "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d",
-    "adaptive_max_pool2d_with_indices", "adaptive_max_pool3d", "adaptive_max_pool3d_with_indices", "avg_pool2d", "avg_pool3d",
-    "fractional_max_pool2d", "fractional_max_pool2d_with_indices", "fractional_max_pool3d", "fractional_max_pool3d_with_indices", "lp_pool1d",
-    "lp_pool2d", "lp_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices", "max_unpool1d", "max_unpool2d", "max_unpool3d",
-    "elu_", "glu", "gumbel_softmax", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "leaky_relu_", "logsigmoid", "mish",
-    "batched_nms", "box_area", "box_convert", "box_iou", "box_iou_loss", "clip_boxes", "clip_boxes_to_image", "complete_box_iou",
-    "complete_box_iou_loss", "distance_box_iou", "distance_box_iou_loss", "focal_loss", "generalized_box_iou", "generalized_box_iou_loss",
-    "linear_sum_assignment", "masks_to_boxes", "match_boxes", "nms", "paired_box_iou", "ps_roi_align", "remove_small_boxes", "roi_align",
-    "roi_pool", "sigmoid_focal_loss", "soft_nms",
-    "affine_grid", "columns_to_image", "grid_sample", "grid_sampled", "grid_sampled_turned", "interpolate", "pad", "pad_turned", "resample",
-    "resample_turned", "windows_to_columns",
-    "border_weights", "boundary_loss", "dice_loss", "distance_transform_edt", "focal_tversky_loss", "jaccard_loss", "lovasz_hinge_loss",
-    "lovasz_softmax_loss", "signed_distance_map", "tversky_loss",
-    "overwrite", "relu6", "softmin", "softshrink", "softsign", "tanhshrink",
+    "ACTIVATED", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool1d_with_indices",
+    "adaptive_max_pool2d", "adaptive_max_pool2d_with_indices", "adaptive_max_pool3d", "adaptive_max_pool3d_with_indices", "affine_grid",
+    "avg_pool2d", "avg_pool3d", "bag_dot", "bag_grad", "bag_sum", "batch_norm", "batched_nms", "binary_cross_entropy", "border_weights",
+    "boundary_loss", "box", "box_area", "box_convert", "box_iou", "box_iou_loss", "box_put", "cauchy_", "clip_boxes",
+    "clip_boxes_to_image", "columns_to_image", "complete_box_iou", "complete_box_iou_loss", "conv_activated", "conv_weight",
+    "diagonal_put", "dice_loss", "distance_box_iou", "distance_box_iou_loss", "distance_transform_edt", "dropout1d", "dropout2d",
+    "dropout3d", "dropout_bwd", "elu_", "embedding", "embedding_bag", "exponential_", "fill_diagonal_", "focal_loss",
+    "focal_tversky_loss", "fractional_max_pool2d", "fractional_max_pool2d_with_indices", "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices", "gaussian_nll_loss", "generalized_box_iou", "generalized_box_iou_loss", "geometric_",
+    "getitem", "glu", "grid_sample", "grid_sampled", "grid_sampled_turned", "gumbel_softmax", "hardsigmoid", "hardswish", "hardtanh",
+    "hardtanh_", "huber_loss", "instance_norm", "interpolate", "jaccard_loss", "leaky_relu_", "linear_sum_assignment",
+    "local_response_norm", "log_normal_", "logsigmoid", "lovasz_hinge_loss", "lovasz_softmax_loss", "lp_pool1d", "lp_pool2d",
+    "lp_pool3d", "masks_to_boxes", "match_boxes", "max_pool2d_with_indices", "max_pool3d_with_indices", "max_unpool1d", "max_unpool2d",
+    "max_unpool3d", "mish", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nms", "norm_of_all",
+    "normalize", "overwrite", "pad", "pad_turned", "paired_box_iou", "ps_roi_align", "put_back", "relu6", "remove_small_boxes",
+    "resample", "resample_turned", "roi_align", "roi_pool", "scale_all", "scatter_extreme", "setitem", "sigmoid_focal_loss",
+    "signed_distance_map", "smooth_l1_loss", "soft_margin_loss", "soft_nms", "softmin", "softshrink", "softsign", "strided_put",
+    "strided_view", "sum_to", "take_batches", "take_rows", "tanhshrink", "triplet_margin_with_distance_loss", "tversky_loss", "unfold",
+    "windows_to_columns",
 }
 if not TYPE_CHECKING:       # a type checker reads the imports above: it cannot compute this
     __all__ = tuple(name for family in FAMILIES for name in family.__all__ if name not in INTERNAL)

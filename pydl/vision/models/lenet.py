@@ -5,9 +5,9 @@ from pydl import nn
 class LeNet5(nn.Sequential):
     """Two convolutions and three affine layers for small grey images: (N, channels, S, S) -> (N, num_classes) logits, S = image_size.
 
-    As LeCun et al. drew it, but with ReLU, maxima and a softmax loss outside. Two widths: 6 and 16 filters, as in the paper, or `width`
-    times as many. The first convolution keeps 28x28 images at their size. LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to
-    document recognition", 1998.
+    As LeCun et al. drew it, but with ReLU, maxima and a softmax loss outside. 6 and 16 filters, as in the paper, or `width` times as many.
+    The first convolution keeps 28x28 images at their size. LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document
+    recognition", 1998.
     """
 
     def __init__(self, num_classes: int = 10, channels: int = 1, image_size: int = 28, width: int = 1, dropout: float = 0.0) -> None:

@@ -11,7 +11,7 @@ def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
 
 
 class BasicBlock(nn.Module):
-    """y = relu(x + conv(relu(conv(x)))), each convolution with batch normalisation: (N, inputs, H, W) -> (N, planes, H / stride, W / stride)."""
+    """y = relu(x + conv(relu(conv(x)))), each convolution normalised: (N, inputs, H, W) -> (N, planes, H / s, W / s), s the stride."""
 
     expansion: ClassVar[int] = 1
 
@@ -114,7 +114,7 @@ class Shortcut(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """ResNet for 32x32 images, of 6 n + 2 layers: three stages of n blocks with 16, 32 and 64 filters: (N, 3, H, W) -> (N, num_classes) logits.
+    """ResNet for 32x32 images, of 6 n + 2 layers: three stages of n blocks, of 16, 32 and 64 filters: (N, 3, H, W) -> (N, num_classes).
 
     Shortcuts have no parameters (option A of the paper, section 4.2), so that ResNet-20 has 0.27 M of them and ResNet-56 0.85 M.
     He, Zhang, Ren & Sun, "Deep residual learning for image recognition", 2016.

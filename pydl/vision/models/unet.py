@@ -49,7 +49,7 @@ class UNet(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim != 4 or input.shape[2] % self.multiple or input.shape[3] % self.multiple:
-            raise ValueError(f"UNet: expected images (N, C, H, W) with H and W multiples of {self.multiple}, got shape {tuple(input.shape)}")
+            raise ValueError(f"UNet: expected images (N, C, H, W), H and W multiples of {self.multiple}, got shape {tuple(input.shape)}")
         beside = [self.stem(input)]
         for down in self.down:
             beside.append(down(self.pool(beside[-1])))
