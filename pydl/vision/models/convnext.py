@@ -25,7 +25,7 @@ class Permute(nn.Module):
 
 
 class CNBlock(nn.Module):
-    """x + layer_scale * (1x1, GELU, 1x1 of a normalised depthwise 7x7 convolution of x); in training, that branch is left out for an example
+    """x + layer_scale * (1x1, GELU, 1x1 of a normalised depthwise 7x7 convolution of x); in training, that branch is left out of an example
     with the probability `drop`, and the others' is larger for it (stochastic depth)."""
 
     def __init__(self, channels: int, layer_scale: float, drop: float) -> None:
