@@ -14,6 +14,7 @@ static UNUSED size_t conv_volume(const size_t *sizes) { return sizes[0] * sizes[
 #endif
 
 #include "conv_gemm.h"
+#include "winograd.h"
 
 typedef struct N(conv_algorithm) {
     double (*cost)(const pd_window *w, enum conv_pass pass);    /* HUGE_VAL where it cannot do that */
@@ -23,6 +24,7 @@ typedef struct N(conv_algorithm) {
 
 static const N(conv_algorithm) N(conv_algorithms)[] = {
     {N(conv_gemm_cost), N(conv_gemm_room), N(conv_gemm)},
+    {N(wino_cost), N(wino_room), N(wino)},
 };
 
 static const N(conv_algorithm) *N(conv_choice)(const pd_window *w, enum conv_pass pass) {
