@@ -15,6 +15,7 @@ enum conv_pass { CONV_FWD, CONV_INPUT_GRAD, CONV_WEIGHT_GRAD };
 #include "conv_gemm.h"
 #include "conv_weight_grad.h"
 #include "conv_plain.h"
+#include "winograd.h"
 
 static size_t N(conv_gemm_room)(const pd_launch *L, enum conv_pass pass) {
     return pass == CONV_WEIGHT_GRAD ? N(conv_sums_room)(L) : N(conv_product_room)(L, pass == CONV_INPUT_GRAD);
@@ -42,6 +43,7 @@ typedef struct N(conv_algorithm) {
 static const N(conv_algorithm) N(conv_algorithms)[] = {
     {N(conv_gemm_cost), N(conv_gemm_room), N(conv_gemm)},
     {N(conv_plain_cost), N(conv_plain_room), N(conv_plain)},
+    {N(wino_cost), N(wino_room), N(wino)},
 };
 
 static const N(conv_algorithm) *N(conv_choice)(const pd_window *w, enum conv_pass pass) {
