@@ -4,6 +4,8 @@
  *   conv_fwd          buf: x, weight, bias (o,) or NULL, y      y = x * weight (cross-correlation) + bias, then the activation
  *   conv_input_grad   buf: dy, weight, bias (c,) or NULL, dx    dx = the transpose of that map, of dy, + bias: also the transposed convolution
  *   conv_weight_grad  buf: dy, x, NULL, dw                      dw = the derivative of sum(y dy) in the weight
+ *   conv_pack         buf: weight, to                           what the launch of this window makes of its weight, for use again and again;
+ *                                                               scalar[0]: 0 forward, 1 input gradient; its sizer says how much that is
  *
  * An algorithm says what a pass would take it, in multiply-adds at the speed of a large matrix product; the cheapest is taken.
  * That depends on the sizes alone, not on the number of threads: the same bits for any of them. */
@@ -26,6 +28,19 @@ static void N(conv_gemm)(const pd_launch *L, enum conv_pass pass) {
     else N(conv_product)(L, pass == CONV_INPUT_GRAD);
 }
 
+static size_t N(conv_gemm_packed)(const pd_window *w, enum conv_pass pass) {
+    const pd_launch L = {.window = *w};
+    const N(conv_op) op = N(conv_plan)(&L, pass == CONV_INPUT_GRAD);
+    return w->groups * op.panels * op.panel * sizeof(real);
+}
+
+static void N(conv_gemm_pack)(const pd_launch *L, enum conv_pass pass) {
+    pd_launch from = *L;
+    from.buf[1] = L->buf[0], from.workspace = L->buf[1];
+    N(conv_op) op = N(conv_plan)(&from, pass == CONV_INPUT_GRAD);
+    conv_share(op.w, op.w->groups * op.panels, N(conv_pack_panel), &op);
+}
+
 /* Lanes hold destination channels, or for the weight gradient the source's: few of them leave lanes empty. */
 static double N(conv_gemm_cost)(const pd_window *w, enum conv_pass pass) {
     N(conv_box) b = N(conv_box_of)(w, pass == CONV_INPUT_GRAD);
@@ -38,12 +53,14 @@ typedef struct N(conv_algorithm) {
     double (*cost)(const pd_window *w, enum conv_pass pass);    /* HUGE_VAL where it cannot do that */
     size_t (*room)(const pd_launch *L, enum conv_pass pass);    /* bytes of workspace */
     void (*run)(const pd_launch *L, enum conv_pass pass);
+    size_t (*packed)(const pd_window *w, enum conv_pass pass);  /* bytes of packed weights, not for the weight gradient; or NULL ... */
+    void (*pack)(const pd_launch *L, enum conv_pass pass);      /* ... where the algorithm takes them as they are */
 } N(conv_algorithm);
 
 static const N(conv_algorithm) N(conv_algorithms)[] = {
-    {N(conv_gemm_cost), N(conv_gemm_room), N(conv_gemm)},
-    {N(conv_plain_cost), N(conv_plain_room), N(conv_plain)},
-    {N(wino_cost), N(wino_room), N(wino)},
+    {N(conv_gemm_cost), N(conv_gemm_room), N(conv_gemm), N(conv_gemm_packed), N(conv_gemm_pack)},
+    {N(conv_plain_cost), N(conv_plain_room), N(conv_plain), NULL, NULL},
+    {N(wino_cost), N(wino_room), N(wino), N(wino_packed), N(wino_pack)},
 };
 
 static const N(conv_algorithm) *N(conv_choice)(const pd_window *w, enum conv_pass pass) {
@@ -67,3 +84,16 @@ static size_t N(conv_weight_grad_workspace)(const pd_launch *L) {
 static void N(conv_fwd)(const pd_launch *L) { N(conv_choice)(&L->window, CONV_FWD)->run(L, CONV_FWD); }
 static void N(conv_input_grad)(const pd_launch *L) { N(conv_choice)(&L->window, CONV_INPUT_GRAD)->run(L, CONV_INPUT_GRAD); }
 static void N(conv_weight_grad)(const pd_launch *L) { N(conv_choice)(&L->window, CONV_WEIGHT_GRAD)->run(L, CONV_WEIGHT_GRAD); }
+
+static enum conv_pass N(conv_pack_pass)(const pd_launch *L) { return L->scalar[0] != 0 ? CONV_INPUT_GRAD : CONV_FWD; }
+
+static size_t N(conv_pack_workspace)(const pd_launch *L) {
+    const enum conv_pass pass = N(conv_pack_pass)(L);
+    const N(conv_algorithm) *way = N(conv_choice)(&L->window, pass);
+    return way->packed ? way->packed(&L->window, pass) : 0;
+}
+
+static void N(conv_pack)(const pd_launch *L) {
+    const enum conv_pass pass = N(conv_pack_pass)(L);
+    N(conv_choice)(&L->window, pass)->pack(L, pass);
+}

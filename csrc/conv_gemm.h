@@ -42,8 +42,8 @@ static N(conv_op) N(conv_plan)(const pd_launch *L, int input_grad) {
     op.items = boxes * op.parts;
     op.slots = min_size(op.items, CONV_SLOTS);
     op.slot = ceil_div(N(conv_box_elements)(&op.b) + (min_size(op.b.box[2] * op.b.to_step[2], op.b.to[2]) + VL) * TN, 16) * 16 + 16;
-    op.packed = L->workspace;
-    op.work = op.packed + w->groups * op.panels * op.panel;
+    op.packed = w->packed ? L->buf[1] : L->workspace;
+    op.work = (real *)L->workspace + (w->packed ? 0 : w->groups * op.panels * op.panel);
     return op;
 }
 
@@ -79,7 +79,7 @@ static void N(conv_pack_run)(const N(conv_op) *op, real *panel, const real *from
     }
 }
 
-static void N(conv_pack)(void *context, size_t chunk) {
+static void N(conv_pack_panel)(void *context, size_t chunk) {
     const N(conv_op) *op = context;
     const size_t group = chunk / op->panels, first = chunk % op->panels * TN, lanes = min_size(TN, op->filters - first);
     const size_t channels = op->b.channels, taps = op->taps;
@@ -237,12 +237,12 @@ static void N(conv_items)(void *context, size_t chunk) {
 
 static size_t N(conv_product_room)(const pd_launch *L, int input_grad) {
     const N(conv_op) op = N(conv_plan)(L, input_grad);
-    return (op.w->groups * op.panels * op.panel + op.slots * op.slot) * sizeof(real);
+    return ((op.w->packed ? 0 : op.w->groups * op.panels * op.panel) + op.slots * op.slot) * sizeof(real);
 }
 
 static void N(conv_product)(const pd_launch *L, int input_grad) {
     N(conv_op) op = N(conv_plan)(L, input_grad);
     if (op.items == 0) return;
-    conv_share(op.w, op.w->groups * op.panels, N(conv_pack), &op);
+    if (!op.w->packed) conv_share(op.w, op.w->groups * op.panels, N(conv_pack_panel), &op);
     conv_share(op.w, op.slots, N(conv_items), &op);
 }

@@ -79,7 +79,8 @@ typedef struct pd_window {
     size_t n, c, o, groups;
     size_t in[PD_SPACE], out[PD_SPACE], kernel[PD_SPACE], stride[PD_SPACE], dilation[PD_SPACE], pad[PD_SPACE];
     pd_activation activation;
-    int exact; /* no algorithm that rounds otherwise than sums of products do */
+    int exact;  /* no algorithm that rounds otherwise than sums of products do */
+    int packed; /* weight is what conv_pack made of it */
 } pd_window;
 
 /* One optimizer step over `count` parameters: buf holds arrays of `count` pointers, and scratch of PD_STEP_PLACE bytes for each. */

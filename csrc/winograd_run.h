@@ -245,26 +245,51 @@ static void N(wino_run)(N(wino_job) *job, int threaded) {
     N(wino_share)(job, N(wino_panel), plan->panels, threaded);
 }
 
+/* Workspace: V of all tiles where all work on them, and U where it is not ready; then the slots. */
+static size_t N(wino_shared_room)(const wino_plan *plan, int ready) {
+    return plan->few ? N(wino_v_room)(plan) : ready ? 0 : N(wino_u_room)(plan);
+}
+
 static size_t N(wino_conv_room)(const pd_launch *L, enum conv_pass pass) {
     wino_plan plan;
     wino_shape(&plan, &L->window, pass == CONV_INPUT_GRAD);
-    N(wino_layout)(&plan, 0);
-    return ((plan.few ? N(wino_v_room)(&plan) : N(wino_u_room)(&plan)) + N(wino_slots)(&plan) * N(wino_slot_room)(&plan)) * sizeof(real);
+    N(wino_layout)(&plan, L->window.packed);
+    return (N(wino_shared_room)(&plan, L->window.packed) + N(wino_slots)(&plan) * N(wino_slot_room)(&plan)) * sizeof(real);
 }
 
 static void N(wino_conv)(const pd_launch *L, enum conv_pass pass) {
+    const int ready = L->window.packed;
     wino_plan plan;
     wino_shape(&plan, &L->window, pass == CONV_INPUT_GRAD);
-    N(wino_layout)(&plan, 0);
+    N(wino_layout)(&plan, ready);
     const int threaded = N(wino_work)(&plan) > WINO_THREAD_WORK;
-    const size_t weights = plan.kernel[0] * plan.kernel[1] * plan.channels * plan.outputs;
+    const size_t weights = ready ? N(wino_u_room)(&plan) : plan.kernel[0] * plan.kernel[1] * plan.channels * plan.outputs;
     real *room = L->workspace;
     N(wino_job) job = {.plan = &plan, .from = L->buf[0], .weight = L->buf[1], .bias = L->buf[2], .to = L->buf[3],
-                       .v = plan.few ? room : NULL, .u = plan.few ? NULL : room, .slots = room + (plan.few ? N(wino_v_room)(&plan) : N(wino_u_room)(&plan)),
+                       .v = plan.few ? room : NULL, .u = plan.few ? NULL : room, .slots = room + N(wino_shared_room)(&plan, ready),
                        .slot = N(wino_slot_room)(&plan), .most = N(wino_slots)(&plan),
                        .activation = pass == CONV_FWD ? L->window.activation : PD_NO_ACTIVATION};
     for (size_t g = 0; g < plan.groups; g++, job.channel += plan.channels, job.output += plan.outputs, job.weight += weights) {
-        if (job.u) N(wino_weights)(&plan, job.weight, job.u, threaded);
+        if (ready) job.u = (real *)job.weight;
+        else if (job.u) N(wino_weights)(&plan, job.weight, job.u, threaded);
         N(wino_run)(&job, threaded);
     }
+}
+
+/* ---- Weights that are kept: U of every group ---- */
+
+static size_t N(wino_packed)(const pd_window *w, enum conv_pass pass) {
+    wino_plan plan;
+    wino_shape(&plan, w, pass == CONV_INPUT_GRAD);
+    N(wino_layout)(&plan, 1);
+    return plan.groups * N(wino_u_room)(&plan) * sizeof(real);
+}
+
+static void N(wino_pack)(const pd_launch *L, enum conv_pass pass) {
+    wino_plan plan;
+    wino_shape(&plan, &L->window, pass == CONV_INPUT_GRAD);
+    N(wino_layout)(&plan, 1);
+    const size_t weights = plan.kernel[0] * plan.kernel[1] * plan.channels * plan.outputs;
+    for (size_t g = 0; g < plan.groups; g++)
+        N(wino_weights)(&plan, (const real *)L->buf[0] + g * weights, (real *)L->buf[1] + g * N(wino_u_room)(&plan), 1);
 }

@@ -139,6 +139,7 @@ HOLES = {
     **dict.fromkeys(("distance_fwd", "distance_bwd"), "what an item costs depends on the norm"),
     **dict.fromkeys(("nms", "soft_nms", "assign_rows"), "how often boxes or costs are compared depends on the values"),
     **dict.fromkeys(("roi_align_fwd", "roi_align_bwd", "roi_pool"), "what a box costs depends on its size"),
+    "conv_pack": "reordering, which a convolution pays once for filters that it uses often",
     "gemm_pack": "reordering, which a product pays once for a matrix that it uses often",
     **dict.fromkeys(("image_colour", "image_filter", "warp"), "preparing images is no part of a model; the work depends on data"),
     "index_unravel": "positions of a mask: how many there are is in no geometry",

@@ -75,6 +75,7 @@ cdef extern from "pydl.h" nogil:
         size_t pad[3]
         int activation
         int exact
+        int packed
 
     ctypedef struct pd_step:
         size_t count

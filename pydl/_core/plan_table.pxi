@@ -31,7 +31,7 @@ cdef str sizes_text(const pd_launch *launch):
         more = ACTIVATIONS[launch.gemm.activation] + (" packed" if launch.gemm.b_packed else "")
         return f"{batch + ': ' if batch else ''}{launch.gemm.m}x{launch.gemm.k} @ {launch.gemm.k}x{launch.gemm.n}{more}"
     if geometry == PD_COST_CONV or geometry == PD_COST_WINDOW:
-        return window_text(&launch.window) + (ACTIVATIONS[launch.window.activation] if geometry == PD_COST_CONV else "")
+        return window_text(&launch.window) + conv_text(&launch.window, geometry)
     if geometry == PD_COST_REDUCE:
         kept = times(&launch.reduce.shape[0], launch.reduce.kept)
         reduced = times(&launch.reduce.shape[launch.reduce.kept], launch.reduce.reduced)
@@ -56,3 +56,6 @@ cdef str window_text(const pd_window *w):
         first += 1
     count = 3 - first
     return (f"{w.n}x{w.c}x{times(&w.in_[first], count)} {times(&w.kernel[first], count)} -> {w.n}x{w.o}x{times(&w.out[first], count)}")
+
+cdef str conv_text(const pd_window *w, int geometry):
+    return ACTIVATIONS[w.activation] + (" packed" if w.packed else "") if geometry == PD_COST_CONV else ""

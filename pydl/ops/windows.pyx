@@ -31,7 +31,7 @@ cdef void still(pd_window *w) noexcept:
         w.kernel[d] = w.stride[d] = w.dilation[d] = w.in_[d] = w.out[d] = 1
         w.pad[d] = 0
     w.groups = 1
-    w.activation, w.exact = PD_NO_ACTIVATION, False
+    w.activation, w.exact, w.packed = PD_NO_ACTIVATION, False, False
 
 cdef Tensor images(str name, object input, int dims, pd_window *w, str what="input"):
     cdef Tensor x = real_arg(name, input, what)
