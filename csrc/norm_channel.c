@@ -1,12 +1,14 @@
 /* Normalisation by channels: x (N, C, L), w and b (C,); pd_lines: outer = N, n = C, inner = L. See norm.c for the sums.
  *   batch norm   a set is a channel: N runs of L neighbours, or where L = 1 a column of (N, C)
  *   group norm   a set is C / G channels of one sample, all of them neighbours; G = C is instance norm
- * Columns are walked side by side, four rows at a time, in tiles of at most NORM_WIDTH; a tile, and a set, is one chunk's work
- * from its sums to its result, so that no sum depends on the number of threads.
+ * Columns are walked side by side, four rows at a time, in tiles of at most NORM_WIDTH; a tile, and a group, is one chunk's work
+ * from its sums to its result, so that no sum depends on the number of threads. The runs of a channel lie far from each other: there
+ * memory is walked in its own order, once for the sums of every run, which are added by channel, and once more for the result.
  * Ioffe & Szegedy, "Batch normalization", 2015; Wu & He, "Group normalization", 2018. */
 #ifndef NORM_CHANNEL_ONCE
 #define NORM_CHANNEL_ONCE
 enum { NORM_WIDTH = 256, NORM_NARROW = 16 };
+enum channel_phase { CHANNEL_MOMENTS, CHANNEL_SUMS, CHANNEL_MAP };
 #endif
 
 typedef struct N(channel_job) {
@@ -15,9 +17,11 @@ typedef struct N(channel_job) {
     T *y, *dw, *db;             /* y: what is written: y or dx, or NULL */
     N(norm_stat) *stats;
     T *running_mean, *running_var;
-    double *sums;               /* backward of runs: sum dy, sum dy xhat for every (n, c) */
+    double *sums;               /* of every (n, c), two; in a backward sum dy, sum dy xhat */
+    struct N(channel_map) *maps; /* of every channel */
+    enum channel_phase phase;
     size_t sets, runs, length, width, per_chunk; /* a set: `runs` runs; statistics see `length` neighbours in each */
-    int training, grouped;
+    int training;
 } N(channel_job);
 
 /* y = (x - m) q + t, or with dy: + dy p */
@@ -69,89 +73,162 @@ static N(norm_stat) N(running_stat)(const N(channel_job) *job, size_t c) {
 INLINE T N(weight_of)(const N(channel_job) *job, size_t c) { return job->w ? job->w[c] : 1; }
 INLINE T N(bias_of)(const N(channel_job) *job, size_t c) { return job->b ? job->b[c] : 0; }
 
-/* ---- Runs ---- */
-typedef struct N(run) {
-    size_t at, channel;
-} N(run);
-
-/* Run i of a set */
-static N(run) N(run_of)(const N(channel_job) *job, size_t set, size_t i) {
-    const pd_lines *g = &job->launch->lines;
-    const size_t sample = job->grouped ? set * job->runs / g->n : i;
-    const size_t channel = job->grouped ? set * job->runs % g->n + i : set;
-    return (N(run)){(sample * g->n + channel) * g->inner, channel};
+/* ---- Groups ---- */
+/* Where run i of a set lies, and its channel */
+INLINE size_t N(run_at)(const N(channel_job) *job, size_t set, size_t i, size_t *channel) {
+    const size_t run = set * job->runs + i;
+    *channel = run % job->launch->lines.n;
+    return run * job->launch->lines.inner;
 }
 
-static N(norm_stat) N(runs_stat)(const N(channel_job) *job, size_t set) {
-    const size_t count = job->grouped ? 1 : job->runs, some = ceil_div(count, 8);
-    const size_t sampled = count == 1 ? norm_sampled(job->length) : job->length;
+static N(norm_stat) N(group_stat)(const N(channel_job) *job, size_t set) {
+    const T *x = job->x + set * job->length;
+    const size_t sampled = norm_sampled(job->length);
     double sums[2] = {0, 0};
-    for (size_t i = 0; i < some; i++) N(run_moments)(job->x + N(run_of)(job, set, i).at, sampled, 0, sums);
-    const T s = (T)(sums[0] / (double)(some * sampled));
+    N(run_moments)(x, sampled, 0, sums);
+    const T s = (T)(sums[0] / (double)sampled);
     sums[0] = sums[1] = 0;
-    for (size_t i = 0; i < count; i++) N(run_moments)(job->x + N(run_of)(job, set, i).at, job->length, s, sums);
-    return N(channel_stat)(job, set, sums, (double)s, (double)(count * job->length));
+    N(run_moments)(x, job->length, s, sums);
+    return N(channel_stat)(job, set, sums, (double)s, (double)job->length);
 }
 
-static void N(runs_fwd_chunk)(void *context, size_t chunk) {
+static void N(groups_fwd_chunk)(void *context, size_t chunk) {
     const N(channel_job) *job = context;
     const size_t last = min_size((chunk + 1) * job->per_chunk, job->sets);
     for (size_t set = chunk * job->per_chunk; set < last; set++) {
-        const N(norm_stat) stat = job->training ? N(runs_stat)(job, set) : N(running_stat)(job, set);
+        const N(norm_stat) stat = N(group_stat)(job, set);
         for (size_t i = 0; i < job->runs; i++) {
-            const N(run) run = N(run_of)(job, set, i);
-            const N(channel_map) to = N(map_forward)(stat, N(weight_of)(job, run.channel), N(bias_of)(job, run.channel));
-            N(run_map)(job->x + run.at, job->x + run.at, job->y + run.at, job->launch->lines.inner, &to, 1);
+            size_t c;
+            const size_t at = N(run_at)(job, set, i, &c);
+            const N(channel_map) to = N(map_forward)(stat, N(weight_of)(job, c), N(bias_of)(job, c));
+            N(run_map)(job->x + at, job->x + at, job->y + at, job->launch->lines.inner, &to, 1);
         }
         if (job->stats) job->stats[set] = stat;
     }
 }
 
-static void N(runs_bwd_chunk)(void *context, size_t chunk) {
+/* sums: of dy, and of dy xhat */
+static void N(run_gradients)(const N(channel_job) *job, size_t at, N(norm_stat) stat, double *sums) {
+    sums[0] = sums[1] = 0;
+    N(run_sums)(job->x + at, job->dy + at, job->launch->lines.inner, stat.m, 0, sums);
+    sums[1] = (double)stat.r * sums[1] + (double)stat.shift * sums[0];
+}
+
+static void N(groups_bwd_chunk)(void *context, size_t chunk) {
     const N(channel_job) *job = context;
-    const size_t last = min_size((chunk + 1) * job->per_chunk, job->sets), length = job->launch->lines.inner;
+    const size_t last = min_size((chunk + 1) * job->per_chunk, job->sets);
     for (size_t set = chunk * job->per_chunk; set < last; set++) {
         const N(norm_stat) stat = job->stats[set];
-        const double n = (double)(job->runs * length);
+        const double n = (double)job->length;
         double c1 = 0, c2 = 0;
+        size_t c;
         for (size_t i = 0; i < job->runs; i++) {
-            const N(run) run = N(run_of)(job, set, i);
-            const double w = (double)N(weight_of)(job, run.channel);
-            double *sums = job->sums + run.at / length * 2;
-            sums[0] = sums[1] = 0;
-            N(run_sums)(job->x + run.at, job->dy + run.at, length, stat.m, 0, sums);
-            sums[1] = (double)stat.r * sums[1] + (double)stat.shift * sums[0];
-            c1 += w * sums[0];
-            c2 += w * sums[1];
+            const size_t at = N(run_at)(job, set, i, &c);
+            double *sums = job->sums + (set * job->runs + i) * 2;
+            N(run_gradients)(job, at, stat, sums);
+            c1 += (double)N(weight_of)(job, c) * sums[0];
+            c2 += (double)N(weight_of)(job, c) * sums[1];
         }
-        if (!job->training) c1 = c2 = 0;
         for (size_t i = 0; i < job->runs && job->y; i++) {
-            const N(run) run = N(run_of)(job, set, i);
-            const N(channel_map) to = N(map_backward)(stat, N(weight_of)(job, run.channel), c1 / n, c2 / n);
-            N(run_map)(job->x + run.at, job->dy + run.at, job->y + run.at, length, &to, 0);
+            const size_t at = N(run_at)(job, set, i, &c);
+            const N(channel_map) to = N(map_backward)(stat, N(weight_of)(job, c), c1 / n, c2 / n);
+            N(run_map)(job->x + at, job->dy + at, job->y + at, job->launch->lines.inner, &to, 0);
         }
     }
 }
 
-static void N(runs_run)(N(channel_job) *job, int grouped) {
-    const pd_lines *g = &job->launch->lines;
-    const size_t groups = grouped ? (size_t)job->launch->scalar[2] : 0, total = g->outer * g->n * g->inner;
-    job->grouped = grouped;
-    job->sets = grouped ? g->outer * groups : g->n;
-    job->runs = grouped ? g->n / groups : g->outer;
-    job->length = grouped ? job->runs * g->inner : g->inner;
-    job->per_chunk = max_size(1, NORM_UNIT * job->sets / max_size(1, total));
-    norm_parallel(ceil_div(job->sets, job->per_chunk), total, job->dy ? N(runs_bwd_chunk) : N(runs_fwd_chunk), job);
-    if (!job->dy) return;
-    for (size_t c = 0; c < g->n; c++) {
-        double db = 0, dw = 0;
-        for (size_t i = 0; i < g->outer; i++) {
-            db += job->sums[(i * g->n + c) * 2];
-            dw += job->sums[(i * g->n + c) * 2 + 1];
-        }
-        if (job->db) job->db[c] = (T)db;
-        if (job->dw) job->dw[c] = (T)dw;
+/* The sums of the first `samples` runs of channel c */
+static void N(channel_total)(const N(channel_job) *job, size_t samples, size_t c, double *total) {
+    const size_t channels = job->launch->lines.n;
+    total[0] = total[1] = 0;
+    for (size_t i = 0; i < samples; i++) {
+        total[0] += job->sums[(i * channels + c) * 2];
+        total[1] += job->sums[(i * channels + c) * 2 + 1];
     }
+}
+
+static void N(parameter_gradients)(const N(channel_job) *job) {
+    for (size_t c = 0; c < job->launch->lines.n; c++) {
+        double total[2];
+        N(channel_total)(job, job->launch->lines.outer, c, total);
+        if (job->db) job->db[c] = (T)total[0];
+        if (job->dw) job->dw[c] = (T)total[1];
+    }
+}
+
+static void N(groups_run)(N(channel_job) *job) {
+    const pd_lines *g = &job->launch->lines;
+    const size_t groups = (size_t)job->launch->scalar[2], total = g->outer * g->n * g->inner;
+    job->sets = g->outer * groups;
+    job->runs = g->n / groups;
+    job->length = job->runs * g->inner;
+    job->per_chunk = max_size(1, NORM_UNIT * job->sets / max_size(1, total));
+    norm_parallel(ceil_div(job->sets, job->per_chunk), total, job->dy ? N(groups_bwd_chunk) : N(groups_fwd_chunk), job);
+    if (job->dy) N(parameter_gradients)(job);
+}
+
+/* ---- Runs of a channel ---- */
+static void N(runs_chunk)(void *context, size_t chunk) {
+    const N(channel_job) *job = context;
+    const size_t last = min_size((chunk + 1) * job->per_chunk, job->sets), inner = job->launch->lines.inner;
+    for (size_t run = chunk * job->per_chunk; run < last; run++) {
+        const size_t c = run % job->launch->lines.n, at = run * inner;
+        double *sums = job->sums + run * 2;
+        switch (job->phase) {
+        case CHANNEL_MOMENTS:
+            sums[0] = sums[1] = 0;
+            N(run_moments)(job->x + at, job->length, job->maps[c].m, sums);
+            break;
+        case CHANNEL_SUMS: N(run_gradients)(job, at, job->stats[c], sums); break;
+        default:
+            if (job->dy) N(run_map)(job->x + at, job->dy + at, job->y + at, inner, job->maps + c, 0);
+            else N(run_map)(job->x + at, job->x + at, job->y + at, inner, job->maps + c, 1);
+        }
+    }
+}
+
+static void N(runs_phase)(N(channel_job) *job, enum channel_phase phase, size_t samples, size_t length) {
+    const pd_lines *g = &job->launch->lines;
+    job->phase = phase, job->sets = samples * g->n, job->length = length;
+    job->per_chunk = max_size(1, NORM_UNIT / max_size(1, g->inner));
+    norm_parallel(ceil_div(job->sets, job->per_chunk), job->sets * length, N(runs_chunk), job);
+}
+
+static void N(runs_fwd)(N(channel_job) *job) {
+    const pd_lines *g = &job->launch->lines;
+    const size_t some = ceil_div(g->outer, 8), sampled = g->outer == 1 ? norm_sampled(g->inner) : g->inner;
+    double total[2];
+    for (size_t c = 0; c < g->n; c++) job->maps[c].m = 0;
+    if (job->training) {
+        N(runs_phase)(job, CHANNEL_MOMENTS, some, sampled);
+        for (size_t c = 0; c < g->n; c++) {
+            N(channel_total)(job, some, c, total);
+            job->maps[c].m = (T)(total[0] / (double)(some * sampled));
+        }
+        N(runs_phase)(job, CHANNEL_MOMENTS, g->outer, g->inner);
+    }
+    for (size_t c = 0; c < g->n; c++) {
+        if (job->training) N(channel_total)(job, g->outer, c, total);
+        const N(norm_stat) stat = job->training ? N(channel_stat)(job, c, total, (double)job->maps[c].m, (double)(g->outer * g->inner))
+                                                : N(running_stat)(job, c);
+        job->maps[c] = N(map_forward)(stat, N(weight_of)(job, c), N(bias_of)(job, c));
+        if (job->stats) job->stats[c] = stat;
+    }
+    N(runs_phase)(job, CHANNEL_MAP, g->outer, g->inner);
+}
+
+static void N(runs_bwd)(N(channel_job) *job) {
+    const pd_lines *g = &job->launch->lines;
+    N(runs_phase)(job, CHANNEL_SUMS, g->outer, g->inner);
+    for (size_t c = 0; c < g->n; c++) {
+        const T w = N(weight_of)(job, c);
+        const double share = job->training ? (double)w / (double)(g->outer * g->inner) : 0;
+        double total[2];
+        N(channel_total)(job, g->outer, c, total);
+        job->maps[c] = N(map_backward)(job->stats[c], w, share * total[0], share * total[1]);
+    }
+    if (job->y) N(runs_phase)(job, CHANNEL_MAP, g->outer, g->inner);
+    N(parameter_gradients)(job);
 }
 
 /* ---- Columns ---- */
@@ -274,7 +351,7 @@ static void N(columns_run)(N(channel_job) *job) {
 /* ---- Kernels ---- */
 static N(channel_job) N(channel_forward)(const pd_launch *launch) {
     return (N(channel_job)){.launch = launch, .x = launch->buf[0], .w = launch->buf[1], .b = launch->buf[2], .y = launch->buf[3],
-                            .stats = launch->buf[4], .training = 1};
+                            .stats = launch->buf[4], .sums = launch->workspace, .training = 1};
 }
 
 static N(channel_job) N(channel_backward)(const pd_launch *launch) {
@@ -289,7 +366,10 @@ static void N(batch_norm_fwd)(const pd_launch *launch) {
     job.running_mean = launch->buf[5], job.running_var = launch->buf[6];
     job.training = launch->scalar[2] != 0;
     if (launch->lines.inner == 1) N(columns_run)(&job);
-    else N(runs_run)(&job, 0);
+    else {
+        job.maps = (N(channel_map) *)(job.sums + launch->lines.outer * launch->lines.n * 2);
+        N(runs_fwd)(&job);
+    }
 }
 
 /* buf: x, dy, w (or NULL), stats, dx, dw, db (each or NULL). scalar[2]: training. */
@@ -297,21 +377,25 @@ static void N(batch_norm_bwd)(const pd_launch *launch) {
     N(channel_job) job = N(channel_backward)(launch);
     job.training = launch->scalar[2] != 0;
     if (launch->lines.inner == 1) N(columns_run)(&job);
-    else N(runs_run)(&job, 0);
+    else {
+        job.maps = (N(channel_map) *)(job.sums + launch->lines.outer * launch->lines.n * 2);
+        N(runs_bwd)(&job);
+    }
 }
 
 /* The same with stats (N G, 3); scalar: eps, unused, G. */
 static void N(group_norm_fwd)(const pd_launch *launch) {
     N(channel_job) job = N(channel_forward)(launch);
-    if (launch->lines.inner) N(runs_run)(&job, 1);
+    if (launch->lines.inner) N(groups_run)(&job);
 }
 
 static void N(group_norm_bwd)(const pd_launch *launch) {
     N(channel_job) job = N(channel_backward)(launch);
-    N(runs_run)(&job, 1);
+    N(groups_run)(&job);
 }
 
 static size_t N(group_norm_bwd_workspace)(const pd_launch *launch) { return launch->lines.outer * launch->lines.n * 2 * sizeof(double); }
-static size_t N(batch_norm_bwd_workspace)(const pd_launch *launch) {
-    return launch->lines.inner == 1 ? 0 : N(group_norm_bwd_workspace)(launch);
+static size_t N(batch_norm_fwd_workspace)(const pd_launch *launch) {
+    return launch->lines.inner == 1 ? 0 : N(group_norm_bwd_workspace)(launch) + launch->lines.n * sizeof(N(channel_map));
 }
+static size_t N(batch_norm_bwd_workspace)(const pd_launch *launch) { return N(batch_norm_fwd_workspace)(launch); }

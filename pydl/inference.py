@@ -37,8 +37,8 @@ class InferenceSession:
     threads take turns. What cannot be captured runs eagerly, with one warning.
 
     fuse: batch normalisations are folded into the convolutions and Linears before them, where the inputs of the first run show that this
-    is right, as nn.utils.fuse(model, *inputs) does; outputs then differ from the model's by rounding (fuse=False: by nothing). Folded
-    parameters and statistics that change are folded anew; other changes of the modules are not followed.
+    is right, as nn.utils.fuse(model, *inputs) does (that run takes a few more); outputs then differ from the model's by rounding, with
+    fuse=False by nothing. Folded parameters and statistics that change are folded anew; other changes of the modules are not followed.
 
     Raises ValueError for a module in training mode and for names that do not fit, TypeError for what is no array or no tensor.
 

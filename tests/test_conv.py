@@ -45,6 +45,7 @@ def wide(*shape: int) -> pydl.Tensor:
     (lambda: F.conv1d(wide(1, 2**30, 4), wide(1, 2**30, 3), dilation=HUGE), "there is no output"),
     (lambda: F.conv_transpose3d(pydl.ones(1, 1, 2, 2, 2), pydl.ones(1, 1, 1, 1, 1), stride=HUGE), "conv_transpose3d: the output .*more elements"),
     (lambda: F.conv_transpose1d(wide(0, 1, 2**40), pydl.ones(1, 1, 1), stride=HUGE), "conv_transpose1d: the output .* would have the size"),
+    (lambda: F.conv1d(pydl.ones(0, 2, 4), pydl.empty(0, 2**40, 1), groups=HUGE), "groups of 1099511627776 channels are more than an address can count"),
     (lambda: pydl.set_conv_precision("best"), "set_conv_precision: expected 'fast' or 'exact', got 'best'"),
 ])
 def test_refusals_allocate_nothing(call: Callable[[], Any], words: str) -> None:

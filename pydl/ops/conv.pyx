@@ -50,32 +50,38 @@ def get_conv_precision():
 
 # ---- Arguments
 
+cdef str shapes_of(Tensor x, Tensor w, object groups):
+    return f"input {shape_of(x)}, weight {shape_of(w)}, groups {groups}"
+
 cdef int check_weight(str name, Tensor x, object weight, object bias, int dims, object groups, bint transposed, Geometry g) except -1:
     """Weight and bias fit the input; sets the channels, groups and the kernel."""
     cdef Tensor w = real_arg(name, weight, "weight"), b
     cdef pd_window *window = &g.window
+    cdef ptrdiff_t count, outputs
     cdef int d
-    axes = AXES[dims]
-    kernel = ", ".join(f"K{axis}" for axis in axes.split(", "))
-    count = int_of(name, groups, "groups")
-    expected = f"weight (C, O / groups, {kernel})" if transposed else f"weight (O, C / groups, {kernel})"
-    shapes = f"input {shape_of(x)}, weight {shape_of(w)}, groups {count}"
     if w.ndim != dims + 2:
-        raise ValueError(f"{name}: expected {expected}, got weight {shape_of(w)} (input {shape_of(x)})")
+        kernel = ", ".join([f"K{axis}" for axis in AXES[dims].split(", ")])
+        raise ValueError(f"{name}: expected weight ({'C, O / groups' if transposed else 'O, C / groups'}, {kernel}), got weight {shape_of(w)} "
+                         f"(input {shape_of(x)})")
     if w.code != x.code:
-        raise TypeError(f"{name}: input of {dtype_of(x.code)} and weight of {dtype_of(w.code)} do not mix ({shapes}); use .to()")
-    if count < 1:
-        raise ValueError(f"{name}: expected groups of 1 or more, got {count} ({shapes})")
-    channels = window.c
-    takes = w.sizes[0] if transposed else w.sizes[1] * count
-    if channels != takes:
-        raise ValueError(f"{name}: input has {channels} channels but weight expects {takes} ({shapes})")
+        raise TypeError(f"{name}: input of {dtype_of(x.code)} and weight of {dtype_of(w.code)} do not mix ({shapes_of(x, w, groups)}); use .to()")
+    number = groups if type(groups) is int else int_of(name, groups, "groups")
+    if not 1 <= number <= LARGEST:
+        raise ValueError(f"{name}: expected groups of 1 or more{'' if number < 1 else f' and at most {LARGEST}'}, got {number} "
+                         f"({shapes_of(x, w, number)})")
+    count = number
+    if <double>w.sizes[1] * <double>count > 2.0 ** 62:
+        raise ValueError(f"{name}: {count} groups of {w.sizes[1]} channels are more than an address can count ({shapes_of(x, w, count)})")
+    if window.c != <size_t>(w.sizes[0] if transposed else w.sizes[1] * count):
+        raise ValueError(f"{name}: input has {window.c} channels but weight expects {w.sizes[0] if transposed else w.sizes[1] * count} "
+                         f"({shapes_of(x, w, count)})")
     if w.sizes[0] % count:
-        raise ValueError(f"{name}: expected groups to divide the {w.sizes[0]} {'input' if transposed else 'output'} channels, got {shapes}")
+        raise ValueError(f"{name}: expected groups to divide the {w.sizes[0]} {'input' if transposed else 'output'} channels, got "
+                         f"{shapes_of(x, w, count)}")
     for d in range(dims):
         if not 1 <= w.sizes[2 + d] <= LARGEST:
             raise ValueError(f"{name}: expected a kernel of 1 or more{'' if w.sizes[2 + d] < 1 else f' and at most {LARGEST}'} in every dimension, "
-                             f"got {shapes}")
+                             f"got {shapes_of(x, w, count)}")
         window.kernel[SPACE - dims + d] = w.sizes[2 + d]
     window.groups = count
     window.o = w.sizes[0]
@@ -83,10 +89,10 @@ cdef int check_weight(str name, Tensor x, object weight, object bias, int dims, 
     if bias is not None:
         b = real_arg(name, bias, "bias")
         outputs = window.c if transposed else window.o
-        if b.ndim != 1 or b.sizes[0] != <ptrdiff_t>outputs:
-            raise ValueError(f"{name}: expected bias ({outputs},), got {shape_of(b)} ({shapes})")
+        if b.ndim != 1 or b.sizes[0] != outputs:
+            raise ValueError(f"{name}: expected bias ({outputs},), got {shape_of(b)} ({shapes_of(x, w, count)})")
         if b.code != x.code:
-            raise TypeError(f"{name}: input of {dtype_of(x.code)} and bias of {dtype_of(b.code)} do not mix ({shapes}); use .to()")
+            raise TypeError(f"{name}: input of {dtype_of(x.code)} and bias of {dtype_of(b.code)} do not mix ({shapes_of(x, w, count)}); use .to()")
     return 0
 
 cdef int pad_same(str name, pd_window *w, int dims, Tensor x) except -1:

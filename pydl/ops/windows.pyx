@@ -15,7 +15,11 @@ AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
 
 cdef int spread(str name, str what, object value, int dims, ptrdiff_t least, size_t *to) except -1:
     cdef int d
-    several = isinstance(value, (tuple, list))
+    cdef bint several = isinstance(value, (tuple, list))
+    if type(value) is int and least <= value <= LARGEST:
+        for d in range(dims):
+            to[SPACE - dims + d] = value
+        return 0
     if several and len(value) not in (1, dims):
         raise ValueError(f"{name}: expected {what} to be an int or {dims} of them, got {value!r}")
     for d in range(dims):
