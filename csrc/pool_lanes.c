@@ -1,53 +1,67 @@
 /* Pooling of small images: VL planes side by side, so that every step of a window is one vector, whatever its shape, padding and stride.
  * Legend and geometry in pool.h. A group of planes is one chunk's. */
 
-/* Rows to columns: as many perfect shuffles as VL has bits */
-INLINE void N(lanes_turn)(vreal *row) {
-    for (size_t round = 1; round < VL; round *= 2) {
-        vreal next[VL];
-        V_UNROLL
-        for (size_t i = 0; i < VL / 2; i++) {
-            next[2 * i] = POOL_SHUFFLE(row[i], row[i + VL / 2], POOL_LOW);
-            next[2 * i + 1] = POOL_SHUFFLE(row[i], row[i + VL / 2], POOL_HIGH);
-        }
-        V_UNROLL
-        for (size_t i = 0; i < VL; i++) row[i] = next[i];
+/* One perfect shuffle; as many as VL has bits make columns of rows. */
+INLINE void N(lanes_shuffle)(const vreal *row, vreal *next) {
+    V_UNROLL
+    for (size_t i = 0; i < VL / 2; i++) {
+        next[2 * i] = POOL_SHUFFLE(row[i], row[i + VL / 2], POOL_LOW);
+        next[2 * i + 1] = POOL_SHUFFLE(row[i], row[i + VL / 2], POOL_HIGH);
     }
+}
+
+INLINE void N(lanes_turn)(const vreal *row, vreal *to) {
+    vreal a[VL], b[VL];
+    if (VL == 16) {
+        N(lanes_shuffle)(row, a);
+        N(lanes_shuffle)(a, b);
+        N(lanes_shuffle)(b, a);
+    } else if (VL == 8) {
+        N(lanes_shuffle)(row, b);
+        N(lanes_shuffle)(b, a);
+    } else if (VL == 4) N(lanes_shuffle)(row, a);
+    N(lanes_shuffle)(VL == 2 ? row : a, b);
+    V_UNROLL
+    for (size_t i = 0; i < VL; i++) to[i] = b[i];
 }
 
 /* to[i][p] = x[p][i], i < n; where there are less than VL planes the last one again. `to` has room for VL - 1 more i. */
 static void N(lanes_in)(const T *x, size_t planes, size_t n, vreal *to) {
+    vreal row[VL];
     for (size_t i = 0; i < n; i += VL) {
-        vreal row[VL];
-        for (size_t p = 0; p < VL; p++) row[p] = v_load_left(x + min_size(p, planes - 1) * n + i, n - i);
-        N(lanes_turn)(row);
-        for (size_t k = 0; k < VL; k++) to[i + k] = row[k];
+        if (planes == VL && n - i >= VL) {
+            V_UNROLL
+            for (size_t p = 0; p < VL; p++) row[p] = v_load(x + p * n + i);
+        } else
+            for (size_t p = 0; p < VL; p++) row[p] = v_load_left(x + min_size(p, planes - 1) * n + i, n - i);
+        N(lanes_turn)(row, to + i);
     }
 }
 
 static void N(lanes_out)(const vreal *from, size_t planes, size_t n, T *y) {
+    vreal row[VL];
     for (size_t i = 0; i < n; i += VL) {
-        vreal row[VL];
-        for (size_t k = 0; k < VL; k++) row[k] = from[i + k];
-        N(lanes_turn)(row);
-        for (size_t p = 0; p < planes; p++) v_store_left(y + p * n + i, row[p], n - i);
+        N(lanes_turn)(from + i, row);
+        if (planes == VL && n - i >= VL) {
+            V_UNROLL
+            for (size_t p = 0; p < VL; p++) v_store(y + p * n + i, row[p]);
+        } else
+            for (size_t p = 0; p < planes; p++) v_store_left(y + p * n + i, row[p], n - i);
     }
 }
 
 static void N(lanes_places_in)(const uint8_t *place, size_t planes, size_t n, vreal *to) {
+    vreal row[VL];
     for (size_t i = 0; i < n; i += VL) {
-        vreal row[VL];
         for (size_t p = 0; p < VL; p++) row[p] = (vreal)N(places_of)(place + min_size(p, planes - 1) * n + i, n - i);
-        N(lanes_turn)(row);
-        for (size_t k = 0; k < VL; k++) to[i + k] = row[k];
+        N(lanes_turn)(row, to + i);
     }
 }
 
 static void N(lanes_places_out)(const vreal *from, size_t planes, size_t n, uint8_t *place) {
+    vreal row[VL];
     for (size_t i = 0; i < n; i += VL) {
-        vreal row[VL];
-        for (size_t k = 0; k < VL; k++) row[k] = from[i + k];
-        N(lanes_turn)(row);
+        N(lanes_turn)(from + i, row);
         for (size_t p = 0; p < planes; p++) N(put_places)(place + p * n + i, (vint)row[p], n - i);
     }
 }

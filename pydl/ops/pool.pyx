@@ -219,11 +219,11 @@ cdef object max_pool(str name, Op which, int dims, object input, object kernel_s
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """y[n, c, o] = the largest of x[n, c, o * stride - padding + t * dilation], t = 0 ... kernel_size - 1.
 
-    (N, C, L) -> (N, C, O), or without N: O = (L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1, rounded down; with ceil_mode up, but no window begins behind the last
-    element and its left padding. stride None: kernel_size. Padding, at most half of the kernel, is never the largest. Of equal elements the
-    first gets the gradient; NaN is the largest of all, and of several the last. float32 or float64. return_indices: (y, places in L,
-    int64). Raises ValueError for shapes and values that do not fit, TypeError for other types. Scherer, Mueller & Behnke, "Evaluation of
-    pooling operations in convolutional architectures for object recognition", 2010.
+    (N, C, L) -> (N, C, O), or without N: O = (L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1, rounded down; with ceil_mode
+    up, but no window begins behind the last element and its left padding. stride None: kernel_size. Padding, at most half of the kernel,
+    is never the largest. Of equal elements the first gets the gradient; NaN is the largest of all, and of several the last. float32 or
+    float64. return_indices: (y, places in L, int64). Raises ValueError for shapes and values that do not fit, TypeError for other types.
+    Scherer, Mueller & Behnke, "Evaluation of pooling operations in convolutional architectures for object recognition", 2010.
 
     >>> pydl.max_pool1d(pydl.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
     tensor([[3., 2.]])
@@ -349,8 +349,14 @@ cdef object adaptive_avg(str name, Op which, int dims, object input, object outp
     cdef tuple made = adaptive_of(name, which, dims, input, output_size)
     cdef Pool pool = made[0]
     cdef Tensor x = made[1]
-    if not pool.small() and pool.w.out[0] * pool.w.out[1] * pool.w.out[2] == 1 and x.numel:
-        return unbatched(mean(x, tuple(range(2, dims + 2)), True), input)
+    cdef Tensor y
+    cdef Node node
+    if pool.w.out[0] * pool.w.out[1] * pool.w.out[2] == 1 and x.numel:
+        y = mean(x.detach(), tuple(range(2, dims + 2)), True)
+        node = record1(which, y, x)
+        if node is not None:
+            node.extra = pool
+        return unbatched(y, input)
     return unbatched(averages(which, PD_avg_pool_fwd, x, pool, pool.out), input)
 
 def adaptive_avg_pool1d(input, output_size):

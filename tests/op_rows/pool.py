@@ -231,7 +231,7 @@ def drawn(dims):
             refusals=[*ill(dims, 1, 1), bad(x, 2), bad(x, 2, 9), bad(x, 0, 2, shapes=False), bad(x, 2, -1, shapes=False), bad(x, 2, output_ratio=1.5, shapes=False),
                       bad(x, 2, 2, _random_samples=In((1, 1, dims), 0, 1)), bad(x, 2, 2, _random_samples="x", error=TypeError)]),
         Row(f"fractional_max_pool{dims}d_with_indices", lambda *a, **k: fractional(dims)(*a, **k, return_indices=True), ulp=0, kind="distinct", composed=True,
-            samples=[sample((1, 2, *(4,) * dims), 2, output_size=2, _random_samples=In((1, 2, dims), 0, 1, "uniform", grad=False))]),
+            samples=[sample((1, 1, *(4,) * dims), 2, output_size=2, _random_samples=In((1, 1, dims), 0, 1, "uniform", grad=False))]),
     ]
 
 
