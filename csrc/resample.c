@@ -203,7 +203,7 @@ static void N(resample_order)(N(resample_job) *job) {
             sizes[d] = a->to;
             if (job->passes < PD_SPACE) job->room[job->passes - 1] = sizes[0] * sizes[1] * sizes[2];
         }
-    if (job->passes) job->room[job->passes - 1] = 0;
+    if (job->passes && job->passes < PD_SPACE) job->room[job->passes - 1] = 0; /* nothing comes behind the last one */
 }
 
 /* What a launch asks for, with its tables and buffers in the workspace at `base`, or NULL -> the bytes of the workspace */
