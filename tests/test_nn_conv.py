@@ -70,7 +70,6 @@ def test_values() -> None:
 MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
-@pytest.mark.skipif(not hasattr(ops, "pad"), reason="nn.functional.pad is not there yet")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("padding", [2, (1, 2), "same", "valid"])
 def test_padding_modes(mode: str, padding: Any) -> None:
@@ -201,7 +200,6 @@ def test_parity_of_output_sizes(torch: Any) -> None:
 
 
 @pytest.mark.parity
-@pytest.mark.skipif(not hasattr(ops, "pad"), reason="nn.functional.pad is not there yet")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("text", ["Conv1d(2, 3, 4, padding='same', padding_mode={!r})", "Conv2d(2, 3, 3, 2, (1, 2), padding_mode={!r})",
                                   "Conv3d(2, 2, 3, padding=1, padding_mode={!r})"])
