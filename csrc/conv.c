@@ -14,6 +14,10 @@ static UNUSED size_t conv_volume(const size_t *sizes) { return sizes[0] * sizes[
 #endif
 
 #include "conv_gemm.h"
+#include "conv_planes.h"
+#include "conv_rows.h"
+#include "conv_depthwise.h"
+#include "conv_lanes.h"
 
 typedef struct N(conv_algorithm) {
     double (*cost)(const pd_window *w, enum conv_pass pass);    /* HUGE_VAL where it cannot do that */
@@ -23,6 +27,8 @@ typedef struct N(conv_algorithm) {
 
 static const N(conv_algorithm) N(conv_algorithms)[] = {
     {N(conv_gemm_cost), N(conv_gemm_room), N(conv_gemm)},
+    {N(conv_depthwise_cost), N(conv_depthwise_room), N(conv_depthwise)},
+    {N(conv_lanes_cost), N(conv_lanes_room), N(conv_lanes)},
 };
 
 static const N(conv_algorithm) *N(conv_choice)(const pd_window *w, enum conv_pass pass) {
