@@ -18,6 +18,7 @@ static UNUSED size_t conv_volume(const size_t *sizes) { return sizes[0] * sizes[
 #include "conv_rows.h"
 #include "conv_depthwise.h"
 #include "conv_lanes.h"
+#include "conv_direct.h"
 #include "conv_pointwise.h"
 #include "conv_pointwise_grad.h"
 
@@ -31,6 +32,7 @@ static const N(conv_algorithm) N(conv_algorithms)[] = {
     {N(conv_gemm_cost), N(conv_gemm_room), N(conv_gemm)},
     {N(conv_depthwise_cost), N(conv_depthwise_room), N(conv_depthwise)},
     {N(conv_lanes_cost), N(conv_lanes_room), N(conv_lanes)},
+    {N(conv_direct_cost), N(conv_direct_room), N(conv_direct)},
     {N(conv_pointwise_cost), N(conv_pointwise_room), N(conv_pointwise)},
 };
 
