@@ -15,39 +15,15 @@ enum conv_pass { CONV_FWD, CONV_INPUT_GRAD, CONV_WEIGHT_GRAD };
 #endif
 
 #include "conv_gemm.h"
-#include "conv_weight_grad.h"
 #include "conv_plain.h"
 #include "winograd.h"
-
-static size_t N(conv_gemm_room)(const pd_launch *L, enum conv_pass pass) {
-    return pass == CONV_WEIGHT_GRAD ? N(conv_sums_room)(L) : N(conv_product_room)(L, pass == CONV_INPUT_GRAD);
-}
-
-static void N(conv_gemm)(const pd_launch *L, enum conv_pass pass) {
-    if (pass == CONV_WEIGHT_GRAD) N(conv_sum)(L);
-    else N(conv_product)(L, pass == CONV_INPUT_GRAD);
-}
-
-static size_t N(conv_gemm_packed)(const pd_window *w, enum conv_pass pass) {
-    const pd_launch L = {.window = *w};
-    const N(conv_op) op = N(conv_plan)(&L, pass == CONV_INPUT_GRAD);
-    return w->groups * op.panels * op.panel * sizeof(real);
-}
-
-static void N(conv_gemm_pack)(const pd_launch *L, enum conv_pass pass) {
-    pd_launch from = *L;
-    from.buf[1] = L->buf[0], from.workspace = L->buf[1];
-    N(conv_op) op = N(conv_plan)(&from, pass == CONV_INPUT_GRAD);
-    conv_share(op.w, op.w->groups * op.panels, N(conv_pack_panel), &op);
-}
-
-/* Lanes hold destination channels, or for the weight gradient the source's: few of them leave lanes empty. */
-static double N(conv_gemm_cost)(const pd_window *w, enum conv_pass pass) {
-    N(conv_box) b = N(conv_box_of)(w, pass == CONV_INPUT_GRAD);
-    if (!N(conv_box_fits)(&b)) return HUGE_VAL;
-    const size_t lanes = (pass == CONV_FWD ? w->o : w->c) / w->groups;
-    return conv_work(w) * (double)(ceil_div(lanes, VL) * VL) / (double)max_size(lanes, 1);
-}
+#include "conv_planes.h"
+#include "conv_rows.h"
+#include "conv_depthwise.h"
+#include "conv_lanes.h"
+#include "conv_direct.h"
+#include "conv_pointwise.h"
+#include "conv_pointwise_grad.h"
 
 typedef struct N(conv_algorithm) {
     double (*cost)(const pd_window *w, enum conv_pass pass);    /* HUGE_VAL where it cannot do that */
@@ -61,6 +37,10 @@ static const N(conv_algorithm) N(conv_algorithms)[] = {
     {N(conv_gemm_cost), N(conv_gemm_room), N(conv_gemm), N(conv_gemm_packed), N(conv_gemm_pack)},
     {N(conv_plain_cost), N(conv_plain_room), N(conv_plain), NULL, NULL},
     {N(wino_cost), N(wino_room), N(wino), N(wino_packed), N(wino_pack)},
+    {N(conv_depthwise_cost), N(conv_depthwise_room), N(conv_depthwise), NULL, NULL},
+    {N(conv_lanes_cost), N(conv_lanes_room), N(conv_lanes), NULL, NULL},
+    {N(conv_direct_cost), N(conv_direct_room), N(conv_direct), NULL, NULL},
+    {N(conv_pointwise_cost), N(conv_pointwise_room), N(conv_pointwise), NULL, NULL},
 };
 
 static const N(conv_algorithm) *N(conv_choice)(const pd_window *w, enum conv_pass pass) {
