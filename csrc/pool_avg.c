@@ -112,8 +112,8 @@ static N(pool_job) N(avg_job)(const pd_launch *launch, const size_t *written) {
 static void N(avg_pool_fwd)(const pd_launch *launch) {
     const pd_window *w = &launch->window;
     N(pool_job) job = N(avg_job)(launch, w->out);
-    if (N(lanes_fit)(w, job.mode)) {
-        N(lanes_run)(launch, N(lanes_avg_fwd));
+    if (N(pool_lanes_fit)(w, job.mode)) {
+        N(pool_lanes_run)(launch, N(pool_lanes_avg_fwd));
         return;
     }
     if (N(quarters_fit)(w)) {
@@ -241,8 +241,8 @@ static void N(avg_bwd_chunk)(void *context, size_t chunk) {
 static void N(avg_pool_bwd)(const pd_launch *launch) {
     const pd_window *w = &launch->window;
     N(pool_job) job = N(avg_job)(launch, w->in);
-    if (N(lanes_fit)(w, job.mode)) {
-        N(lanes_run)(launch, N(lanes_avg_bwd));
+    if (N(pool_lanes_fit)(w, job.mode)) {
+        N(pool_lanes_run)(launch, N(pool_lanes_avg_bwd));
         return;
     }
     if (N(quarters_fit)(w)) {

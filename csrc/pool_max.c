@@ -167,8 +167,8 @@ static void N(max_pool_fwd)(const pd_launch *launch) {
     const pd_window *w = &launch->window;
     N(pool_job) job = N(avg_job)(launch, w->out);
     const int many = (double)w->kernel[0] * (double)w->kernel[1] * (double)w->kernel[2] > POOL_TAPS;
-    if (N(lanes_fit)(w, job.mode)) {
-        N(lanes_run)(launch, N(lanes_max_fwd));
+    if (N(pool_lanes_fit)(w, job.mode)) {
+        N(pool_lanes_run)(launch, N(pool_lanes_max_fwd));
         return;
     }
     if (!launch->buf[3] && N(quarters_fit)(w)) {
@@ -213,8 +213,8 @@ static void N(places_chunk)(void *context, size_t chunk) {
 static void N(places_run)(const pd_launch *launch, int back) {
     const pd_window *w = &launch->window;
     const size_t planes = w->n * w->c, in = pool_size(w->in);
-    if (back && N(lanes_fit)(w, POOL_INSIDE)) {
-        N(lanes_run)(launch, N(lanes_max_bwd));
+    if (back && N(pool_lanes_fit)(w, POOL_INSIDE)) {
+        N(pool_lanes_run)(launch, N(pool_lanes_max_bwd));
         return;
     }
     if (back && N(quarters_fit)(w)) {
