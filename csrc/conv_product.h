@@ -7,8 +7,8 @@
 #include "conv_tile.h"
 #include "conv_box.h"
 
-#ifndef PD_CONV_GEMM_ONCE
-#define PD_CONV_GEMM_ONCE
+#ifndef PD_CONV_PRODUCT_ONCE
+#define PD_CONV_PRODUCT_ONCE
 enum { CONV_SLOTS = 32,          /* items that are worked on at the same time, at most */
        CONV_ROOM = 3 << 14 };    /* elements of the copy of a box, about */
 #endif
@@ -86,7 +86,11 @@ static void N(conv_pack_panel)(void *context, size_t chunk) {
     const real *weight = (const real *)op->L->buf[1] + group * channels * op->filters * taps;
     const real *end = (const real *)op->L->buf[1] + op->w->groups * channels * op->filters * taps;
     real *panel = op->packed + chunk * op->panel;
-    if (op->input_grad)
+    if (op->input_grad && taps == 1)
+        for (size_t c = 0; c < channels; c++)
+            for (size_t lane = 0; lane < lanes; lane += VL)
+                v_store(panel + N(conv_packed_at)(op, c, 0) + lane, v_load_left(weight + c * op->filters + first + lane, lanes - lane));
+    else if (op->input_grad)
         for (size_t c = 0; c < channels; c++)
             N(conv_pack_run)(op, panel, weight + (c * op->filters + first) * taps, taps, lanes, c, taps, end);
     else N(conv_pack_run)(op, panel, weight + first * channels * taps, channels * taps, lanes, 0, channels * taps, end);
