@@ -11,7 +11,9 @@ typedef struct wino_plan {
     wino_phase phase[2][WINO_STRIDE];             /* of the axes; of the side whose step is above 1 */
     ptrdiff_t low[2];                             /* a strip of n tiles has the elements from low on ... */
     size_t reach[2];                              /* ... step * 4 (n - 1) + reach of them */
-    size_t rows, wide, across, units, group;      /* tiles one below the other; tiles of a unit; units of a row of tiles; all; of a group */
+    size_t last[2];                               /* results of the last tile of an axis: 2 to 4 */
+    size_t rows, columns;                         /* of tiles in an image */
+    size_t wide, across, units, group;            /* tiles of a unit; units of a row of tiles; all; of a group */
     size_t sum[WINO_PHASES][WINO_PLANES];         /* terms of a plane's sums, for each phase written; 0: none */
     size_t v_place[WINO_PHASES][WINO_PLANES];     /* of a phase read */
     size_t u_row[WINO_PHASES][WINO_PLANES];       /* in a panel of U, of the first channel of a phase read or written */
@@ -101,11 +103,12 @@ static UNUSED int wino_shape(wino_plan *plan, const pd_window *w, int backward) 
         if (w->dilation[1 + a] != 1 && k > 1) return 0;
         if (!(backward ? wino_write_axis(plan, a, s, k, pad) : wino_read_axis(plan, a, s, k, pad))) return 0;
     }
-    plan->rows = ceil_div(ceil_div(to[1], plan->write_step), WINO_TILE);
-    const size_t tiles = ceil_div(ceil_div(to[2], plan->write_step), WINO_TILE);
-    plan->across = ceil_div(tiles, WINO_WIDE);
-    plan->wide = ceil_div(tiles, plan->across);
-    plan->across = ceil_div(tiles, plan->wide);
+    const size_t height = ceil_div(to[1], plan->write_step), width = ceil_div(to[2], plan->write_step);
+    plan->rows = ceil_div(height, WINO_TILE), plan->columns = ceil_div(width, WINO_TILE);
+    plan->last[0] = max_size(height - WINO_TILE * (plan->rows - 1), 2), plan->last[1] = max_size(width - WINO_TILE * (plan->columns - 1), 2);
+    plan->across = ceil_div(plan->columns, WINO_WIDE);
+    plan->wide = ceil_div(plan->columns, plan->across);
+    plan->across = ceil_div(plan->columns, plan->wide);
     plan->units = plan->images * plan->rows * plan->across;
     return 1;
 }

@@ -9,7 +9,7 @@ typedef struct N(wino_job) {
     const real *from, *weight, *bias;
     real *to, *u, *v;           /* v: of a group that all work on, or NULL */
     real *sums, *weight_grad;   /* of the weight gradient, whose `to` is read and whose u is dy transformed */
-    size_t group, tiles;        /* of it: the present group of tiles, and how many */
+    size_t group;               /* of it: the present group of tiles */
     real *slots;                /* room of each slot */
     size_t slot, most;          /* elements of it; how many there are */
     pd_activation activation;
@@ -88,14 +88,57 @@ static void N(wino_weights_item)(N(wino_job) *job, size_t item, real *room) {
 
 /* ---- Tiles ---- */
 
+/* Some tiles side by side. Those of a group stand in V and M in four parts, so that the tiles that need a plane follow each other: the
+ * last ones of their rows, most, the lowest ones, and those that are both. Tiles of four results are like any other. */
+enum { N(WINO_RIGHT), N(WINO_MIDDLE), N(WINO_BOTTOM), N(WINO_CORNER), N(WINO_PARTS) };
 typedef struct N(wino_unit) {
     size_t image, row, column, wide;
+    size_t results;      /* of its tiles, downwards */
+    size_t part, after;  /* of its tiles but the last one, if that is the last of its row; of that one */
+    size_t lasts;        /* 1 if it is */
 } N(wino_unit);
 
 static N(wino_unit) N(wino_unit_at)(const wino_plan *plan, size_t unit) {
     const size_t column = unit % plan->across * plan->wide, row = unit / plan->across % plan->rows;
-    const size_t tiles = ceil_div(ceil_div(plan->to.width, plan->write_step), WINO_TILE);
-    return (N(wino_unit)){unit / plan->across / plan->rows, row, column, min_size(plan->wide, tiles - column)};
+    N(wino_unit) u = {.image = unit / plan->across / plan->rows, .row = row, .column = column, .wide = min_size(plan->wide, plan->columns - column)};
+    u.results = row + 1 < plan->rows ? WINO_TILE : plan->last[0];
+    u.lasts = column + u.wide == plan->columns && plan->last[1] < WINO_TILE;
+    u.part = u.results < WINO_TILE ? N(WINO_BOTTOM) : N(WINO_MIDDLE);
+    u.after = u.results < WINO_TILE ? N(WINO_CORNER) : N(WINO_RIGHT);
+    return u;
+}
+
+/* Where a group's parts begin, and how many tiles there are */
+typedef struct N(wino_parts) {
+    size_t begin[N(WINO_PARTS) + 1];
+} N(wino_parts);
+
+static N(wino_parts) N(wino_parts_of)(const wino_plan *plan, size_t group) {
+    const size_t first = group * plan->group, last = min_size(first + plan->group, plan->units);
+    N(wino_parts) parts = {{0}};
+    for (size_t unit = first; unit < last; unit++) {
+        const N(wino_unit) u = N(wino_unit_at)(plan, unit);
+        parts.begin[u.part + 1] += u.wide - u.lasts;
+        parts.begin[u.after + 1] += u.lasts;
+    }
+    for (size_t i = 0; i < N(WINO_PARTS); i++) parts.begin[i + 1] += parts.begin[i];
+    return parts;
+}
+
+/* The place of tile t of a unit; N(wino_pass) goes on to the next unit. */
+INLINE size_t N(wino_tile_at)(const N(wino_parts) *at, const N(wino_unit) *u, size_t t) {
+    return t < u->wide - u->lasts ? at->begin[u->part] + t : at->begin[u->after];
+}
+INLINE void N(wino_pass)(N(wino_parts) *at, const N(wino_unit) *u) {
+    at->begin[u->part] += u->wide - u->lasts;
+    at->begin[u->after] += u->lasts;
+}
+
+/* The tiles that need plane p: from *first on */
+static size_t N(wino_tiles_of)(const wino_plan *plan, const N(wino_parts) *parts, size_t p, size_t *first) {
+    const int below = N(wino_point)(p / WINO_POINTS, plan->last[0]), right = N(wino_point)(p % WINO_POINTS, plan->last[1]);
+    *first = parts->begin[right ? N(WINO_RIGHT) : N(WINO_MIDDLE)];
+    return parts->begin[!below ? N(WINO_BOTTOM) : right ? N(WINO_PARTS) : N(WINO_CORNER)] - *first;
 }
 
 /* Channel `c` of image i */
@@ -104,7 +147,7 @@ static size_t N(wino_channel)(const wino_plan *plan, const wino_image *size, siz
 }
 
 /* A unit's strip, and each phase's tiles in it. `kept`: the strip holds that of the unit above. */
-static void N(wino_read_unit)(N(wino_job) *job, const N(wino_unit) *u, size_t c, real *strip, real *v, int kept) {
+static void N(wino_read_unit)(N(wino_job) *job, const N(wino_unit) *u, const N(wino_parts) *at, size_t c, real *strip, real *v, int kept) {
     const wino_plan *plan = job->plan;
     const size_t step = plan->read_step, move = step * WINO_TILE, cols = move * (u->wide - 1) + plan->reach[1];
     const size_t old = kept ? plan->reach[0] - move : 0, lanes = min_size(VL, plan->channels - c);
@@ -116,8 +159,11 @@ static void N(wino_read_unit)(N(wino_job) *job, const N(wino_unit) *u, size_t c,
     for (size_t f = 0; f < plan->reads; f++) {
         const size_t y = (size_t)(plan->phase[0][f / step].shift - plan->low[0]);
         const size_t x = (size_t)(plan->phase[1][f % step].shift - plan->low[1]);
-        for (size_t t = 0; t < u->wide; t++)
-            N(wino_input)(strip + (y * cols + x + move * t) * VL, step * cols * VL, step * VL, v + t * plan->v_row + c, plan->v_place[f]);
+        for (size_t t = 0; t < u->wide; t++) {
+            const size_t size[2] = {u->results, t + u->lasts < u->wide ? WINO_TILE : plan->last[1]};
+            N(wino_input)(strip + (y * cols + x + move * t) * VL, step * cols * VL, step * VL, size,
+                          v + N(wino_tile_at)(at, u, t) * plan->v_row + c, plan->v_place[f]);
+        }
     }
 }
 
@@ -125,37 +171,35 @@ static void N(wino_read_unit)(N(wino_job) *job, const N(wino_unit) *u, size_t c,
 static void N(wino_read)(N(wino_job) *job, size_t group, size_t c, real *v, real *strip) {
     const wino_plan *plan = job->plan;
     const size_t first = group * plan->group, last = min_size(first + plan->group, plan->units);
+    N(wino_parts) at = N(wino_parts_of)(plan, group);
     for (size_t unit = first; unit < last; unit++) {
         const N(wino_unit) u = N(wino_unit_at)(plan, unit);
-        N(wino_read_unit)(job, &u, c, strip, v, unit > first && u.row > 0 && plan->across == 1);
-        v += u.wide * plan->v_row;
+        N(wino_read_unit)(job, &u, &at, c, strip, v, unit > first && u.row > 0 && plan->across == 1);
+        N(wino_pass)(&at, &u);
     }
 }
 
-static size_t N(wino_tiles)(const wino_plan *plan, size_t group) {
-    const size_t first = group * plan->group, last = min_size(first + plan->group, plan->units);
-    size_t tiles = 0;
-    for (size_t unit = first; unit < last; unit++) tiles += N(wino_unit_at)(plan, unit).wide;
-    return tiles;
-}
-
 /* M = V U for a panel, or M += V U with the terms from `from` on: as many as U has. */
-static void N(wino_multiply)(const wino_plan *plan, const real *v, const real *u, real *m, size_t tiles, size_t panel, size_t from) {
+static void N(wino_multiply)(const wino_plan *plan, const real *v, const real *u, real *m, const N(wino_parts) *parts, size_t panel, size_t from) {
     const size_t place = panel % plan->u_panels;
-    const size_t rows = ceil_div(tiles, ceil_div(tiles, MR)), full = tiles / rows, rest = tiles % rows;
     const size_t vecs = min_size(ceil_div(plan->outputs - panel * TN, VL), NV);
     const N(tile_function) run = N(tile_function_for)(vecs, 0);
     _Alignas(64) real total[TILE_ROOM];
     for (size_t f = 0; f < plan->writes; f++)
         for (size_t p = 0; p < WINO_PLANES; p++, m += plan->m_plane, u += plan->u_plane) {
             const size_t k = plan->sum[f][p];
+            size_t first;
+            const size_t tiles = N(wino_tiles_of)(plan, parts, p, &first);
+            if (tiles == 0) continue;
             if (k == 0) {
-                N(strip_clear)(m, tiles * TN / VL);
+                N(strip_clear)(m + first * TN, tiles * TN / VL);
                 continue;
             }
+            const size_t rows = ceil_div(tiles, ceil_div(tiles, MR)), full = tiles / rows, rest = tiles % rows;
+            real *to = m + first * TN;
             N(tile) t = {.k = plan->by_panel && plan->reads == 1 ? min_size(k - from, plan->u_deep) : k, .kc = gemm_block_of(k),
-                         .a = v + p * plan->v_plane + from, .b = u + place * k * TN, .lda = (ptrdiff_t)plan->v_row, .ldb = (ptrdiff_t)TN,
-                         .from = from > 0 ? m : NULL, .from_ld = (ptrdiff_t)TN, .to = m, .to_ld = (ptrdiff_t)TN, .total = total,
+                         .a = v + p * plan->v_plane + first * plan->v_row + from, .b = u + place * k * TN, .lda = (ptrdiff_t)plan->v_row, .ldb = (ptrdiff_t)TN,
+                         .from = from > 0 ? to : NULL, .from_ld = (ptrdiff_t)TN, .to = to, .to_ld = (ptrdiff_t)TN, .total = total,
                          .count = full, .a_step = (ptrdiff_t)(rows * plan->v_row)};
             run(rows, &t);
             if (rest == 0) continue;
@@ -169,6 +213,7 @@ static void N(wino_multiply)(const wino_plan *plan, const real *v, const real *u
 static void N(wino_write)(N(wino_job) *job, size_t group, size_t panel, const real *m, real *strip) {
     const wino_plan *plan = job->plan;
     const size_t first = group * plan->group, last = min_size(first + plan->group, plan->units), step = plan->write_step;
+    N(wino_parts) at = N(wino_parts_of)(plan, group);
     for (size_t unit = first; unit < last; unit++) {
         const N(wino_unit) u = N(wino_unit_at)(plan, unit);
         const size_t cols = step * WINO_TILE * u.wide, rows = step * WINO_TILE;
@@ -178,13 +223,15 @@ static void N(wino_write)(N(wino_job) *job, size_t group, size_t panel, const re
             N(strip_fetch)(&plan->to, image, lanes, (ptrdiff_t)(u.row * rows), (ptrdiff_t)(u.column * step * WINO_TILE), rows, cols, 1);
             const vreal bias = job->bias ? v_load_left(job->bias + job->output + o, lanes) : (vreal){0};
             for (size_t f = 0; f < plan->writes; f++)
-                for (size_t t = 0; t < u.wide; t++)
-                    N(wino_output)(m + f * WINO_PLANES * plan->m_plane + t * TN + o % TN, plan->m_plane, bias,
+                for (size_t t = 0; t < u.wide; t++) {
+                    const size_t size[2] = {u.results, t + u.lasts < u.wide ? WINO_TILE : plan->last[1]};
+                    N(wino_output)(m + f * WINO_PLANES * plan->m_plane + N(wino_tile_at)(&at, &u, t) * TN + o % TN, plan->m_plane, size, bias,
                                    strip + (f / step * cols + f % step + t * step * WINO_TILE) * VL, step * cols * VL, step * VL);
+                }
             N(gemm_activate)(job->activation, strip, rows * cols * VL);
             N(strip_write)(strip, &plan->to, image, lanes, u.row * rows, u.column * step * WINO_TILE, rows, cols);
         }
-        m += u.wide * TN;
+        N(wino_pass)(&at, &u);
     }
 }
 
@@ -193,10 +240,10 @@ static void N(wino_write)(N(wino_job) *job, size_t group, size_t panel, const re
 static void N(wino_group)(N(wino_job) *job, size_t group, real *room) {
     const wino_plan *plan = job->plan;
     real *v = room, *m = v + N(wino_v_room)(plan), *strip = m + N(wino_m_room)(plan);
-    const size_t tiles = N(wino_tiles)(plan, group);
+    const N(wino_parts) parts = N(wino_parts_of)(plan, group);
     for (size_t c = 0; c < plan->channels; c += VL) N(wino_read)(job, group, c, v, strip);
     for (size_t panel = 0; panel < plan->panels; panel++) {
-        N(wino_multiply)(plan, v, job->u, m, tiles, panel, 0);
+        N(wino_multiply)(plan, v, job->u, m, &parts, panel, 0);
         N(wino_write)(job, group, panel, m, strip);
     }
 }
@@ -208,11 +255,11 @@ static void N(wino_channels)(N(wino_job) *job, size_t item, real *room) {
 static void N(wino_panel)(N(wino_job) *job, size_t panel, real *room) {
     const wino_plan *plan = job->plan;
     real *strip = room + N(wino_m_room)(plan), *u = strip + N(wino_strip_room)(plan);
-    const size_t tiles = N(wino_tiles)(plan, 0);
-    if (!plan->by_panel) N(wino_multiply)(plan, job->v, job->u, room, tiles, panel, 0);
+    const N(wino_parts) parts = N(wino_parts_of)(plan, 0);
+    if (!plan->by_panel) N(wino_multiply)(plan, job->v, job->u, room, &parts, panel, 0);
     for (size_t from = 0; plan->by_panel && from < plan->deep; from += plan->u_deep) {
         for (size_t k = from; k < min_size(from + plan->u_deep, plan->deep); k += WINO_TAKEN) N(wino_weights_part)(job, panel, k, u);
-        N(wino_multiply)(plan, job->v, u, room, tiles, panel, from);
+        N(wino_multiply)(plan, job->v, u, room, &parts, panel, from);
     }
     N(wino_write)(job, 0, panel, room, strip);
 }
