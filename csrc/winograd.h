@@ -36,7 +36,6 @@ typedef struct wino_image {   /* one channel of one image, `plane` elements from
 } wino_image;
 typedef struct wino_phase {   /* of one axis */
     ptrdiff_t shift;          /* the element that the first tile reads first */
-    size_t start;             /* the element that it writes first */
     size_t tap[3];            /* WINO_NONE: absent */
 } wino_phase;
 #endif
@@ -49,8 +48,8 @@ typedef struct wino_phase {   /* of one axis */
 
 /* The tiles of an image that need plane p */
 static double N(wino_image_tiles)(const wino_plan *plan, size_t p) {
-    const size_t rows = plan->rows - !N(wino_point)(p / WINO_POINTS, plan->last[0]);
-    return (double)rows * (double)(plan->columns - !N(wino_point)(p % WINO_POINTS, plan->last[1]));
+    const size_t rows = plan->rows - !wino_point(p / WINO_POINTS, plan->last[0]);
+    return (double)rows * (double)(plan->columns - !wino_point(p % WINO_POINTS, plan->last[1]));
 }
 
 /* In multiply-adds of a matrix product; the numbers are measured. A tile's transforms, 36 planes each, for a channel and an output, a
@@ -69,10 +68,10 @@ static double N(wino_cost)(const pd_window *w, enum conv_pass pass) {
 }
 
 static size_t N(wino_room)(const pd_launch *L, enum conv_pass pass) {
-    return pass == CONV_WEIGHT_GRAD ? N(wino_grad_room)(L) : N(wino_conv_room)(L, pass);
+    return pass == CONV_WEIGHT_GRAD ? N(wino_grad_room)(L) : N(wino_conv_room)(L, pass, 0);
 }
 
 static void N(wino)(const pd_launch *L, enum conv_pass pass) {
     if (pass == CONV_WEIGHT_GRAD) N(wino_grad)(L);
-    else N(wino_conv)(L, pass);
+    else N(wino_conv)(L, pass, NULL);
 }

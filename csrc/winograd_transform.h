@@ -12,6 +12,9 @@
 #define PD_WINO_TRANSFORM_ONCE
 enum { WINO_POINTS = 6, WINO_PLANES = 36, WINO_TILE = 4, WINO_TAPS = 3 };
 #define WINO_NONE SIZE_MAX
+/* Does a tile of so many results need point i? */
+INLINE int wino_point(size_t i, const size_t results) { return i <= results || i == WINO_POINTS - 1; }
+INLINE int wino_whole(const size_t *size) { return size[0] == WINO_TILE && size[1] == WINO_TILE; }
 #define WA 0.75
 #define WA2 (WA * WA)
 #define WA3 (WA2 * WA)
@@ -111,9 +114,6 @@ INLINE void N(wino_gather_line)(const vreal *u, vreal *to) {
     to[2] = v_fma(p, K(WA2 * WNA), v_fma(r, K(WB2 * WNB), u[5]));
 }
 
-/* Does a tile of so many results need point i? */
-INLINE int N(wino_point)(size_t i, const size_t results) { return i <= results || i == WINO_POINTS - 1; }
-
 /* Columns, then rows, of a tile of size[0] x size[1] results: all unrolled for 4 x 4, else a pass for each number of results. */
 #define WINO_PASS(pass, results, ...)                                                                        \
     switch (results) {                                                                                       \
@@ -121,7 +121,6 @@ INLINE int N(wino_point)(size_t i, const size_t results) { return i <= results |
     case 3: N(pass)(3, __VA_ARGS__); break;                                                                  \
     default: N(pass)(4, __VA_ARGS__);                                                                        \
     }
-INLINE int N(wino_whole)(const size_t *size) { return size[0] == WINO_TILE && size[1] == WINO_TILE; }
 
 INLINE void N(wino_input_columns)(const size_t results, const real *from, size_t row, size_t column, vreal *d) {
     UNROLL for (size_t j = 0; j < WINO_POINTS; j++) {
@@ -133,17 +132,17 @@ INLINE void N(wino_input_row)(const size_t results, const vreal *d, real *to, co
     vreal line[WINO_POINTS];
     N(wino_input_line)(d, line, 1, results);
     UNROLL for (size_t j = 0; j < WINO_POINTS; j++)
-        if (N(wino_point)(j, results) && place[j] != WINO_NONE) v_store(to + place[j], line[j]);
+        if (wino_point(j, results) && place[j] != WINO_NONE) v_store(to + place[j], line[j]);
 }
 INLINE void N(wino_input_rows)(const size_t results, const vreal *d, size_t rows, real *to, const size_t *place) {
     for (size_t i = 0; i < WINO_POINTS; i++)
-        if (N(wino_point)(i, rows)) N(wino_input_row)(results, d + i * WINO_POINTS, to, place + i * WINO_POINTS);
+        if (wino_point(i, rows)) N(wino_input_row)(results, d + i * WINO_POINTS, to, place + i * WINO_POINTS);
 }
 
 /* Element (i, j) is the vector at from + i * row + j * column; plane p goes to to + place[p], and nowhere for WINO_NONE. */
 static void N(wino_input)(const real *from, size_t row, size_t column, const size_t *size, real *to, const size_t *place) {
     vreal d[WINO_PLANES];
-    if (N(wino_whole)(size)) {
+    if (wino_whole(size)) {
         N(wino_input_columns)(WINO_TILE, from, row, column, d);
         UNROLL for (size_t i = 0; i < WINO_POINTS; i++) N(wino_input_row)(WINO_TILE, d + i * WINO_POINTS, to, place + i * WINO_POINTS);
         return;
@@ -158,24 +157,24 @@ INLINE void N(wino_spread_columns)(const size_t results, const real *from, size_
         UNROLL for (size_t i = 0; i < WINO_TILE; i++) column[i] = v_load(from + i * row + j * VL);
         N(wino_spread_line)(column, line, results);
         UNROLL for (size_t i = 0; i < WINO_POINTS; i++)
-            if (N(wino_point)(i, results)) y[i * WINO_TILE + j] = line[i];
+            if (wino_point(i, results)) y[i * WINO_TILE + j] = line[i];
     }
 }
 INLINE void N(wino_spread_row)(const size_t results, const vreal *y, real *to, size_t plane) {
     vreal line[WINO_POINTS];
     N(wino_spread_line)(y, line, results);
     UNROLL for (size_t j = 0; j < WINO_POINTS; j++)
-        if (N(wino_point)(j, results)) v_store(to + j * plane, line[j]);
+        if (wino_point(j, results)) v_store(to + j * plane, line[j]);
 }
 INLINE void N(wino_spread_rows)(const size_t results, const vreal *y, size_t rows, real *to, size_t plane) {
     for (size_t i = 0; i < WINO_POINTS; i++)
-        if (N(wino_point)(i, rows)) N(wino_spread_row)(results, y + i * WINO_TILE, to + i * WINO_POINTS * plane, plane);
+        if (wino_point(i, rows)) N(wino_spread_row)(results, y + i * WINO_TILE, to + i * WINO_POINTS * plane, plane);
 }
 
 /* The vectors of a tile's row follow each other; plane p goes to to + p * plane. */
 static void N(wino_spread)(const real *from, size_t row, const size_t *size, real *to, size_t plane) {
     vreal y[WINO_POINTS * WINO_TILE];
-    if (N(wino_whole)(size)) {
+    if (wino_whole(size)) {
         N(wino_spread_columns)(WINO_TILE, from, row, y);
         UNROLL for (size_t i = 0; i < WINO_POINTS; i++)
             N(wino_spread_row)(WINO_TILE, y + i * WINO_TILE, to + i * WINO_POINTS * plane, plane);
@@ -188,13 +187,13 @@ static void N(wino_spread)(const real *from, size_t row, const size_t *size, rea
 INLINE void N(wino_output_column)(const size_t results, const real *from, size_t plane, vreal *t) {
     vreal m[WINO_POINTS] = {{0}}, line[WINO_TILE];
     UNROLL for (size_t i = 0; i < WINO_POINTS; i++)
-        if (N(wino_point)(i, results)) m[i] = v_load(from + i * WINO_POINTS * plane);
+        if (wino_point(i, results)) m[i] = v_load(from + i * WINO_POINTS * plane);
     N(wino_output_line)(m, line, results);
     UNROLL for (size_t i = 0; i < results; i++) t[i * WINO_POINTS] = line[i];
 }
 INLINE void N(wino_output_columns)(const size_t results, const real *from, size_t plane, size_t columns, vreal *t) {
     for (size_t j = 0; j < WINO_POINTS; j++)
-        if (N(wino_point)(j, columns)) N(wino_output_column)(results, from + j * plane, plane, t + j);
+        if (wino_point(j, columns)) N(wino_output_column)(results, from + j * plane, plane, t + j);
 }
 INLINE void N(wino_output_row)(const size_t results, const vreal *t, vreal bias, real *to, size_t column) {
     vreal line[WINO_TILE];
@@ -208,7 +207,7 @@ INLINE void N(wino_output_rows)(const size_t results, const vreal *t, size_t row
 /* Plane p of the sums is at from + p * plane; result (i, j), plus the bias, goes to to + i * row + j * column. */
 static void N(wino_output)(const real *from, size_t plane, const size_t *size, vreal bias, real *to, size_t row, size_t column) {
     vreal t[WINO_TILE * WINO_POINTS];
-    if (N(wino_whole)(size)) {
+    if (wino_whole(size)) {
         UNROLL for (size_t j = 0; j < WINO_POINTS; j++) N(wino_output_column)(WINO_TILE, from + j * plane, plane, t + j);
         UNROLL for (size_t i = 0; i < WINO_TILE; i++) N(wino_output_row)(WINO_TILE, t + i * WINO_POINTS, bias, to + i * row, column);
         return;

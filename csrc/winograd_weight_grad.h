@@ -5,19 +5,20 @@
 static void N(wino_spread_group)(N(wino_job) *job, size_t group, size_t o, real *strip) {
     const wino_plan *plan = job->plan;
     const size_t first = group * plan->group, last = min_size(first + plan->group, plan->units), lanes = min_size(VL, plan->outputs - o);
-    N(wino_parts) at = N(wino_parts_of)(plan, group);
+    wino_parts at = wino_parts_of(plan, group);
     for (size_t unit = first; unit < last; unit++) {
-        const N(wino_unit) u = N(wino_unit_at)(plan, unit);
+        const wino_unit u = wino_unit_at(plan, unit);
         const size_t cols = WINO_TILE * u.wide;
         const ptrdiff_t y = (ptrdiff_t)(WINO_TILE * u.row), x = (ptrdiff_t)(WINO_TILE * u.column);
-        const real *image = job->to + N(wino_channel)(plan, &plan->to, plan->outputs, u.image, job->output + o);
+        const real *image = job->to + wino_channel(plan, &plan->to, plan->outputs, u.image, job->output + o);
         N(strip_read)(strip, &plan->to, image, lanes, y, x, WINO_TILE, cols);
         if (u.row + 1 < plan->rows) N(strip_fetch)(&plan->to, image, lanes, y + WINO_TILE, x, WINO_TILE, cols, 0);
         for (size_t t = 0; t < u.wide; t++) {
             const size_t size[2] = {u.results, t + u.lasts < u.wide ? WINO_TILE : plan->last[1]};
-            N(wino_spread)(strip + t * WINO_TILE * VL, cols * VL, size, job->u + o + N(wino_tile_at)(&at, &u, t) * plan->m_row, plan->m_plane);
+            real *to = job->u + o + wino_tile_at(&at, &u, t) * plan->m_row;
+            N(wino_spread)(strip + t * WINO_TILE * VL, cols * VL, size, to, plan->m_plane);
         }
-        N(wino_pass)(&at, &u);
+        wino_advance(&at, &u);
     }
 }
 
@@ -33,13 +34,12 @@ static void N(wino_add_rows)(const N(wino_job) *job, size_t p, size_t c, size_t 
     const wino_plan *plan = job->plan;
     const size_t columns = plan->sum[0][p], full = rows / MR, rest = rows % MR;
     if (c >= columns) return;
-    const N(wino_parts) parts = N(wino_parts_of)(plan, job->group);
     size_t first;
-    const size_t tiles = N(wino_tiles_of)(plan, &parts, p, &first);
+    const size_t tiles = wino_tiles_of(plan, &job->parts, p, &first);
     const N(tile_function) run = N(tile_function_for)(min_size(ceil_div(columns - c, VL), NV), 1);
     N(tile) t = {.k = tiles, .kc = tiles, .a = job->u + p * plan->m_plane + first * plan->m_row + o,
-                 .b = job->v + p * plan->v_plane + first * plan->v_row + c, .lda = (ptrdiff_t)plan->m_row, .ldb = (ptrdiff_t)plan->v_row, .to = to + c, .to_ld = (ptrdiff_t)plan->v_row,
-                 .count = full, .a_step = MR};
+                 .b = job->v + p * plan->v_plane + first * plan->v_row + c, .lda = (ptrdiff_t)plan->m_row,
+                 .ldb = (ptrdiff_t)plan->v_row, .to = to + c, .to_ld = (ptrdiff_t)plan->v_row, .count = full, .a_step = MR};
     t.from = job->group > 0 ? t.to : NULL, t.from_ld = t.to_ld;
     if (full > 0) run(MR, &t);
     if (rest == 0) return;
@@ -136,6 +136,7 @@ static void N(wino_grad)(const pd_launch *L) {
     job.slots = job.sums + (plan.few ? 0 : WINO_PLANES * plan.u_plane);
     for (size_t g = 0; g < plan.groups; g++, job.channel += plan.channels, job.output += plan.outputs) {
         for (job.group = 0; job.group * plan.group < plan.units; job.group++) {
+            job.parts = wino_parts_of(&plan, job.group);
             N(wino_share)(&job, N(wino_both), ceil_div(plan.channels, VL) + ceil_div(plan.outputs, VL), threaded);
             if (!plan.few) N(wino_share)(&job, N(wino_add), WINO_PLANES * plan.panels, threaded);
         }
