@@ -29,7 +29,7 @@ enum {
     WINO_SLOTS = 16,            /* threads at most, fewer where their rooms have more bytes than that in all, but four */
     WINO_ROOM = 12 << 20,
     WINO_THREAD_WORK = 1 << 21, /* multiply-adds below which threads cost more than they bring */
-    WINO_COST_READ = 500, WINO_COST_WRITE = 400, WINO_COST_WEIGHT = 400, WINO_COST_STEP = 1 << 18
+    WINO_COST_READ = 420, WINO_COST_WRITE = 340, WINO_COST_WEIGHT = 420, WINO_COST_STEP = 1 << 18
 };
 typedef struct wino_image {   /* one channel of one image, `plane` elements from the next */
     size_t height, width, plane;

@@ -1,5 +1,5 @@
-/* Winograd's transforms at the points 0, +-3/4, +-3/2 and infinity, which in float32 lose less than the usual 0, +-1, +-2 and infinity: two
- * thirds of their numbers are exact, and their powers stay nearer to 1. A lane is a channel; a tile's transform is that of its
+/* Winograd's transforms at the points 0, +-3/4, +-3/2 and infinity, which in float32 lose less than the usual 0, +-1, +-2 and infinity:
+ * the powers stay nearer to 1. A lane is a channel; a tile's transform is that of its
  * columns, then of its rows. With A, B, G as in Lavin & Gray 2016:
  *
  *   wino_input    6 x 6 elements d        B' d B    of a tile
