@@ -9,7 +9,8 @@
 
 #ifndef PD_CONV_PRODUCT_ONCE
 #define PD_CONV_PRODUCT_ONCE
-enum { CONV_SLOTS = 32,          /* items that are worked on at the same time, at most */
+enum { CONV_ITEMS = 32,          /* items to share out, at least, where the sizes allow */
+       CONV_SLOTS = 16,          /* of them worked on at the same time, at most */
        CONV_ROOM = 3 << 14 };    /* elements of the copy of a box, about */
 #endif
 
@@ -22,7 +23,8 @@ typedef struct N(conv_op) {
     size_t taps, block;         /* source channels in a block */
     size_t panel;               /* elements of a packed panel */
     size_t parts, part;         /* panels are shared out to so many items, `part` to each */
-    size_t items, slots, slot;  /* elements of a slot: the copy, then one row of results */
+    size_t items, slots, slot;  /* threads that work on items at the same time, at most; elements of a slot: the copy, then one row of results */
+    size_t next;                /* item that nobody has taken */
     real *packed, *work;
 } N(conv_op);
 
@@ -35,9 +37,9 @@ static N(conv_op) N(conv_plan)(const pd_launch *L, int input_grad) {
     const size_t blocks = max_size(1, (op.taps * op.b.channels + CONV_CHAIN / 2) / CONV_CHAIN);
     op.block = max_size(16, ceil_div(ceil_div(op.b.channels, blocks), 16) * 16);
     op.panel = op.taps * op.b.channels * TN;
-    N(conv_box_cut)(&op.b, CONV_ROOM, w->n * w->groups, CONV_SLOTS);
+    N(conv_box_cut)(&op.b, CONV_ROOM, w->n * w->groups, CONV_ITEMS);
     const size_t boxes = w->n * w->groups * conv_volume(op.b.boxes);
-    op.part = ceil_div(op.panels, boxes ? min_size(op.panels, ceil_div(CONV_SLOTS, boxes)) : 1);
+    op.part = ceil_div(op.panels, boxes ? min_size(op.panels, ceil_div(CONV_ITEMS, boxes)) : 1);
     op.parts = ceil_div(op.panels, op.part);
     op.items = boxes * op.parts;
     op.slots = min_size(op.items, CONV_SLOTS);
@@ -233,10 +235,10 @@ static void N(conv_one_item)(const N(conv_op) *op, size_t index, real *slot) {
                     for (phase[1] = 0; phase[1] < min_size(b->to_step[1], b->to[1]); phase[1]++) N(conv_row)(&item, panel, place, phase);
 }
 
-static void N(conv_items)(void *context, size_t chunk) {
-    const N(conv_op) *op = context;
-    for (size_t i = chunk * op->items / op->slots; i < (chunk + 1) * op->items / op->slots; i++)
-        N(conv_one_item)(op, i, op->work + chunk * op->slot);
+static void N(conv_items)(void *context, size_t slot) {
+    N(conv_op) *op = context;
+    size_t item;
+    while ((item = __atomic_fetch_add(&op->next, 1, __ATOMIC_RELAXED)) < op->items) N(conv_one_item)(op, item, op->work + slot * op->slot);
 }
 
 static size_t N(conv_product_room)(const pd_launch *L, int input_grad) {
@@ -248,5 +250,5 @@ static void N(conv_product)(const pd_launch *L, int input_grad) {
     N(conv_op) op = N(conv_plan)(L, input_grad);
     if (op.items == 0) return;
     if (!op.w->packed) conv_share(op.w, op.w->groups * op.panels, N(conv_pack_panel), &op);
-    conv_share(op.w, op.slots, N(conv_items), &op);
+    conv_share(op.w, min_size(op.slots, pd_num_threads()), N(conv_items), &op);
 }

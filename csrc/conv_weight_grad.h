@@ -31,7 +31,7 @@ static N(conv_sums) N(conv_sums_plan)(const pd_launch *L) {
     op.unit = ceil_div(w->groups * op.copy + w->o * op.dy_pitch, 16) * 16;
     op.units = w->n * conv_volume(op.b.boxes);
     op.together = min_size(op.units, max_size(1, CONV_GROUP_ROOM / op.unit));
-    const size_t tiles = ceil_div(op.filters, MR), wanted = ceil_div(CONV_SLOTS, w->groups * op.panels);
+    const size_t tiles = ceil_div(op.filters, MR), wanted = ceil_div(CONV_ITEMS, w->groups * op.panels);
     op.tall = ceil_div(tiles, min_size(tiles, wanted)) * MR;
     op.blocks = ceil_div(op.filters, op.tall);
     op.total = L->workspace;

@@ -23,20 +23,19 @@ enum {
     WINO_MOST = 128,            /* tiles of a group, at most */
     WINO_GROUPS = 16,           /* of them at least, if they have MR tiles */
     WINO_CACHE = 640 << 10,     /* bytes of V and M of a group */
-    WINO_SHARED = 6 << 20,      /* bytes of both factors of the weight gradient */
+    WINO_SHARED = 3 << 20,      /* bytes of both factors of the weight gradient */
     WINO_TERMS = 256,           /* tiles of a group there, at most ... */
-    WINO_LEAST = 32,            /* ... and at least, whatever that takes */
+    WINO_LEAST = 64,            /* ... and at least, whatever that takes */
     WINO_SLOTS = 16,            /* threads at most, fewer where their rooms have more bytes than that in all, but four */
     WINO_ROOM = 12 << 20,
     WINO_THREAD_WORK = 1 << 21, /* multiply-adds below which threads cost more than they bring */
-    WINO_COST_READ = 500, WINO_COST_WRITE = 400, WINO_COST_WEIGHT = 400, WINO_COST_STEP = 1 << 18
+    WINO_COST_READ = 420, WINO_COST_WRITE = 340, WINO_COST_WEIGHT = 420, WINO_COST_STEP = 1 << 18
 };
 typedef struct wino_image {   /* one channel of one image, `plane` elements from the next */
     size_t height, width, plane;
 } wino_image;
 typedef struct wino_phase {   /* of one axis */
     ptrdiff_t shift;          /* the element that the first tile reads first */
-    size_t start;             /* the element that it writes first */
     size_t tap[3];            /* WINO_NONE: absent */
 } wino_phase;
 #endif
@@ -47,19 +46,25 @@ typedef struct wino_phase {   /* of one axis */
 #include "winograd_run.h"
 #include "winograd_weight_grad.h"
 
+/* The tiles of an image that need plane p */
+static double N(wino_image_tiles)(const wino_plan *plan, size_t p) {
+    const size_t rows = plan->rows - !wino_point(p / WINO_POINTS, plan->last[0]);
+    return (double)rows * (double)(plan->columns - !wino_point(p % WINO_POINTS, plan->last[1]));
+}
+
 /* In multiply-adds of a matrix product; the numbers are measured. A tile's transforms, 36 planes each, for a channel and an output, a
  * weight's, and the steps that threads wait between. */
 static double N(wino_cost)(const pd_window *w, enum conv_pass pass) {
     wino_plan plan;
     if (!wino_shape(&plan, w, pass == CONV_INPUT_GRAD)) return HUGE_VAL;
     const size_t channels = ceil_div(plan.channels, VL) * VL, outputs = ceil_div(plan.outputs, VL) * VL;
+    const double tiles = (double)(plan.images * plan.rows * plan.columns), pairs = (double)plan.channels * (double)outputs;
     double products = 0;
     for (size_t f = 0; f < plan.reads * plan.writes; f++)
-        for (size_t p = 0; p < WINO_PLANES; p++) products += wino_active(&plan, f, p);
-    const double tiles = (double)(plan.units * plan.wide), pairs = (double)plan.channels * (double)outputs;
+        for (size_t p = 0; p < WINO_PLANES; p++) products += wino_active(&plan, f, p) * (double)plan.images * N(wino_image_tiles)(&plan, p);
     const double transforms = WINO_COST_READ * (double)(plan.reads * channels) + WINO_COST_WRITE * (double)(plan.writes * outputs);
     const double weights = WINO_COST_WEIGHT * (double)(plan.reads * plan.writes) * pairs;
-    return (double)plan.groups * (tiles * (products * pairs + transforms) + weights + WINO_COST_STEP);
+    return (double)plan.groups * (products * pairs + tiles * transforms + weights + WINO_COST_STEP);
 }
 
 static size_t N(wino_room)(const pd_launch *L, enum conv_pass pass) {

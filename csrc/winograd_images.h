@@ -14,6 +14,14 @@ INLINE void N(strip_clear)(real *to, size_t n) {
     for (size_t i = 0; i < n; i++) v_store(to + i * VL, (vreal){0});
 }
 
+/* VL elements of each of VL lines become VL vectors. Lines from `lanes` on repeat the last one; without any, addresses are simple. */
+static void N(strip_turn)(real *to, const real *from, size_t line, size_t lanes) {
+    vreal t[VL];
+    if (lanes == VL) N(turn)(t, from, (ptrdiff_t)line, VL);
+    else N(turn)(t, from, (ptrdiff_t)line, lanes);
+    UNROLL for (size_t i = 0; i < VL; i++) v_store(to + i * VL, t[i]);
+}
+
 /* n <= VL pixels of a row from `at` on, in channels `plane` apart, to vectors one after the other. `end`: the pixels of a channel. */
 static void N(strip_few)(real *to, const real *x, size_t at, size_t n, size_t plane, size_t end, size_t lanes) {
     if (end < VL) {
@@ -22,19 +30,13 @@ static void N(strip_few)(real *to, const real *x, size_t at, size_t n, size_t pl
         return;
     }
     const size_t first = min_size(at, end - VL);
-    vreal t[VL];
     _Alignas(64) real room[VL * VL];
-    N(turn)(t, x + first, (ptrdiff_t)plane, lanes);
-    UNROLL for (size_t i = 0; i < VL; i++) v_store(room + i * VL, t[i]);
+    N(strip_turn)(room, x + first, plane, lanes);
     N(strip_copy)(to, room + (at - first) * VL, n);
 }
 
 static void N(strip_row)(real *to, const real *x, size_t at, size_t n, size_t plane, size_t end, size_t lanes) {
-    for (; n >= VL; n -= VL, at += VL, to += VL * VL) {
-        vreal t[VL];
-        N(turn)(t, x + at, (ptrdiff_t)plane, lanes);
-        UNROLL for (size_t i = 0; i < VL; i++) v_store(to + i * VL, t[i]);
-    }
+    for (; n >= VL; n -= VL, at += VL, to += VL * VL) N(strip_turn)(to, x + at, plane, lanes);
     if (n > 0) N(strip_few)(to, x, at, n, plane, end, lanes);
 }
 
@@ -72,14 +74,14 @@ static void N(strip_read)(real *to, const wino_image *size, const real *image, s
 
 /* The first n <= VL pixels of a strip's row to `lanes` channels */
 static void N(strip_write_few)(const real *from, real *to, size_t n, size_t plane, size_t lanes) {
-    vreal t[VL];
-    N(turn)(t, from, VL, n);
     if (n == VL && lanes == VL) {
+        vreal t[VL];
+        N(turn)(t, from, VL, VL);
         UNROLL for (size_t l = 0; l < VL; l++) v_store(to + l * plane, t[l]);
         return;
     }
     _Alignas(64) real room[VL * VL];
-    UNROLL for (size_t l = 0; l < VL; l++) v_store(room + l * VL, t[l]);
+    N(strip_turn)(room, from, VL, n);
     for (size_t l = 0; l < lanes; l++) v_store_left(to + l * plane, v_load(room + l * VL), n);
 }
 

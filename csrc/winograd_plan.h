@@ -11,7 +11,9 @@ typedef struct wino_plan {
     wino_phase phase[2][WINO_STRIDE];             /* of the axes; of the side whose step is above 1 */
     ptrdiff_t low[2];                             /* a strip of n tiles has the elements from low on ... */
     size_t reach[2];                              /* ... step * 4 (n - 1) + reach of them */
-    size_t rows, wide, across, units, group;      /* tiles one below the other; tiles of a unit; units of a row of tiles; all; of a group */
+    size_t last[2];                               /* results of the last tile of an axis: 2 to 4 */
+    size_t rows, columns;                         /* of tiles in an image */
+    size_t wide, across, units, group;            /* tiles of a unit; units of a row of tiles; all; of a group */
     size_t sum[WINO_PHASES][WINO_PLANES];         /* terms of a plane's sums, for each phase written; 0: none */
     size_t v_place[WINO_PHASES][WINO_PLANES];     /* of a phase read */
     size_t u_row[WINO_PHASES][WINO_PLANES];       /* in a panel of U, of the first channel of a phase read or written */
@@ -42,7 +44,6 @@ static UNUSED int wino_read_axis(wino_plan *plan, size_t a, size_t s, size_t k, 
         if (taps < 1 || taps > WINO_TAPS) return 0;
         for (size_t m = 0; m < WINO_TAPS; m++) phase->tap[m] = m >= first && m - first < taps ? q + s * (m - first) : WINO_NONE;
         phase->shift = (ptrdiff_t)q - (ptrdiff_t)pad - (ptrdiff_t)(s * first);
-        phase->start = 0;
         if (phase->shift < plan->low[a]) plan->low[a] = phase->shift;
         if (phase->shift > high) high = phase->shift;
     }
@@ -73,7 +74,6 @@ static UNUSED int wino_write_axis(wino_plan *plan, size_t a, size_t s, size_t k,
             phase->tap[i] = m >= 0 && q + s * (size_t)m < k ? q + s * (size_t)m : WINO_NONE;
         }
         phase->shift = base;
-        phase->start = r;
     }
     plan->low[a] = base;
     plan->reach[a] = WINO_POINTS;
@@ -101,13 +101,73 @@ static UNUSED int wino_shape(wino_plan *plan, const pd_window *w, int backward) 
         if (w->dilation[1 + a] != 1 && k > 1) return 0;
         if (!(backward ? wino_write_axis(plan, a, s, k, pad) : wino_read_axis(plan, a, s, k, pad))) return 0;
     }
-    plan->rows = ceil_div(ceil_div(to[1], plan->write_step), WINO_TILE);
-    const size_t tiles = ceil_div(ceil_div(to[2], plan->write_step), WINO_TILE);
-    plan->across = ceil_div(tiles, WINO_WIDE);
-    plan->wide = ceil_div(tiles, plan->across);
-    plan->across = ceil_div(tiles, plan->wide);
+    const size_t height = ceil_div(to[1], plan->write_step), width = ceil_div(to[2], plan->write_step);
+    plan->rows = ceil_div(height, WINO_TILE), plan->columns = ceil_div(width, WINO_TILE);
+    plan->last[0] = max_size(height - WINO_TILE * (plan->rows - 1), 2);
+    plan->last[1] = max_size(width - WINO_TILE * (plan->columns - 1), 2);
+    plan->across = ceil_div(plan->columns, WINO_WIDE);
+    plan->wide = ceil_div(plan->columns, plan->across);
+    plan->across = ceil_div(plan->columns, plan->wide);
     plan->units = plan->images * plan->rows * plan->across;
     return 1;
+}
+/* Some tiles side by side. Those of a group stand in V and M in four parts, so that the tiles that need a plane follow each other: the
+ * last ones of their rows, most, the lowest ones, and those that are both. Tiles of four results are like any other. */
+enum { WINO_RIGHT, WINO_MIDDLE, WINO_BOTTOM, WINO_CORNER, WINO_PARTS };
+typedef struct wino_unit {
+    size_t image, row, column, wide;
+    size_t results;      /* of its tiles, downwards */
+    size_t part, after;  /* of its tiles but the last one, if that is the last of its row; of that one */
+    size_t lasts;        /* 1 if it is */
+} wino_unit;
+
+static UNUSED wino_unit wino_unit_at(const wino_plan *plan, size_t unit) {
+    const size_t column = unit % plan->across * plan->wide, row = unit / plan->across % plan->rows;
+    wino_unit u = {.image = unit / plan->across / plan->rows, .row = row, .column = column};
+    u.wide = min_size(plan->wide, plan->columns - column);
+    u.results = row + 1 < plan->rows ? WINO_TILE : plan->last[0];
+    u.lasts = column + u.wide == plan->columns && plan->last[1] < WINO_TILE;
+    u.part = u.results < WINO_TILE ? WINO_BOTTOM : WINO_MIDDLE;
+    u.after = u.results < WINO_TILE ? WINO_CORNER : WINO_RIGHT;
+    return u;
+}
+
+/* Where a group's parts begin, and how many tiles there are */
+typedef struct wino_parts {
+    size_t begin[WINO_PARTS + 1];
+} wino_parts;
+
+static UNUSED wino_parts wino_parts_of(const wino_plan *plan, size_t group) {
+    const size_t first = group * plan->group, last = min_size(first + plan->group, plan->units);
+    wino_parts parts = {{0}};
+    for (size_t unit = first; unit < last; unit++) {
+        const wino_unit u = wino_unit_at(plan, unit);
+        parts.begin[u.part + 1] += u.wide - u.lasts;
+        parts.begin[u.after + 1] += u.lasts;
+    }
+    for (size_t i = 0; i < WINO_PARTS; i++) parts.begin[i + 1] += parts.begin[i];
+    return parts;
+}
+
+/* The place of tile t of a unit; wino_advance goes on to the next unit. */
+INLINE size_t wino_tile_at(const wino_parts *at, const wino_unit *u, size_t t) {
+    return t < u->wide - u->lasts ? at->begin[u->part] + t : at->begin[u->after];
+}
+INLINE void wino_advance(wino_parts *at, const wino_unit *u) {
+    at->begin[u->part] += u->wide - u->lasts;
+    at->begin[u->after] += u->lasts;
+}
+
+/* The tiles that need plane p: from *first on */
+static UNUSED size_t wino_tiles_of(const wino_plan *plan, const wino_parts *parts, size_t p, size_t *first) {
+    const int below = wino_point(p / WINO_POINTS, plan->last[0]), right = wino_point(p % WINO_POINTS, plan->last[1]);
+    *first = parts->begin[right ? WINO_RIGHT : WINO_MIDDLE];
+    return parts->begin[!below ? WINO_BOTTOM : right ? WINO_PARTS : WINO_CORNER] - *first;
+}
+
+/* Channel `c` of image i */
+static UNUSED size_t wino_channel(const wino_plan *plan, const wino_image *size, size_t channels, size_t i, size_t c) {
+    return (i / plan->depth * channels * plan->groups + c) * size->plane + i % plan->depth * size->height * size->width;
 }
 #endif
 

@@ -9,7 +9,8 @@ typedef struct N(wino_job) {
     const real *from, *weight, *bias;
     real *to, *u, *v;           /* v: of a group that all work on, or NULL */
     real *sums, *weight_grad;   /* of the weight gradient, whose `to` is read and whose u is dy transformed */
-    size_t group, tiles;        /* of it: the present group of tiles, and how many */
+    size_t group;               /* of it: the present group of tiles ... */
+    wino_parts parts;           /* ... and theirs */
     real *slots;                /* room of each slot */
     size_t slot, most;          /* elements of it; how many there are */
     pd_activation activation;
@@ -88,27 +89,12 @@ static void N(wino_weights_item)(N(wino_job) *job, size_t item, real *room) {
 
 /* ---- Tiles ---- */
 
-typedef struct N(wino_unit) {
-    size_t image, row, column, wide;
-} N(wino_unit);
-
-static N(wino_unit) N(wino_unit_at)(const wino_plan *plan, size_t unit) {
-    const size_t column = unit % plan->across * plan->wide, row = unit / plan->across % plan->rows;
-    const size_t tiles = ceil_div(ceil_div(plan->to.width, plan->write_step), WINO_TILE);
-    return (N(wino_unit)){unit / plan->across / plan->rows, row, column, min_size(plan->wide, tiles - column)};
-}
-
-/* Channel `c` of image i */
-static size_t N(wino_channel)(const wino_plan *plan, const wino_image *size, size_t channels, size_t i, size_t c) {
-    return (i / plan->depth * channels * plan->groups + c) * size->plane + i % plan->depth * size->height * size->width;
-}
-
 /* A unit's strip, and each phase's tiles in it. `kept`: the strip holds that of the unit above. */
-static void N(wino_read_unit)(N(wino_job) *job, const N(wino_unit) *u, size_t c, real *strip, real *v, int kept) {
+static void N(wino_read_unit)(N(wino_job) *job, const wino_unit *u, const wino_parts *at, size_t c, real *strip, real *v, int kept) {
     const wino_plan *plan = job->plan;
     const size_t step = plan->read_step, move = step * WINO_TILE, cols = move * (u->wide - 1) + plan->reach[1];
     const size_t old = kept ? plan->reach[0] - move : 0, lanes = min_size(VL, plan->channels - c);
-    const real *image = job->from + N(wino_channel)(plan, &plan->from, plan->channels, u->image, job->channel + c);
+    const real *image = job->from + wino_channel(plan, &plan->from, plan->channels, u->image, job->channel + c);
     const ptrdiff_t top = (ptrdiff_t)(move * u->row) + plan->low[0], left = (ptrdiff_t)(move * u->column) + plan->low[1];
     N(strip_copy)(strip, strip + move * cols * VL, old * cols);
     N(strip_read)(strip + old * cols * VL, &plan->from, image, lanes, top + (ptrdiff_t)old, left, plan->reach[0] - old, cols);
@@ -116,8 +102,11 @@ static void N(wino_read_unit)(N(wino_job) *job, const N(wino_unit) *u, size_t c,
     for (size_t f = 0; f < plan->reads; f++) {
         const size_t y = (size_t)(plan->phase[0][f / step].shift - plan->low[0]);
         const size_t x = (size_t)(plan->phase[1][f % step].shift - plan->low[1]);
-        for (size_t t = 0; t < u->wide; t++)
-            N(wino_input)(strip + (y * cols + x + move * t) * VL, step * cols * VL, step * VL, v + t * plan->v_row + c, plan->v_place[f]);
+        for (size_t t = 0; t < u->wide; t++) {
+            const size_t size[2] = {u->results, t + u->lasts < u->wide ? WINO_TILE : plan->last[1]};
+            N(wino_input)(strip + (y * cols + x + move * t) * VL, step * cols * VL, step * VL, size,
+                          v + wino_tile_at(at, u, t) * plan->v_row + c, plan->v_place[f]);
+        }
     }
 }
 
@@ -125,37 +114,37 @@ static void N(wino_read_unit)(N(wino_job) *job, const N(wino_unit) *u, size_t c,
 static void N(wino_read)(N(wino_job) *job, size_t group, size_t c, real *v, real *strip) {
     const wino_plan *plan = job->plan;
     const size_t first = group * plan->group, last = min_size(first + plan->group, plan->units);
+    wino_parts at = wino_parts_of(plan, group);
     for (size_t unit = first; unit < last; unit++) {
-        const N(wino_unit) u = N(wino_unit_at)(plan, unit);
-        N(wino_read_unit)(job, &u, c, strip, v, unit > first && u.row > 0 && plan->across == 1);
-        v += u.wide * plan->v_row;
+        const wino_unit u = wino_unit_at(plan, unit);
+        N(wino_read_unit)(job, &u, &at, c, strip, v, unit > first && u.row > 0 && plan->across == 1);
+        wino_advance(&at, &u);
     }
 }
 
-static size_t N(wino_tiles)(const wino_plan *plan, size_t group) {
-    const size_t first = group * plan->group, last = min_size(first + plan->group, plan->units);
-    size_t tiles = 0;
-    for (size_t unit = first; unit < last; unit++) tiles += N(wino_unit_at)(plan, unit).wide;
-    return tiles;
-}
-
 /* M = V U for a panel, or M += V U with the terms from `from` on: as many as U has. */
-static void N(wino_multiply)(const wino_plan *plan, const real *v, const real *u, real *m, size_t tiles, size_t panel, size_t from) {
+static void N(wino_multiply)(const wino_plan *plan, const real *v, const real *u, real *m, const wino_parts *parts, size_t panel,
+                             size_t from) {
     const size_t place = panel % plan->u_panels;
-    const size_t rows = ceil_div(tiles, ceil_div(tiles, MR)), full = tiles / rows, rest = tiles % rows;
     const size_t vecs = min_size(ceil_div(plan->outputs - panel * TN, VL), NV);
     const N(tile_function) run = N(tile_function_for)(vecs, 0);
     _Alignas(64) real total[TILE_ROOM];
     for (size_t f = 0; f < plan->writes; f++)
         for (size_t p = 0; p < WINO_PLANES; p++, m += plan->m_plane, u += plan->u_plane) {
             const size_t k = plan->sum[f][p];
+            size_t first;
+            const size_t tiles = wino_tiles_of(plan, parts, p, &first);
+            if (tiles == 0) continue;
             if (k == 0) {
-                N(strip_clear)(m, tiles * TN / VL);
+                N(strip_clear)(m + first * TN, tiles * TN / VL);
                 continue;
             }
+            const size_t rows = ceil_div(tiles, ceil_div(tiles, MR)), full = tiles / rows, rest = tiles % rows;
+            real *to = m + first * TN;
             N(tile) t = {.k = plan->by_panel && plan->reads == 1 ? min_size(k - from, plan->u_deep) : k, .kc = gemm_block_of(k),
-                         .a = v + p * plan->v_plane + from, .b = u + place * k * TN, .lda = (ptrdiff_t)plan->v_row, .ldb = (ptrdiff_t)TN,
-                         .from = from > 0 ? m : NULL, .from_ld = (ptrdiff_t)TN, .to = m, .to_ld = (ptrdiff_t)TN, .total = total,
+                         .a = v + p * plan->v_plane + first * plan->v_row + from, .b = u + place * k * TN,
+                         .lda = (ptrdiff_t)plan->v_row, .ldb = (ptrdiff_t)TN, .from = from > 0 ? to : NULL,
+                         .from_ld = (ptrdiff_t)TN, .to = to, .to_ld = (ptrdiff_t)TN, .total = total,
                          .count = full, .a_step = (ptrdiff_t)(rows * plan->v_row)};
             run(rows, &t);
             if (rest == 0) continue;
@@ -169,22 +158,26 @@ static void N(wino_multiply)(const wino_plan *plan, const real *v, const real *u
 static void N(wino_write)(N(wino_job) *job, size_t group, size_t panel, const real *m, real *strip) {
     const wino_plan *plan = job->plan;
     const size_t first = group * plan->group, last = min_size(first + plan->group, plan->units), step = plan->write_step;
+    wino_parts at = wino_parts_of(plan, group);
     for (size_t unit = first; unit < last; unit++) {
-        const N(wino_unit) u = N(wino_unit_at)(plan, unit);
+        const wino_unit u = wino_unit_at(plan, unit);
         const size_t cols = step * WINO_TILE * u.wide, rows = step * WINO_TILE;
         for (size_t o = panel * TN; o < min_size((panel + 1) * TN, plan->outputs); o += VL) {
             const size_t lanes = min_size(VL, plan->outputs - o);
-            real *image = job->to + N(wino_channel)(plan, &plan->to, plan->outputs, u.image, job->output + o);
+            real *image = job->to + wino_channel(plan, &plan->to, plan->outputs, u.image, job->output + o);
             N(strip_fetch)(&plan->to, image, lanes, (ptrdiff_t)(u.row * rows), (ptrdiff_t)(u.column * step * WINO_TILE), rows, cols, 1);
             const vreal bias = job->bias ? v_load_left(job->bias + job->output + o, lanes) : (vreal){0};
             for (size_t f = 0; f < plan->writes; f++)
-                for (size_t t = 0; t < u.wide; t++)
-                    N(wino_output)(m + f * WINO_PLANES * plan->m_plane + t * TN + o % TN, plan->m_plane, bias,
+                for (size_t t = 0; t < u.wide; t++) {
+                    const size_t size[2] = {u.results, t + u.lasts < u.wide ? WINO_TILE : plan->last[1]};
+                    const real *sums = m + f * WINO_PLANES * plan->m_plane + wino_tile_at(&at, &u, t) * TN + o % TN;
+                    N(wino_output)(sums, plan->m_plane, size, bias,
                                    strip + (f / step * cols + f % step + t * step * WINO_TILE) * VL, step * cols * VL, step * VL);
+                }
             N(gemm_activate)(job->activation, strip, rows * cols * VL);
             N(strip_write)(strip, &plan->to, image, lanes, u.row * rows, u.column * step * WINO_TILE, rows, cols);
         }
-        m += u.wide * TN;
+        wino_advance(&at, &u);
     }
 }
 
@@ -193,10 +186,10 @@ static void N(wino_write)(N(wino_job) *job, size_t group, size_t panel, const re
 static void N(wino_group)(N(wino_job) *job, size_t group, real *room) {
     const wino_plan *plan = job->plan;
     real *v = room, *m = v + N(wino_v_room)(plan), *strip = m + N(wino_m_room)(plan);
-    const size_t tiles = N(wino_tiles)(plan, group);
+    const wino_parts parts = wino_parts_of(plan, group);
     for (size_t c = 0; c < plan->channels; c += VL) N(wino_read)(job, group, c, v, strip);
     for (size_t panel = 0; panel < plan->panels; panel++) {
-        N(wino_multiply)(plan, v, job->u, m, tiles, panel, 0);
+        N(wino_multiply)(plan, v, job->u, m, &parts, panel, 0);
         N(wino_write)(job, group, panel, m, strip);
     }
 }
@@ -208,11 +201,11 @@ static void N(wino_channels)(N(wino_job) *job, size_t item, real *room) {
 static void N(wino_panel)(N(wino_job) *job, size_t panel, real *room) {
     const wino_plan *plan = job->plan;
     real *strip = room + N(wino_m_room)(plan), *u = strip + N(wino_strip_room)(plan);
-    const size_t tiles = N(wino_tiles)(plan, 0);
-    if (!plan->by_panel) N(wino_multiply)(plan, job->v, job->u, room, tiles, panel, 0);
+    const wino_parts parts = wino_parts_of(plan, 0);
+    if (!plan->by_panel) N(wino_multiply)(plan, job->v, job->u, room, &parts, panel, 0);
     for (size_t from = 0; plan->by_panel && from < plan->deep; from += plan->u_deep) {
         for (size_t k = from; k < min_size(from + plan->u_deep, plan->deep); k += WINO_TAKEN) N(wino_weights_part)(job, panel, k, u);
-        N(wino_multiply)(plan, job->v, u, room, tiles, panel, from);
+        N(wino_multiply)(plan, job->v, u, room, &parts, panel, from);
     }
     N(wino_write)(job, 0, panel, room, strip);
 }
@@ -225,7 +218,8 @@ static size_t N(wino_slot_room)(const wino_plan *plan) {
 /* How many may work at the same time: as many as there is work for, fewer where each needs much room. */
 static size_t N(wino_slots)(const wino_plan *plan) {
     const size_t most = max_size(WINO_ROOM / (N(wino_slot_room)(plan) * sizeof(real)), 4);
-    return min_size(min_size(WINO_SLOTS, most), plan->few ? max_size(ceil_div(plan->channels, VL), plan->panels) : ceil_div(plan->units, plan->group));
+    const size_t items = plan->few ? max_size(ceil_div(plan->channels, VL), plan->panels) : ceil_div(plan->units, plan->group);
+    return min_size(min_size(WINO_SLOTS, most), items);
 }
 
 /* U of one group of channels, from its weights */
@@ -245,16 +239,14 @@ static void N(wino_run)(N(wino_job) *job, int threaded) {
     N(wino_share)(job, N(wino_panel), plan->panels, threaded);
 }
 
-/* Workspace: V of all tiles where all work on them, and U where it is not ready; then the slots. */
-static size_t N(wino_shared_room)(const wino_plan *plan, int ready) {
-    return plan->few ? N(wino_v_room)(plan) : ready ? 0 : N(wino_u_room)(plan);
-}
-
+/* Of a launch whose weights are packed, buf[1] is U of all groups: it then needs neither room nor time. */
 static size_t N(wino_conv_room)(const pd_launch *L, enum conv_pass pass) {
+    const int ready = L->window.packed;
     wino_plan plan;
     wino_shape(&plan, &L->window, pass == CONV_INPUT_GRAD);
-    N(wino_layout)(&plan, L->window.packed);
-    return (N(wino_shared_room)(&plan, L->window.packed) + N(wino_slots)(&plan) * N(wino_slot_room)(&plan)) * sizeof(real);
+    N(wino_layout)(&plan, ready);
+    const size_t shared = plan.few ? N(wino_v_room)(&plan) : ready ? 0 : N(wino_u_room)(&plan);
+    return (shared + N(wino_slots)(&plan) * N(wino_slot_room)(&plan)) * sizeof(real);
 }
 
 static void N(wino_conv)(const pd_launch *L, enum conv_pass pass) {
@@ -266,9 +258,11 @@ static void N(wino_conv)(const pd_launch *L, enum conv_pass pass) {
     const size_t weights = ready ? N(wino_u_room)(&plan) : plan.kernel[0] * plan.kernel[1] * plan.channels * plan.outputs;
     real *room = L->workspace;
     N(wino_job) job = {.plan = &plan, .from = L->buf[0], .weight = L->buf[1], .bias = L->buf[2], .to = L->buf[3],
-                       .v = plan.few ? room : NULL, .u = plan.few ? NULL : room, .slots = room + N(wino_shared_room)(&plan, ready),
                        .slot = N(wino_slot_room)(&plan), .most = N(wino_slots)(&plan),
                        .activation = pass == CONV_FWD ? L->window.activation : PD_NO_ACTIVATION};
+    if (plan.few) job.v = room, room += N(wino_v_room)(&plan);
+    else if (!ready) job.u = room, room += N(wino_u_room)(&plan);
+    job.slots = room;
     for (size_t g = 0; g < plan.groups; g++, job.channel += plan.channels, job.output += plan.outputs, job.weight += weights) {
         if (ready) job.u = (real *)job.weight;
         else if (job.u) N(wino_weights)(&plan, job.weight, job.u, threaded);

@@ -5,15 +5,20 @@
 static void N(wino_spread_group)(N(wino_job) *job, size_t group, size_t o, real *strip) {
     const wino_plan *plan = job->plan;
     const size_t first = group * plan->group, last = min_size(first + plan->group, plan->units), lanes = min_size(VL, plan->outputs - o);
-    real *to = job->u + o;
+    wino_parts at = wino_parts_of(plan, group);
     for (size_t unit = first; unit < last; unit++) {
-        const N(wino_unit) u = N(wino_unit_at)(plan, unit);
+        const wino_unit u = wino_unit_at(plan, unit);
         const size_t cols = WINO_TILE * u.wide;
         const ptrdiff_t y = (ptrdiff_t)(WINO_TILE * u.row), x = (ptrdiff_t)(WINO_TILE * u.column);
-        const real *image = job->to + N(wino_channel)(plan, &plan->to, plan->outputs, u.image, job->output + o);
+        const real *image = job->to + wino_channel(plan, &plan->to, plan->outputs, u.image, job->output + o);
         N(strip_read)(strip, &plan->to, image, lanes, y, x, WINO_TILE, cols);
         if (u.row + 1 < plan->rows) N(strip_fetch)(&plan->to, image, lanes, y + WINO_TILE, x, WINO_TILE, cols, 0);
-        for (size_t t = 0; t < u.wide; t++, to += plan->m_row) N(wino_spread)(strip + t * WINO_TILE * VL, cols * VL, to, plan->m_plane);
+        for (size_t t = 0; t < u.wide; t++) {
+            const size_t size[2] = {u.results, t + u.lasts < u.wide ? WINO_TILE : plan->last[1]};
+            real *to = job->u + o + wino_tile_at(&at, &u, t) * plan->m_row;
+            N(wino_spread)(strip + t * WINO_TILE * VL, cols * VL, size, to, plan->m_plane);
+        }
+        wino_advance(&at, &u);
     }
 }
 
@@ -29,10 +34,12 @@ static void N(wino_add_rows)(const N(wino_job) *job, size_t p, size_t c, size_t 
     const wino_plan *plan = job->plan;
     const size_t columns = plan->sum[0][p], full = rows / MR, rest = rows % MR;
     if (c >= columns) return;
+    size_t first;
+    const size_t tiles = wino_tiles_of(plan, &job->parts, p, &first);
     const N(tile_function) run = N(tile_function_for)(min_size(ceil_div(columns - c, VL), NV), 1);
-    N(tile) t = {.k = job->tiles, .kc = job->tiles, .a = job->u + p * plan->m_plane + o, .b = job->v + p * plan->v_plane + c,
-                 .lda = (ptrdiff_t)plan->m_row, .ldb = (ptrdiff_t)plan->v_row, .to = to + c, .to_ld = (ptrdiff_t)plan->v_row,
-                 .count = full, .a_step = MR};
+    N(tile) t = {.k = tiles, .kc = tiles, .a = job->u + p * plan->m_plane + first * plan->m_row + o,
+                 .b = job->v + p * plan->v_plane + first * plan->v_row + c, .lda = (ptrdiff_t)plan->m_row,
+                 .ldb = (ptrdiff_t)plan->v_row, .to = to + c, .to_ld = (ptrdiff_t)plan->v_row, .count = full, .a_step = MR};
     t.from = job->group > 0 ? t.to : NULL, t.from_ld = t.to_ld;
     if (full > 0) run(MR, &t);
     if (rest == 0) return;
@@ -129,7 +136,7 @@ static void N(wino_grad)(const pd_launch *L) {
     job.slots = job.sums + (plan.few ? 0 : WINO_PLANES * plan.u_plane);
     for (size_t g = 0; g < plan.groups; g++, job.channel += plan.channels, job.output += plan.outputs) {
         for (job.group = 0; job.group * plan.group < plan.units; job.group++) {
-            job.tiles = N(wino_tiles)(&plan, job.group);
+            job.parts = wino_parts_of(&plan, job.group);
             N(wino_share)(&job, N(wino_both), ceil_div(plan.channels, VL) + ceil_div(plan.outputs, VL), threaded);
             if (!plan.few) N(wino_share)(&job, N(wino_add), WINO_PLANES * plan.panels, threaded);
         }
