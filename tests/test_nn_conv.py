@@ -11,7 +11,7 @@ import pytest
 import pydl
 from capturing import numbers
 from op_rows.conv import conv
-from pydl import nn, ops
+from pydl import nn
 from pydl.nn import functional as F
 from pydl.nn.utils import parametrizations
 

@@ -66,7 +66,8 @@ class ConvNeXt(nn.Module):
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.trunc_normal_(module.weight, std=0.02)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return self.classifier(self.avgpool(self.features(input)))

@@ -20,7 +20,8 @@ class FeaturePyramidNetwork(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_uniform_(module.weight, a=1)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, input: Sequence[Tensor]) -> list[Tensor]:
         if len(input) != len(self.inner_blocks):
