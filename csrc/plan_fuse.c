@@ -57,8 +57,7 @@ static pd_activation *choice_of(pd_launch *product) {
 
 /* Whether a product of that kernel can do what the elementwise kernel `map` does. */
 static int is_known(int product, int map) {
-    if (product == PD_conv_fwd) return map == PD_relu_fwd;
-    return map == PD_relu_bwd || activation_of(map) != PD_NO_ACTIVATION;
+    return activation_of(map) != PD_NO_ACTIVATION || (product == PD_gemm && map == PD_relu_bwd);
 }
 
 /* Whether `memory` is the whole product: the rows of C one after the other. */

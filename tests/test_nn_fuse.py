@@ -83,6 +83,24 @@ def test_values(name: str) -> None:
         assert same_bits(layer.weight.detach().numpy(), fused[0].weight.detach().numpy()) and type(layer) is type(net[0])
 
 
+# A shape for every algorithm: few channels, large 3x3, 1x1, depthwise with large and with small planes, any other
+SHAPES = {"direct": (3, 8, 3, 1, 24), "winograd": (16, 16, 3, 1, 12), "pointwise": (16, 24, 1, 1, 12), "depthwise": (8, 8, 3, 8, 24),
+          "small planes": (32, 32, 3, 32, 5), "product": (12, 20, 2, 2, 9)}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_activations_in_the_kernel_have_the_same_bits(shape: str) -> None:
+    channels, filters, kernel, groups, size = SHAPES[shape]
+    for activation in (nn.ReLU, nn.SiLU, nn.Sigmoid, nn.Tanh):
+        net = nn.Sequential(nn.Conv2d(channels, filters, kernel, groups=groups), activation()).eval()
+        fused, x = utils.fuse(net), numbers(2, channels, size, size + 1)
+        assert names(fused, "Identity") == ["1"]
+        with pydl.no_grad():
+            captured = pydl.capture(lambda x, net=net: net(x))
+            assert all(same_bits(step(x).numpy(), net(x).numpy()) for step in (fused, captured, captured))
+        assert kernels(captured) == ["conv_fwd"]
+
+
 def test_relu_in_the_kernel_has_the_same_bits_and_gradients() -> None:
     net, x = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()).eval(), numbers(2, 3, 5, 6)
     fused = utils.fuse(net)
@@ -138,7 +156,7 @@ class Backwards(nn.Sequential):
 @pytest.mark.parametrize("make", [
     lambda: shared(nn.BatchNorm2d(3)), hooked, lambda: nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False)),
     lambda: nn.Sequential(Own(3, 3, 1), nn.BatchNorm2d(3)), lambda: Backwards(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)),
-    lambda: nn.Sequential(nn.Conv2d(3, 3, 1), nn.Tanh(), nn.BatchNorm2d(3)), lambda: nn.Sequential(nn.Conv2d(3, 3, 1), nn.Tanh(), nn.ReLU()),
+    lambda: nn.Sequential(nn.Conv2d(3, 3, 1), nn.GELU(), nn.BatchNorm2d(3)), lambda: nn.Sequential(nn.Conv2d(3, 3, 1), nn.GELU(), nn.ReLU()),
     lambda: nn.Sequential(utils.parametrizations.weight_norm(nn.Conv2d(3, 3, 1)), nn.BatchNorm2d(3)), lambda: nn.Sequential(nn.Linear(4, 3), nn.BatchNorm2d(3)),
 ])
 def test_what_is_left_alone(make: Any) -> None:

@@ -5,14 +5,14 @@ Three maps that are linear in each of two tensors: y = conv(x, w), dx = input_gr
 of each are the other two, and a transposed convolution is input_grad with a bias: so there are derivatives of every order.
 """
 from pydl._core.arguments cimport int_of
-from pydl._core.kernels cimport PD_RELU, pd_launch, pd_window
+from pydl._core.kernels cimport PD_RELU, PD_SIGMOID, PD_SILU, PD_TANH, pd_launch, pd_window
 from pydl._core.launch cimport contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, op, record, record2, recording
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, real_arg, shape_of
 from pydl.ops.windows cimport LARGEST, check_room, images, images_out, place, spread, still, window_sizes
 from pydl._core.create import zeros
-from pydl.ops.activations import relu
+from pydl.ops.activations import relu, sigmoid, silu, tanh
 from pydl.ops.windows import AXES
 
 cdef extern from "pydl.h":
@@ -303,7 +303,7 @@ def conv_activated(activation, input, weight, bias=None, stride=1, padding=0, di
     y = convolved(g, x, weight, bias)
     return y if (<Tensor>input).ndim == dims + 2 else y.squeeze(0)
 
-ACTIVATED = {"relu": (PD_RELU, relu)}
+ACTIVATED = {"relu": (PD_RELU, relu), "sigmoid": (PD_SIGMOID, sigmoid), "silu": (PD_SILU, silu), "tanh": (PD_TANH, tanh)}
 
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Cross-correlation of sequences with filters: conv2d in one dimension.

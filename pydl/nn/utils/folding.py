@@ -9,7 +9,7 @@ import numpy as np
 
 from pydl import ops
 from pydl.autograd import no_grad
-from pydl.nn.activations import ReLU
+from pydl.nn.activations import ReLU, Sigmoid, SiLU, Tanh
 from pydl.nn.containers import Sequential
 from pydl.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from pydl.nn.linear import Identity, Linear
@@ -20,7 +20,7 @@ from pydl.tensor import Tensor, from_numpy
 
 NORMS: dict[type, type] = {Linear: BatchNorm1d, Conv1d: BatchNorm1d, ConvTranspose1d: BatchNorm1d, Conv2d: BatchNorm2d,
                            ConvTranspose2d: BatchNorm2d, Conv3d: BatchNorm3d, ConvTranspose3d: BatchNorm3d}
-ACTIVATIONS: dict[type, str] = {ReLU: "relu"}
+ACTIVATIONS: dict[type, str] = {ReLU: "relu", SiLU: "silu", Sigmoid: "sigmoid", Tanh: "tanh"}
 ACTIVATED = (Conv1d, Conv2d, Conv3d)
 SAME = 1e-3     # of the largest output: what a wrong fold changes is far larger, what rounding changes far smaller
 
@@ -47,8 +47,8 @@ class Folded(Identity):
 
 
 def fuse(model: Module, *example: Any) -> Module:
-    """A copy of the model, in evaluation mode, with every batch normalisation folded into the convolution or Linear before it, and ReLUs
-    done by the convolutions before them.
+    """A copy of the model, in evaluation mode, with every batch normalisation folded into the convolution or Linear before it, and
+    activations (ReLU, SiLU, Sigmoid, Tanh) done by the convolutions before them.
 
     Without an example a layer is folded with those that follow it in a Sequential, which must be called as a whole. With an example, the
     arguments of one call, the model runs: a layer is folded where its output went into one batch normalisation and nowhere else, however
