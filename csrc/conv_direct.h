@@ -281,7 +281,7 @@ static double N(conv_direct_cost)(const pd_window *w, enum conv_pass pass) {
     const double vectors = (double)o.strips * (double)(o.outs * g->taps), lines = (double)(g->count * g->row.split * g->lines);
     const double rows = lines + (double)(g->flat || pass == CONV_WEIGHT_GRAD ? o.outs * g->rows : 0);
     const double each = pass == CONV_WEIGHT_GRAD ? 1.6 : 1 + 1.0 / (double)min_size(o.outs, DIRECT_OUTS); /* loads are shared by the targets */
-    return (double)o.units * (each * vectors + (5 + 2 * (double)ceil_div(g->width, VL)) * rows) * VL;
+    return (double)o.units * (200 + each * vectors + (5 + 2 * (double)ceil_div(g->width, VL)) * rows) * VL;
 }
 
 static size_t N(conv_direct_room)(const pd_launch *L, enum conv_pass pass) {
