@@ -2,7 +2,7 @@
  * channels and vectors of elements at a time, which are kept in registers. The gradient of the input is such a sum, too. Two dimensions. */
 #ifndef PD_CONV_DIRECT_ONCE
 #define PD_CONV_DIRECT_ONCE
-enum { DIRECT_CHANNELS = 4, DIRECT_STRIPS = 3 };
+enum { DIRECT_CHANNELS = 64, DIRECT_STRIPS = 3 };
 #ifdef __AVX512F__
 enum { DIRECT_OUTS = 8 };
 #else
@@ -34,7 +34,7 @@ static int N(direct_plan)(N(direct) *o, const pd_launch *L, enum conv_pass pass)
     g->flat = !g->direct;
     if (g->flat) g->out_line = g->line;
     o->strips = g->flat ? ceil_div(g->rows * g->line, VL) : g->rows * ceil_div(g->width, VL);
-    g->out_room = (o->strips + 2) * VL;
+    g->out_room = ceil_div((o->strips + 2) * VL, 16) * 16;
     o->units = w->n * w->groups * g->bands;
     const size_t words = sizeof(size_t) / sizeof(real) + (sizeof(size_t) % sizeof(real) > 0);
     o->head = ceil_div(2 * g->taps * words + w->groups * o->outs * g->taps, 16) * 16;
@@ -278,8 +278,10 @@ static double N(conv_direct_cost)(const pd_window *w, enum conv_pass pass) {
     if (!N(direct_plan)(&o, &L, pass)) return HUGE_VAL;
     const N(planes) *g = &o.g;
     if (pass == CONV_WEIGHT_GRAD && (double)w->o * (double)g->taps * VBYTES > DIRECT_SUMS) return HUGE_VAL;
-    const double vectors = (double)o.strips * (double)(o.outs * g->taps), rows = (double)(g->count * g->row.split * g->lines + o.outs * g->rows);
-    return (double)o.units * (1.2 * vectors + 9 * rows) * VL;
+    const double vectors = (double)o.strips * (double)(o.outs * g->taps), lines = (double)(g->count * g->row.split * g->lines);
+    const double rows = lines + (double)(g->flat || pass == CONV_WEIGHT_GRAD ? o.outs * g->rows : 0);
+    const double each = pass == CONV_WEIGHT_GRAD ? 1.6 : 1 + 1.0 / (double)min_size(o.outs, DIRECT_OUTS); /* loads are shared by the targets */
+    return (double)o.units * (200 + each * vectors + (5 + 2 * (double)ceil_div(g->width, VL)) * rows) * VL;
 }
 
 static size_t N(conv_direct_room)(const pd_launch *L, enum conv_pass pass) {

@@ -23,7 +23,9 @@ static int N(lanes_plan)(N(lanes) *o, const pd_launch *L, enum conv_pass pass) {
     if (!N(planes_plan)(&o->g, w, back, back ? o->m : 1, o->taps) || o->g.bands > 1) return 0;
     const size_t kh = w->kernel[1], straight = w->stride[1] == 1 && w->dilation[1] == 1;
     o->column = straight && (kh == 3 || kh == 5 || kh == 7) ? kh : 1;
-    o->room = o->g.room * VL;
+    o->g.plane += 1; /* where the elements go that no target meets */
+    o->g.slice += o->g.count;
+    o->room = (o->g.room + o->g.count) * VL;
     if (o->room * sizeof(real) > CONV_LANES_ROOM) return 0;
     o->out_room = ceil_div(o->g.row.to, CONV_ROWS) * CONV_ROWS * o->g.col.to * VL;
     o->weights = (pass == CONV_FWD ? 1 : o->m) * o->taps * VL;
@@ -62,7 +64,7 @@ static N(lanes_slot) N(lanes_slot_at)(const N(lanes) *o, real *at) {
             const size_t row = (size_t)y / g->row.split, col = (size_t)x / g->col.split;
             const size_t phase = (size_t)y % g->row.split * g->col.split + (size_t)x % g->col.split;
             const int inside = y >= 0 && x >= 0 && row < g->lines && col < g->line;
-            s.place[i * g->col.from + j] = VL * (inside ? phase * g->phase + row * g->line + col : g->room - 1);
+            s.place[i * g->col.from + j] = VL * (inside ? phase * g->phase + row * g->line + col : g->plane - 1);
         }
     return s;
 }

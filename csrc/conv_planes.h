@@ -132,13 +132,13 @@ static int N(planes_plan)(N(planes) *g, const pd_window *w, int back, size_t cou
     g->plane = g->row.split * g->col.split * g->phase;
     g->slice = count * g->plane;
     const size_t over = CONV_ROWS * max_size(g->line, VL) + 4 * VL;
-    g->room = w->kernel[0] * g->slice + over;
+    g->room = ceil_div(w->kernel[0] * g->slice + over, 16) * 16;
     g->taps = count * conv_volume(w->kernel);
     const size_t by_row = ceil_div(g->rows, CONV_ROWS) * CONV_ROWS * ceil_div(g->width, VL), length = (g->rows - 1) * g->line + g->width;
     g->flat = 2 * by_row > 3 * ceil_div(length, VL);
     g->direct = !g->flat && g->width >= VL && g->col.places == 1;
     g->out_line = g->flat ? g->line : ceil_div(g->width, VL) * VL;
-    g->out_room = g->rows * g->out_line + over;
+    g->out_room = ceil_div(g->rows * g->out_line + over, 16) * 16;
     return 1;
 }
 

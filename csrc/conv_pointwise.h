@@ -35,8 +35,9 @@ static int N(pointwise_plan)(N(pointwise) *p, const pd_launch *L, enum conv_pass
     if (conv_volume(w->kernel) != 1 || w->pad[0] + w->pad[1] + w->pad[2] > 0) return 0;
     const int back = pass == CONV_INPUT_GRAD;
     const size_t c = w->c / w->groups, o = w->o / w->groups, in = conv_volume(w->in), out = conv_volume(w->out);
+    const size_t step = in == out ? 1 : w->stride[2]; /* a stride that takes no second step does not count */
     *p = (N(pointwise)){.L = L, .w = w, .back = back, .k = back ? o : c, .m = back ? c : o, .from = back ? out : in, .to = back ? in : out,
-                        .from_step = back ? 1 : w->stride[2], .to_step = back ? w->stride[2] : 1, .columns = w->n * out};
+                        .from_step = back ? 1 : step, .to_step = back ? step : 1, .columns = w->n * out};
     if (p->k == 0 || p->m == 0 || p->columns == 0) return 0;
     const size_t most = max_size(POINTWISE_PACKED / (p->k * sizeof(real)) / TN, 1) * TN;
     p->width = min_size(most, ceil_div(ceil_div(p->columns, POINTWISE_SHARES), TN) * TN);
@@ -75,7 +76,7 @@ static void N(pointwise_pack)(void *context, size_t q) {
 static size_t N(pointwise_runs)(const N(pointwise) *p, size_t j0, size_t j1, pointwise_run *run) {
     const pd_window *w = p->w;
     const size_t out = conv_volume(w->out), line = w->out[2];
-    const int strided = w->stride[0] > 1 || w->stride[1] > 1 || w->stride[2] > 1;
+    const int strided = conv_volume(w->in) != out;
     size_t count = 0;
     for (size_t j = j0; j < j1;) {
         const size_t n = j / out, i = j % out, left = TN - (j - j0) % TN, whole = strided ? line - i % line : out - i;

@@ -28,9 +28,8 @@ static int N(pointwise_grad_plan)(N(pointwise_grad) *p, const pd_launch *L) {
     if (conv_volume(w->kernel) != 1 || w->pad[0] + w->pad[1] + w->pad[2] > 0) return 0;
     *p = (N(pointwise_grad)){.L = L, .w = w, .in = conv_volume(w->in), .out = conv_volume(w->out), .c = w->c / w->groups, .o = w->o / w->groups};
     if (w->n * p->out == 0) return 0;
-    const int strided = w->stride[0] > 1 || w->stride[1] > 1 || w->stride[2] > 1;
     p->rows = p->in == 1;
-    p->copied = !p->rows && (strided || p->out < POINTWISE_FEW / 4);
+    p->copied = !p->rows && (p->in != p->out || p->out < POINTWISE_FEW / 4);
     p->together = p->rows ? w->n : p->copied ? min_size(w->n, ceil_div(POINTWISE_FEW, p->out)) : 1;
     p->blocks = ceil_div(w->n, p->together);
     p->weight = w->o * p->c;
