@@ -58,7 +58,8 @@ static double N(wino_cost)(const pd_window *w, enum conv_pass pass) {
     wino_plan plan;
     if (!wino_shape(&plan, w, pass == CONV_INPUT_GRAD)) return HUGE_VAL;
     const size_t channels = ceil_div(plan.channels, VL) * VL, outputs = ceil_div(plan.outputs, VL) * VL;
-    const double tiles = (double)(plan.images * plan.rows * plan.columns), pairs = (double)plan.channels * (double)outputs;
+    const double tiles = (double)(plan.images * plan.rows * plan.columns);
+    const double pairs = (double)(pass == CONV_WEIGHT_GRAD ? plan.outputs * channels : plan.channels * outputs); /* lanes are whole vectors */
     double products = 0;
     for (size_t f = 0; f < plan.reads * plan.writes; f++)
         for (size_t p = 0; p < WINO_PLANES; p++) products += wino_active(&plan, f, p) * (double)plan.images * N(wino_image_tiles)(&plan, p);
