@@ -70,13 +70,13 @@ class Classifier(Task):
     a CifarResNet of 20 layers. classes: how many, or their names; by default what the training data shows. size: (height, width), or a
     number for both, to which all images are resized; by default that of the first training image.
 
-    Images are given as an array or tensor (N, H, W) or (N, C, H, W), uint8 or floats from 0 to 1 (kept as bytes); as a list of images of any
-    sizes: tensors (C, H, W), arrays (H, W) or (H, W, C), Pillow images, files; or as a folder. They are normalised by the mean
+    Images are given as an array or tensor (N, H, W) or (N, C, H, W), uint8 or floats from 0 to 1 (kept as bytes); as a list of images of
+    any sizes: tensors (C, H, W), arrays (H, W) or (H, W, C), Pillow images, files; or as a folder. They are normalised by the mean
     and deviation of each channel over the first training images.
     """
 
-    names = ("CifarResNet", "ConvNeXt", "LeNet5", "MobileNetV2", "convnext_tiny", "mobilenet_v2", "resnet18", "resnet20", "resnet34", "resnet50",
-             "resnet56", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")
+    names = ("CifarResNet", "ConvNeXt", "LeNet5", "MobileNetV2", "convnext_tiny", "mobilenet_v2", "resnet18", "resnet20", "resnet34",
+             "resnet50", "resnet56", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")
 
     def __init__(self, model: nn.Module | str | None = None, classes: int | Sequence[str] | None = None, *,
                  size: int | Sequence[int] | None = None, **arguments: Any) -> None:

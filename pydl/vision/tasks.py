@@ -1,8 +1,7 @@
-"""What Classifier, Segmenter and Detector share: models by name, normalised images, the training recipe, files that need no code."""
+"""What Classifier and Segmenter share: models by name, normalised images, training, files that need no code."""
 from __future__ import annotations
 
 import inspect
-import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,16 +11,14 @@ import numpy as np
 
 from pydl import nn
 from pydl._core.dtypes import float32
-from pydl.io import load_model, read_metadata, save_model
-from pydl.optim import AdamW
-from pydl.optim.lr_scheduler import LambdaLR
+from pydl.io import load_model, save_model
 from pydl.tensor import Tensor, from_numpy
 from pydl.training import Callback, History, Trainer
 from pydl.vision import models
 from pydl.vision.datasets import images_in
 from pydl.vision.images import Path, to_image
+from pydl.vision.recipe import adamw, saved_arch, warm_cosine
 
-WARM_UP = 50                    # steps, or a tenth of all
 LARGEST = 1 << 16               # of a number that a file may give to a model
 
 
@@ -30,7 +27,7 @@ class Normalisation:
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         self.mean, self.std = [float(m) for m in mean], [float(s) for s in std]
-        if len(self.mean) != len(self.std) or not self.mean or not all(map(math.isfinite, self.mean)) or not all(0 < s < 1e6 for s in self.std):
+        if not 0 < len(self.mean) == len(self.std) or not all(map(math.isfinite, self.mean)) or not all(0 < s < 1e6 for s in self.std):
             raise ValueError(f"expected a mean and a positive standard deviation for each channel, got {mean} and {std}")
         std_of, mean_of = (np.array(x, dtype=np.float64).reshape(-1, 1, 1) for x in (self.std, self.mean))
         self.scale, self.shift = (from_numpy(x.astype(np.float32)) for x in (1 / (255 * std_of), -mean_of / std_of))
@@ -79,7 +76,8 @@ class Task:
 
     def __repr__(self) -> str:
         known = "?" if self.classes is None else len(self.classes)
-        return f"{type(self).__name__}({self.name or type(self.model).__name__}, {known} classes{'' if self.normalisation else ', untrained'})"
+        state = "" if self.normalisation is not None else ", untrained"
+        return f"{type(self).__name__}({self.name or type(self.model).__name__}, {known} classes{state})"
 
     @property
     def channels(self) -> int | None:
@@ -107,8 +105,9 @@ class Task:
     def save(self, path: Path) -> None:
         """Writes the weights, the model's name and arguments, the classes and the normalisation to a safetensors file; no code."""
         model, normalisation = self._ready("save")
-        save_model(model, path, arch={"task": type(self).__name__, "model": self.name, "arguments": self.arguments, "classes": self.classes,
-                                      "mean": normalisation.mean, "std": normalisation.std, **self._extra()})
+        save_model(model, path, arch={type(self).__name__: {
+            "model": self.name, "arguments": self.arguments, "classes": self.classes, "mean": normalisation.mean, "std": normalisation.std,
+            **self._extra()}})
 
     def _extra(self) -> dict[str, Any]:
         """What else a file needs: arguments of the constructor, plain data."""
@@ -120,7 +119,7 @@ class Task:
 
         Raises ValueError, naming the file, where it is damaged or something else.
         """
-        arch = read_arch(cls.__name__, path)
+        arch = saved_arch(f"{cls.__name__}.load", path, cls.__name__)
         try:
             name, extra = arch.get("model"), {key: value for key, value in arch.items() if key not in KEYS}
             if model is None and name not in cls.names:
@@ -145,19 +144,13 @@ class Task:
     def _trained(self, model: nn.Module, loader: Any, validation: Any, loss: Callable[..., Any], metrics: Any, *, epochs: int, lr: float,
                  weight_decay: float, callbacks: Iterable[Callback], progress: bool) -> History:
         """AdamW with a cosine schedule over all steps, after a short warm-up."""
-        optimizer = AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
-        trainer = Trainer(model, optimizer, loss, scheduler=LambdaLR(optimizer, cosine(max(len(loader) * epochs, 1))),
+        optimizer = adamw(model, lr, weight_decay)
+        trainer = Trainer(model, optimizer, loss, scheduler=warm_cosine(optimizer, max(len(loader) * epochs, 1)),
                           scheduler_interval="step", metrics=metrics, train_metrics=False, callbacks=callbacks)
         return trainer.fit(loader, validation, epochs=epochs, progress=progress)
 
 
-KEYS = ("task", "model", "arguments", "classes", "mean", "std")
-
-
-def cosine(steps: int) -> Callable[[int], float]:
-    """The share of the learning rate at each step: up in a straight line, then half a cosine down to 0."""
-    warm_up = max(min(WARM_UP, steps // 10), 1)
-    return lambda step: min((step + 1) / warm_up, 0.5 * (1 + math.cos(math.pi * min(step / steps, 1))))
+KEYS = ("model", "arguments", "classes", "mean", "std")
 
 
 def names_of(task: str, classes: int | Sequence[str] | None) -> list[str] | None:
@@ -190,19 +183,6 @@ def check_plain(value: Any) -> None:
             check_plain(one)
         elif isinstance(one, bool) or not isinstance(one, (int, float)) or not 0 <= one <= LARGEST:
             raise ValueError(f"arguments: expected numbers from 0 to {LARGEST}, got {one!r}")
-
-
-def read_arch(task: str, path: Path) -> dict[str, Any]:
-    """The metadata pydl.arch of a file that such a task wrote."""
-    text = read_metadata(path).get("pydl.arch")
-    try:
-        arch = json.loads(text) if text is not None else None
-    except (json.JSONDecodeError, RecursionError):
-        arch = None
-    if not isinstance(arch, dict) or arch.get("task") != task or not isinstance(arch.get("arguments"), dict):
-        raise ValueError(f"{task}.load: {os.fsdecode(path)}: not a file of {task}.save"
-                         + (f", but of {arch['task']}.save" if isinstance(arch, dict) and isinstance(arch.get("task"), str) else ""))
-    return arch
 
 
 def channels_in(images: Any) -> int:
