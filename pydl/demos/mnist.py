@@ -11,7 +11,7 @@ from pydl.demos.classify import draw, mlp, recipe, train
 from pydl.demos.harness import DemoError, Stage, Training
 from pydl.vision.models import LeNet5
 
-EPOCHS, BATCH = {"mlp": 6, "lenet": 5}, 128
+EPOCHS, BATCH = {"mlp": 6, "lenet": 4}, 128
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from pydl.vision.inputs import stacked
 
 VIEWS = 8                       # of each test image: turned and mirrored; the mean of the probabilities counts
 SHOWN = 3
+CROP, REPEATS = 256, 8          # pixels of the windows of membranes; how many of each image in an epoch
 WIDTHS = (24, 48, 96, 128)      # the network takes 2x2 pixels as one: at full size most time went into 16 filters
 SCENES, SCENE_SIZE, SIDES = (120, 24), (96, 128), (32, 64)
 OBJECT_COLOUR, MISSED, INVENTED = (0.09, 0.21, 0.37), (0.84, 0.37, 0.0), (0.0, 0.45, 0.70)
@@ -104,10 +105,10 @@ def membranes(folder: str | None) -> Task:
     # All this was chosen on images 18 to 23, after training on 0 to 17. A window is turned, stretched and bent with some room around it,
     # so that little of it is mirrored.
     augment = T.Compose([
-        T.RandomCrop(320), T.RandomHorizontalFlip(),
+        T.RandomCrop(CROP * 5 // 4), T.RandomHorizontalFlip(),
         T.RandomAffine(180, scale=(0.8, 1.25), interpolation="bilinear", padding_mode="reflect"),
-        T.ElasticTransform(60.0, 8.0, padding_mode="reflect"), T.CenterCrop(256), T.ColorJitter(brightness=0.2, contrast=0.25)])
-    return Task(images[0], masks[0], images[1], masks[1], ("membrane", "cell"), 0, augment, 4, 8, (1.4, 1.0), (26, 7))
+        T.ElasticTransform(60.0, 8.0, padding_mode="reflect"), T.CenterCrop(CROP), T.ColorJitter(brightness=0.2, contrast=0.25)])
+    return Task(images[0], masks[0], images[1], masks[1], ("membrane", "cell"), 0, augment, 4, REPEATS, (1.4, 1.0), (26, 7))
 
 
 # ---- Scenes of digits

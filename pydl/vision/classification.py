@@ -110,17 +110,17 @@ class Classifier(Task):
 
     def predict_proba(self, images: Any, *, batch_size: int = 256) -> Tensor:
         """The probability of each class: (N, classes) float32."""
-        return ops.softmax(self._logits("Classifier.predict_proba", files_of("Classifier.predict_proba", images), batch_size), 1)
+        return ops.softmax(self._logits("predict_proba", images, batch_size), 1)
 
     def predict(self, images: Any, *, batch_size: int = 256) -> Tensor:
         """The number of the most probable class of each image, in `classes`: (N,) int64."""
-        return ops.argmax(self._logits("Classifier.predict", files_of("Classifier.predict", images), batch_size), 1)
+        return ops.argmax(self._logits("predict", images, batch_size), 1)
 
     def evaluate(self, images: Any, labels: Any = None, *, batch_size: int = 256) -> dict[str, float]:
         """{"accuracy", "loss": the mean cross entropy, and "top5" where there are more than five classes}. Arguments: as for fit."""
         self._ready("evaluate")
         pictures, numbers = self._examples("Classifier.evaluate", images, labels)
-        logits = self._logits("Classifier.evaluate", pictures, batch_size)
+        logits = self._logits("evaluate", pictures, batch_size)
         found = {"accuracy": accuracy(logits, numbers)}
         if logits.shape[1] > 5:
             found["top5"] = top_k_accuracy(logits, numbers, 5)
@@ -129,9 +129,12 @@ class Classifier(Task):
     def _extra(self) -> dict[str, Any]:
         return {"size": self.size}
 
-    def _logits(self, caller: str, images: Any, batch_size: int) -> Tensor:
-        model, normalisation = self._ready(caller.partition(".")[2])
-        pictures, _ = stacked(caller, images, len(normalisation.mean), self.size)
+    def _logits(self, what: str, images: Any, batch_size: int) -> Tensor:
+        model, normalisation = self._ready(what)
+        caller = f"Classifier.{what}"
+        if batch_size < 1:
+            raise ValueError(f"{caller}: batch_size: expected 1 or more, got {batch_size}")
+        pictures, _ = stacked(caller, files_of(caller, images), len(normalisation.mean), self.size)
         with modes_kept(model), no_grad():
             model.eval()
             return ops.cat([model(normalisation(pictures[i:i + batch_size])) for i in range(0, len(pictures), batch_size)])
