@@ -25,6 +25,9 @@ def run(stage: Stage) -> None:
     train_part, test_part = stratified_split(labels, test=0.25, seed=0)     # the same for every --seed
     images = pictures.astype(np.float32) / 16
     moved = half_pixel_shifts(images[train_part])
+    if model == "cnn":
+        mean, deviation = images[train_part].mean(), images[train_part].std()
+        images, moved = (images - mean) / deviation, (moved - mean) / deviation
     loader = DataLoader(
         TensorDataset(pydl.from_numpy(moved.reshape(shape)), pydl.from_numpy(np.tile(labels[train_part], 5))),
         batch_size=BATCH, shuffle=True, drop_last=True)
