@@ -1,7 +1,6 @@
 """U-Net."""
 from collections.abc import Sequence
 
-import pydl
 from pydl import nn, ops
 from pydl.tensor import Tensor
 
@@ -24,7 +23,7 @@ class Up(nn.Module):
         self.conv = DoubleConv(2 * outputs, outputs)
 
     def forward(self, input: Tensor, beside: Tensor) -> Tensor:
-        return self.conv(pydl.cat([beside, self.up(input)], 1))
+        return self.conv(ops.cat([beside, self.up(input)], 1))
 
 
 class UNet(nn.Module):
