@@ -144,7 +144,8 @@ def draw(task: Task, predicted: np.ndarray, title: str) -> Callable[[Any], None]
     name = task.classes[task.thing]
 
     def onto(figure: Any) -> None:
-        figure.set_size_inches(12, 9.6)
+        height, width = task.test_images.shape[1:]
+        figure.set_size_inches(12, 0.9 + 2.95 * SHOWN * height / width)
         figure.suptitle(title, fontsize=14)
         panels = figure.subplots(SHOWN, 4)
         for row, image, mask, answer in zip(panels, task.test_images, task.test_masks, predicted, strict=False):
