@@ -118,6 +118,13 @@ def test_folders_of_images_and_masks(tmp_path: Path) -> None:
     segmenter = trained_on(data, epochs=1, validation=data)
     assert segmenter.evaluate(data) == segmenter.evaluate(x, y)
     assert segmenter.predict(tmp_path / "image").shape == (3, 16, 16)       # type: ignore[union-attr]
+    for i in range(3):
+        images.write_png(pydl.from_numpy(y[i].astype(np.uint8)), tmp_path / "mask" / f"{i}.png")
+    assert segmenter.evaluate(tmp_path / "image", tmp_path / "mask") == segmenter.evaluate(x, y)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        segmenter.evaluate(tmp_path / "image", tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"channels|RGB|colour"):
+        Segmenter("UNet", channels=5).fit(tmp_path / "image", tmp_path / "mask")
     (tmp_path / "image" / "1.png").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"1\.png"):
         segmenter.predict(tmp_path / "image")

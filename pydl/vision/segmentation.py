@@ -12,6 +12,7 @@
 """
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -25,7 +26,8 @@ from pydl.metrics import Dice, MeanIoU, PixelAccuracy
 from pydl.nn.owned import modes_kept
 from pydl.tensor import Tensor, from_numpy
 from pydl.training import Callback, History
-from pydl.vision.inputs import single
+from pydl.vision.datasets import SegmentationFolder
+from pydl.vision.inputs import MODE_OF, single
 from pydl.vision.sheets import averaged, padded, window
 from pydl.vision.tasks import Normalisation, Task, channels_in, files_of
 from pydl.vision.transforms.batch import below, pair_of
@@ -127,7 +129,8 @@ class Segmenter(Task):
             callbacks: Iterable[Callback] = (), progress: bool = True, on_interrupt: Literal["return", "raise"] = "return") -> History:
         """Trains with AdamW and a cosine schedule -> the history, with val_pixel_accuracy and val_mean_iou where there is validation data.
 
-        images, masks: see the class; or a Dataset of (image, {"masks": (H, W)}) or (image, mask), such as SegmentationFolder, alone.
+        images, masks: see the class; or two folders, of pairs of files with the same name, read as RGB unless the number of channels is
+        known, the masks' grey values being class numbers; or a Dataset of (image, {"masks": (H, W)}) or (image, mask), such as SegmentationFolder, alone.
         validation: the same, as (images, masks) or a Dataset. crop: height and width of windows that are taken at random places; by
         default images of one size are used as a whole, and of several sizes windows as large as the smallest. repeats: windows taken of
         each image in an epoch. augment: a function, such as transforms, of a batch (N, C, H, W) uint8 and {"masks": (N, H, W)}, drawn anew
@@ -235,6 +238,8 @@ class Segmenter(Task):
 
     def _pairs(self, caller: str, images: Any, masks: Any) -> list[Pair]:
         """Images and masks that fit each other; the classes become known by the first ones."""
+        if isinstance(masks, (str, os.PathLike)):
+            images, masks = SegmentationFolder(images, masks, mode=file_mode(caller, self.channels or 3)), None
         if masks is None:
             images, masks = listed(caller, images)
         pictures = self._pictures(caller, files_of(caller, images))
@@ -268,6 +273,12 @@ class Segmenter(Task):
         if weights.shape != (classes,) or not (weights >= 0).all():
             raise ValueError(f"Segmenter.fit: class_weight: expected {classes} numbers, 0 or more, got {given!r}")
         return from_numpy(weights.astype(np.float32))
+
+
+def file_mode(caller: str, channels: int) -> str:
+    if channels not in MODE_OF:
+        raise ValueError(f"{caller}: images are read with 1 to 4 channels, but the model takes {channels}")
+    return MODE_OF[channels]
 
 
 def multiple_of(model: nn.Module) -> int:
