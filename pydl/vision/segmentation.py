@@ -130,7 +130,8 @@ class Segmenter(Task):
         """Trains with AdamW and a cosine schedule -> the history, with val_pixel_accuracy and val_mean_iou where there is validation data.
 
         images, masks: see the class; or two folders, of pairs of files with the same name, read as RGB unless the number of channels is
-        known, the masks' grey values being class numbers; or a Dataset of (image, {"masks": (H, W)}) or (image, mask), such as SegmentationFolder, alone.
+        known, the masks' grey values being class numbers; or a Dataset of (image, {"masks": (H, W)}) or (image, mask), such as
+        SegmentationFolder, alone.
         validation: the same, as (images, masks) or a Dataset. crop: height and width of windows that are taken at random places; by
         default images of one size are used as a whole, and of several sizes windows as large as the smallest. repeats: windows taken of
         each image in an epoch. augment: a function, such as transforms, of a batch (N, C, H, W) uint8 and {"masks": (N, H, W)}, drawn anew
