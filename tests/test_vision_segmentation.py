@@ -13,6 +13,7 @@ from pydl import io, nn
 from pydl.data import TensorDataset
 from pydl.vision import Segmenter, datasets, images, sheets
 from pydl.vision import transforms as T
+from pydl.vision.segmentation import Windows
 
 
 def squares(n: int, height: int = 16, width: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -57,6 +58,12 @@ def test_sizes_that_the_model_does_not_take(trained: Segmenter) -> None:
     assert trained.evaluate(x, y)["pixel_accuracy"] > 0.95
     several = trained.predict([x[0], squares(1, 9, 30)[0][0]])
     assert isinstance(several, list) and [tuple(one.shape) for one in several] == [(15, 21), (9, 30)]
+    several_sizes = ([x[0], squares(1, 9, 30)[0][0]], [y[0], squares(1, 9, 30)[1][0]])
+    fitted = trained_on(*squares(4), epochs=1, validation=several_sizes)
+    assert fitted.normalisation is not None
+    state = pydl.get_rng_state().tolist()
+    assert Windows(fitted._pairs("t", *several_sizes), fitted.normalisation, multiple=4)[1][1].shape == (12, 32)
+    assert pydl.get_rng_state().tolist() == state           # validation draws nothing
     fitted = trained_on([x[0], squares(1, 18, 13)[0][0]], [y[0], squares(1, 18, 13)[1][0]], epochs=2, batch_size=2)
     assert fitted.predict(x).shape == (2, 15, 21)               # type: ignore[union-attr]
 

@@ -41,13 +41,14 @@ NONE = -100                                 # what cross_entropy ignores where n
 class Windows(Dataset[tuple[Tensor, Tensor]]):
     """Images and masks, from each of which one window a pass is taken (`repeats` of them): a batch is augmented at once, and normalised.
 
-    size: of the windows (height, width), at random places; None: from the first row and column on, as many as there are. A smaller image is
-    continued by its mirror image.
+    size: of the windows (height, width), at random places, an image that is smaller being continued by its mirror image; None: the image as
+    a whole, continued to a multiple of `multiple`.
     """
 
     def __init__(self, pairs: Sequence[Pair], normalisation: Normalisation, size: tuple[int, int] | None = None, augment: Augment = None,
-                 repeats: int = 1) -> None:
-        self.pairs, self.normalisation, self.size, self.augment, self.repeats = pairs, normalisation, size, augment, repeats
+                 repeats: int = 1, multiple: int = 1) -> None:
+        self.pairs, self.normalisation, self.size, self.augment = pairs, normalisation, size, augment
+        self.repeats, self.multiple = repeats, multiple
 
     def __len__(self) -> int:
         return len(self.pairs) * self.repeats
@@ -67,7 +68,8 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
 
     def cut(self, image: np.ndarray, mask: np.ndarray) -> Pair:
         if self.size is None:
-            return image, mask
+            height, width = (-(-n // self.multiple) * self.multiple for n in mask.shape)
+            return padded(image, (height, width)), padded(mask, (height, width))
         image, mask = padded(image, self.size), padded(mask, self.size)
         top, left = (int(below(None, 1, mask.shape[i] - self.size[i] + 1)[0]) for i in (0, 1))
         return window(image, top, left, self.size), window(mask, top, left, self.size)
@@ -163,7 +165,7 @@ class Segmenter(Task):
                             drop_last=len(pairs) * repeats > batch_size)
         tested = None
         if held_out is not None:
-            tested = DataLoader(Windows(held_out, self.normalisation, window_size(held_out, None, multiple_of(model))), batch_size=1)
+            tested = DataLoader(Windows(held_out, self.normalisation, multiple=multiple_of(model)), batch_size=1)
         metrics = {"pixel_accuracy": PixelAccuracy(num_classes=classes, ignore_index=self.ignore_index),
                    "mean_iou": MeanIoU(num_classes=classes, ignore_index=self.ignore_index)}
         return self._trained(model, loader, tested, loss, metrics, epochs=epochs, lr=lr, weight_decay=weight_decay, callbacks=callbacks,
