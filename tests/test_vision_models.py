@@ -90,9 +90,22 @@ class TestUNet:
         with pytest.raises(ValueError, match="multiples of 4"):
             models.UNet(widths=(4, 8, 16))(pydl.randn(*shape))
 
+    def test_takes_patches_for_pixels(self):
+        model = models.UNet(num_classes=3, widths=(4, 8), patch=2).eval()
+        x = pydl.randn(2, 1, 8, 12)
+        inner = models.UNet(4, 12, widths=(4, 8)).eval()
+        inner.load_state_dict(model.state_dict())
+        expected = pydl.ops.pixel_shuffle(inner(pydl.ops.pixel_unshuffle(x, 2)), 2)
+        np.testing.assert_array_equal(model(x).detach().numpy(), expected.detach().numpy())
+        assert model.multiple == 4 and expected.shape == (2, 3, 8, 12)
+        with pytest.raises(ValueError, match="multiples of 4"):
+            model(pydl.randn(1, 1, 8, 10))
+
     def test_refuses_one_width(self):
         with pytest.raises(ValueError, match="two widths"):
             models.UNet(widths=(4,))
+        with pytest.raises(ValueError, match="patch of 1 or more"):
+            models.UNet(patch=0)
 
 
 class TestFeaturePyramid:

@@ -72,13 +72,13 @@ def columns_to_image(input, output_size, kernel_size, dilation=1, padding=0, str
     spread(name, "output_size", output_size, 2, 1, w.in_)
     if x.ndim == 2:
         x = x.unsqueeze(0)
-    place(name, w, 2, x)
     taps = w.kernel[1] * w.kernel[2]
+    w.n, w.c = x.sizes[0], x.sizes[1] // taps
+    w.o = w.c
+    place(name, w, 2, x)
     if x.sizes[1] % taps or <size_t>x.sizes[2] != w.out[1] * w.out[2]:
         raise ValueError(f"{name}: expected C * {taps} rows and {w.out[1]} * {w.out[2]} = {w.out[1] * w.out[2]} columns for output_size "
                          f"{window_sizes(2, w.in_)} and kernel_size {window_sizes(2, w.kernel)}, got input {shape_of(given)}")
-    w.n, w.c = x.sizes[0], x.sizes[1] // taps
-    w.o = w.c
     check_room(name, given, <object>w.n * w.c * w.in_[1] * w.in_[2])
     sizes[0], sizes[1], sizes[2], sizes[3] = w.n, w.c, w.in_[1], w.in_[2]
     y = empty(x.code, 4, sizes)
