@@ -1,12 +1,14 @@
-"""Images: files, data sets, transforms that carry boxes and masks along, drawing; boxes and regions, anchors; models.
+"""Images: files, data sets, transforms that carry boxes and masks along, drawing; boxes and regions, anchors; models;
+Detector, which is trained and used in a few lines.
 
-Submodules are loaded when they are named.
+Submodules and classes are loaded when they are named.
 """
 import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydl.vision import anchors, datasets, draw, images, models, ops, transforms
+    from pydl.vision.detection import Detector
 
 _LAZY = (
     "anchors",
@@ -17,13 +19,18 @@ _LAZY = (
     "ops",
     "transforms",
 )
+_CLASSES = {
+    "Detector": "detection",
+}
 
 if not TYPE_CHECKING:       # a type checker would take every name to be there
     def __getattr__(name: str) -> object:
         if name in _LAZY:
             return importlib.import_module(f"pydl.vision.{name}")
+        if name in _CLASSES:
+            return getattr(importlib.import_module(f"pydl.vision.{_CLASSES[name]}"), name)
         raise AttributeError(f"module 'pydl.vision' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, *_CLASSES})

@@ -1,0 +1,86 @@
+"""What a user has, arrays, lists of images, files, as one batch of bytes in memory."""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from pydl._core.dtypes import uint8
+from pydl.tensor import Tensor, from_numpy
+from pydl.vision.datasets import images_in
+from pydl.vision.images import MODES, owned, read_image, to_bytes, to_image
+from pydl.vision.transforms import functional as F
+
+Size = tuple[int, int]
+MODE_OF = {channels: mode for mode, channels in MODES.items()}
+
+
+def stacked(caller: str, images: Any, channels: int, size: Size | None = None) -> tuple[Tensor, list[Size]]:
+    """Images as uint8 (N, channels, H, W), all resized to `size`, and the (height, width) that each had.
+
+    images: an array or tensor (N, C, H, W) or (N, H, W), uint8 or floats from 0 to 1; a list of images of any size: tensors (C, H, W),
+    arrays (H, W) or (H, W, C), Pillow images or paths; or the path of a folder, whose images are taken in order of their names. size None:
+    that of the first image. Raises ValueError for no images, one without pixels, another number of channels, and floats that are NaN or not
+    from 0 to 1; TypeError for anything else.
+    """
+    if isinstance(images, (str, os.PathLike)):
+        images = images_in(caller, os.fsdecode(images))
+    if isinstance(images, np.ndarray):
+        images = owned(images)
+    if isinstance(images, Tensor):
+        if images.ndim not in (3, 4):
+            raise ValueError(f"{caller}: images: expected (N, C, H, W) or (N, H, W), got shape {tuple(images.shape)}")
+        images = images.unsqueeze(1) if images.ndim == 3 else images
+        if not len(images):
+            raise ValueError(f"{caller}: images: expected one or more, got shape {tuple(images.shape)}")
+        whole = bytes_of(caller, "images", images, channels)
+        sizes = [(int(whole.shape[2]), int(whole.shape[3]))] * len(whole)
+        return resized(whole, size or sizes[0]), sizes
+    if not isinstance(images, Iterable) or isinstance(images, (bytes, Mapping)):
+        raise TypeError(f"{caller}: images: expected an array, a list of images or a folder, got {type(images).__name__}")
+    found, sizes = [], []
+    for i, one in enumerate(images):
+        image = single(caller, f"images[{i}]", one, channels)
+        sizes.append((int(image.shape[1]), int(image.shape[2])))
+        size = size or sizes[0]
+        found.append(resized(image, size).numpy())
+    if not found:
+        raise ValueError(f"{caller}: images: expected one or more, got none")
+    return from_numpy(np.stack(found)), sizes
+
+
+def single(caller: str, name: str, image: Any, channels: int) -> Tensor:
+    """One image as uint8 (channels, H, W)."""
+    if isinstance(image, (str, os.PathLike)):
+        return read_image(image, MODE_OF.get(channels))
+    try:
+        image = to_image(image)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{caller}: {name}: {error}") from error
+    if image.ndim == 2:
+        image = image.unsqueeze(0)
+    if image.ndim != 3:
+        raise ValueError(f"{caller}: {name}: expected an image (C, H, W), got shape {tuple(image.shape)}")
+    return bytes_of(caller, name, image, channels)
+
+
+def bytes_of(caller: str, name: str, images: Tensor, channels: int) -> Tensor:
+    shape = tuple(images.shape)
+    if 0 in shape[-2:]:
+        raise ValueError(f"{caller}: {name}: an image without pixels (shape {shape})")
+    if shape[-3] != channels:
+        raise ValueError(f"{caller}: {name}: expected {channels} channel{'s' if channels > 1 else ''}, got {shape[-3]} (shape {shape})")
+    if images.dtype == uint8:
+        return images.detach().contiguous()
+    if not images.is_floating_point():
+        raise TypeError(f"{caller}: {name}: expected uint8, or floats from 0 to 1, got {images.dtype}")
+    pixels = images.detach().numpy()
+    if not (pixels.min() >= 0 and pixels.max() <= 1):
+        raise ValueError(f"{caller}: {name}: expected floats from 0 to 1, got {pixels.min()} to {pixels.max()}")
+    return from_numpy(to_bytes(pixels * 255))
+
+
+def resized(images: Tensor, size: Size) -> Tensor:
+    return images if tuple(images.shape[-2:]) == tuple(size) else F.resize(images, list(size))
