@@ -3,14 +3,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
-from pydl import io, ops
+from pydl import io
 from pydl.data import DataLoader, Dataset
 from pydl.metrics import MeanAveragePrecision
-from pydl.nn.owned import modes_kept
 from pydl.tensor import Tensor, float32, from_numpy, tensor
 from pydl.training import Callback, History, Trainer
 from pydl.training.progress import Progress
@@ -23,6 +22,7 @@ from pydl.vision.recipe import Averaging, adamw, saved_arch, warm_cosine
 from pydl.vision.transforms import ColorJitter, Compose, RandomHorizontalFlip, RandomStretch, RandomVerticalFlip
 
 Targets = Sequence[Mapping[str, Any]]
+Data = tuple[Tensor, list[dict[str, Any]], list[Size]]       # images as bytes, targets in their pixels, the sizes that they had
 Augment = Callable[[Tensor, list[dict[str, Any]]], tuple[Tensor, list[dict[str, Any]]]]
 SLACK = 1.0         # pixels that a box may reach over the image's edge: files count from 1 or from 0
 
@@ -41,8 +41,8 @@ class Detector:
     fit takes the list "train", its validation "val", evaluate "test". Boxes are x1 y1 x2 y2 in pixels, labels numbers in `classes`.
 
     All images are resized to size (height, width), by default that of the first one given to fit, and held in memory as bytes; what
-    predict says is in pixels of the images as they came. channels: 3, or 1 for grey. widths and blocks are those of the network at 1/2, 1/4,
-    1/8 ... of the size, of which the last two look for objects; width and depth those of the head.
+    predict says is in pixels of the images as they came. channels: 3, or 1 for grey. widths are those of the network at 1/2, 1/4, 1/8 ...
+    of the size, the last two of which look for objects, with so many blocks from 1/4 on; width and depth those of the head.
     """
 
     def __init__(self, classes: Sequence[str], *, channels: int = 3, size: Size | None = None, widths: Sequence[int] = (16, 32, 64, 128),
@@ -60,7 +60,7 @@ class Detector:
 
     def fit(self, images: Any, targets: Targets | None = None, validation: Any = None, *, epochs: int = 60, batch_size: int = 8,
             lr: float = 2e-3, weight_decay: float = 0.05, decay: float = 0.995, augment: bool | Augment = True, progress: bool = True,
-            callbacks: Sequence[Callback] = ()) -> History:
+            callbacks: Sequence[Callback] = (), on_interrupt: Literal["return", "raise"] = "return") -> History:
         """Trains for so many epochs, whose rate falls to almost 0 at the end -> the history. A second fit goes on from the first.
 
         validation: (images, targets), a data set or a folder: after each epoch the columns val_map, val_map_50 and val_map_75 say how
@@ -72,8 +72,8 @@ class Detector:
         pictures, truth, _ = self._data("fit", images, targets, "train", progress)
         held_out = None
         if validation is not None:
-            given = validation if isinstance(validation, tuple) else (validation, None)
-            held_out = self._data("fit: validation", *given, "val", progress)
+            others, their_targets = validation if isinstance(validation, tuple) else (validation, None)
+            held_out = self._data("fit: validation", others, their_targets, "val", progress)
         self._normalise(pictures)
         change = augmentation(pictures) if augment is True else augment or None
         batch_size = min(batch_size, len(pictures))
@@ -84,7 +84,7 @@ class Detector:
         trainer = Trainer(self.model, optimizer, self.model.loss, scheduler=warm_cosine(optimizer, epochs * len(loader)),
                           scheduler_interval="step", max_grad_norm=10.0, callbacks=[average, *watch, *callbacks], capture=False)
         try:
-            return trainer.fit(loader, epochs=epochs, progress=progress)
+            return trainer.fit(loader, epochs=epochs, progress=progress, on_interrupt=on_interrupt)
         finally:
             average.give(self.model)
 
@@ -99,14 +99,15 @@ class Detector:
         return self._found(self.model, pictures, sizes, batch_size, score_threshold, iou_threshold, max_detections)
 
     def evaluate(self, images: Any, targets: Targets | None = None, *, iou_threshold: float = 0.6, batch_size: int = 8) -> dict[str, Any]:
-        """COCO's figures (metrics.MeanAveragePrecision): "map_50" is the mean over classes of the average precision of boxes that overlap the
-        truth by 0.5 or more, "map_75" by 0.75, "map" the mean over 0.5, 0.55 ... 0.95."""
+        """COCO's figures (metrics.MeanAveragePrecision): "map_50" is the mean over classes of the average precision of boxes that overlap
+        the truth by 0.5 or more, "map_75" by 0.75, "map" the mean over 0.5, 0.55 ... 0.95."""
         self._fitted("evaluate")
         return self._measured(self.model, self._data("evaluate", images, targets, "test", False), iou_threshold, batch_size)
 
     def save(self, path: Path) -> None:
         """Writes weights, classes and sizes as one safetensors file."""
-        io.save_model(self.model, path, arch={"Detector": {"classes": self.classes, "channels": self.channels, "size": self.size, **self.settings}})
+        arch = {"classes": self.classes, "channels": self.channels, "size": self.size, **self.settings}
+        io.save_model(self.model, path, arch={"Detector": arch})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -124,7 +125,6 @@ class Detector:
             raise RuntimeError(f"Detector.{caller}: the size of the images is not known before fit; give it as size=")
 
     def _data(self, caller: str, images: Any, targets: Targets | None, part: str, progress: bool) -> Data:
-        """Images as bytes, their targets in pixels of these, and the sizes that they had."""
         caller = f"Detector.{caller}"
         if targets is None:
             if isinstance(images, (str, os.PathLike)):
@@ -138,7 +138,7 @@ class Detector:
             raise ValueError(f"{caller}: expected targets to be a list of dicts, one for each of {len(pictures)} images, got "
                              f"{type(targets).__name__}{f' of {len(targets)}' if isinstance(targets, (list, tuple)) else ''}")
         new = (int(pictures.shape[2]), int(pictures.shape[3]))
-        truth = [scaled(caller, i, target, size, new, len(self.classes)) for i, (target, size) in enumerate(zip(targets, sizes, strict=True))]
+        truth = [scaled(caller, i, one, size, new, len(self.classes)) for i, (one, size) in enumerate(zip(targets, sizes, strict=True))]
         self.size = self.size or new
         return pictures, truth, sizes
 
@@ -154,19 +154,20 @@ class Detector:
         found: list[Detections] = []
         for start in range(0, len(pictures), batch_size):
             found += model.detect(floats(pictures[start:start + batch_size]), *options)
-        height, width = pictures.shape[2:]
-        return [{**one, "boxes": one["boxes"] * tensor([w / width, h / height] * 2)} for one, (h, w) in zip(found, sizes, strict=True)]
+        return enlarged(found, pictures, sizes)
 
     def _measured(self, model: FCOS, data: Data, iou_threshold: float, batch_size: int) -> dict[str, Any]:
         pictures, truth, sizes = data
         metric = MeanAveragePrecision()
         found = self._found(model, pictures, sizes, batch_size, 0.02, iou_threshold, 100)
-        height, width = pictures.shape[2:]
-        metric.update(found, [{**one, "boxes": one["boxes"] * tensor([w / width, h / height] * 2)} for one, (h, w) in zip(truth, sizes, strict=True)])
+        metric.update(found, enlarged(truth, pictures, sizes))
         return metric.compute()
 
 
-Data = tuple[Tensor, list[dict[str, Any]], list[Size]]
+def enlarged(found: Sequence[Detections], pictures: Tensor, sizes: Sequence[Size]) -> list[Detections]:
+    """The same boxes in pixels of images of these sizes."""
+    height, width = pictures.shape[2:]
+    return [{**one, "boxes": one["boxes"] * tensor([w / width, h / height] * 2)} for one, (h, w) in zip(found, sizes, strict=True)]
 
 
 class Scenes(Dataset[Any]):
@@ -232,6 +233,8 @@ def scaled(caller: str, i: int, target: Mapping[str, Any], old: Size, new: Size,
     inner = np.clip(boxes, 0, limits)
     outside |= (inner[:, 2:] <= inner[:, :2]).any(1)
     if outside.any():
-        raise ValueError(f"{caller}: targets[{i}]: boxes[{int(outside.argmax())}] = {boxes[outside.argmax()].tolist()} does not lie in its image of "
-                         f"{old[0]} x {old[1]} pixels (height, width)")
-    return {"boxes": from_numpy((inner * (np.array([new[1], new[0]] * 2) / limits)).astype(np.float32)), "labels": from_numpy(labels.astype(np.int64))}
+        wrong = int(outside.argmax())
+        raise ValueError(f"{caller}: targets[{i}]: boxes[{wrong}] = {boxes[wrong].tolist()} does not lie in its image of {old[0]} x "
+                         f"{old[1]} pixels (height, width)")
+    inner *= np.array([new[1], new[0]] * 2) / limits
+    return {"boxes": from_numpy(inner.astype(np.float32)), "labels": from_numpy(labels.astype(np.int64))}

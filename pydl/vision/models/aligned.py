@@ -34,7 +34,7 @@ def aligned_targets(logits: Tensor, boxes: Tensor, points: Tensor, targets: Sequ
 
     logits (N, L, K), boxes (N, L, 4) and points (L, 3), x, y and stride, are what the detector says now; nothing is differentiated. A
     location that several objects want goes to the one it overlaps most. Its quality is t, scaled so that the largest of an object is its
-    largest IoU. Objects that are smaller than a cell have the locations around their middle.
+    largest IoU. Objects that are smaller than a cell have that of their middle.
     """
     n, count, classes = logits.shape
     truth = truth_of(targets, n, classes)
@@ -67,12 +67,12 @@ def best(worth: np.ndarray, topk: int) -> np.ndarray:
 
 
 def inside(truth: Truth, points: np.ndarray) -> np.ndarray:
-    """Whether a location lies in an object, or within a cell's reach of its middle: (N, M, L)."""
+    """Whether a location lies in an object, or its cell holds the object's middle: (N, M, L)."""
     middle, half = (truth.boxes[..., :2] + truth.boxes[..., 2:]) / 2, (truth.boxes[..., 2:] - truth.boxes[..., :2]) / 2
     found = truth.there[:, :, None]
     for axis in (0, 1):
-        reach = np.maximum(half[:, :, None, axis], points[:, 2])
-        found = found & (np.abs(points[:, axis] - middle[:, :, None, axis]) < reach)
+        reach = np.maximum(half[:, :, None, axis], points[:, 2] / 2)
+        found = found & (np.abs(points[:, axis] - middle[:, :, None, axis]) <= reach)
     return found
 
 

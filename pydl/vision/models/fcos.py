@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from pydl import nn, ops
 from pydl.autograd import no_grad
@@ -25,12 +25,6 @@ class Located(NamedTuple):
     logits: Tensor
     boxes: Tensor
     points: Tensor
-
-
-class Backbone(Protocol):
-    """A network with images of several sizes, each half of the one before, as ResNet has."""
-
-    def features(self, input: Tensor) -> list[Tensor]: ...
 
 
 class DetectionBackbone(nn.Module):
@@ -70,7 +64,8 @@ class Tower(nn.Module):
 
     def forward(self, input: Tensor, level: int) -> Tensor:
         for conv, norms in zip(self.convs, self.norms, strict=True):
-            input = ops.relu(norms[level](conv(input)))
+            each: Any = norms
+            input = ops.relu(each[level](conv(input)))
         return input
 
 
@@ -78,7 +73,7 @@ class FCOS(nn.Module):
     """A detector without anchors: each location of a feature pyramid says whether an object is there, and where its edges are.
 
     forward: images (N, C, H, W), normalised floats -> Located. `loss(outputs, targets)` trains it, `detect(images)` gives boxes.
-    backbone: anything with features(images), of which the last len(strides) are taken; in_channels and strides are theirs.
+    backbone: a module with features(images) -> images of several sizes, as ResNet; the last len(strides) are taken, with in_channels.
     width, depth: channels and convolutions of the two towers of the head. Distances to the edges are stride * exp(x).
 
     Tian et al., "FCOS: Fully convolutional one-stage object detection", 2019. There is no centre-ness: a class's score learns how well the
@@ -93,7 +88,7 @@ class FCOS(nn.Module):
             raise ValueError(f"FCOS: expected num_classes of 1 or more, and as many in_channels as strides, got {num_classes}, "
                              f"{tuple(in_channels)} and {tuple(strides)}")
         self.num_classes, self.strides = num_classes, tuple(strides)
-        self.backbone = backbone
+        self.backbone: Any = backbone
         self.fpn = FeaturePyramidNetwork(in_channels, width)
         self.classes, self.edges = Tower(width, depth, len(strides)), Tower(width, depth, len(strides))
         self.class_logits = nn.Conv2d(width, num_classes, 3, padding=1)
@@ -102,7 +97,8 @@ class FCOS(nn.Module):
             initialise(tower)
         for conv, bias in ((self.class_logits, -math.log(99)), (self.box_edges, math.log(2.5))):       # a score of 0.01, a box of 5 strides
             nn.init.normal_(conv.weight, std=0.01)
-            nn.init.constant_(conv.bias, bias)
+            if conv.bias is not None:
+                nn.init.constant_(conv.bias, bias)
 
     def forward(self, images: Tensor) -> Located:
         if images.ndim != 4 or min(images.shape[2:]) < self.strides[-1]:

@@ -222,16 +222,16 @@ class RandomAffine(Warp):
 
 
 class RandomStretch(Warp):
-    """The image larger or smaller by a factor of scale (least, most), its width by one of ratio relative to its height, and moved by at most
-    translate (shares of width and height): boxes stay as tight as they were, which no turn or shear leaves them.
+    """Larger or smaller by a factor of scale (least, most), in width by one of ratio relative to height, and moved by at most translate
+    (shares of width and height): boxes stay as tight as they were, as no turn or shear leaves them.
 
     Factors are drawn evenly on a logarithmic scale. Boxes of which less than min_visible of the area stays in the image are removed, with
     what belongs to them.
     """
 
-    def __init__(self, scale: Sequence[float] = (0.75, 1.33), ratio: Sequence[float] = (0.8, 1.25), translate: Sequence[float] = (0.15, 0.15),
-                 min_visible: float = 0.0, interpolation: str = "bilinear", fill: Fill = 0, padding_mode: str = "constant", *,
-                 generator: Generator | None = None) -> None:
+    def __init__(self, scale: Sequence[float] = (0.75, 1.33), ratio: Sequence[float] = (0.8, 1.25),
+                 translate: Sequence[float] = (0.15, 0.15), min_visible: float = 0.0, interpolation: str = "bilinear",
+                 fill: Fill = 0, padding_mode: str = "constant", *, generator: Generator | None = None) -> None:
         super().__init__(interpolation, fill, padding_mode, generator)
         name = "RandomStretch"
         self.scale, self.ratio = interval(name, "scale", scale, low=1e-9), interval(name, "ratio", ratio, low=1e-9)
