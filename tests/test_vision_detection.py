@@ -33,7 +33,7 @@ def test_the_best_locations_learn_of_an_object():
     found = assigned(said, [target([[0, 0, 10, 13]], [1])], logits, topk=2)
     # t = s u^6: 0.5, out of the object, 0.8 * 0.8^6 = 0.2097, out; the largest is scaled to the largest IoU, 1
     assert found.at.tolist() == [0, 2]
-    np.testing.assert_allclose(found.weights.numpy(), [1, 0.8**7 / 0.5], rtol=1e-5)
+    np.testing.assert_allclose(found.weights.numpy(), np.array([0.5, 0.8**7]) / (0.5 + 0.8**7), rtol=1e-5)
     np.testing.assert_allclose(found.boxes.numpy(), [[0, 0, 10, 13]] * 2)
     quality = np.zeros((1, 4, 3))
     quality[0, [0, 2], 1] = 1, 0.8**7 / 0.5
@@ -47,13 +47,14 @@ def test_a_location_that_two_objects_want_goes_to_the_one_it_overlaps_most():
     found = assigned(said, [target([[0, 0, 16, 16], [0, 0, 8, 7]], [0, 2])])
     assert found.at.tolist() == [1, 2, 3, 0]
     np.testing.assert_allclose(found.quality.numpy()[0], [[0, 0, 7 / 8], [1, 0, 0], [1, 0, 0], [1, 0, 0]], rtol=1e-5)
+    np.testing.assert_allclose(found.weights.numpy(), [1 / 6, 1 / 6, 1 / 6, 1 / 2], rtol=1e-5)
 
 
 def test_images_are_numbered_through_and_small_objects_have_locations():
     said = np.tile(np.float32([[[7, 7, 10, 10]]]), (3, 4, 1))
     found = assigned(said, [target([], []), target([[7.5, 7, 10, 10]], [0]), target([], [])])
     assert found.at.tolist() == [7]
-    np.testing.assert_allclose(found.weights.numpy(), 2.5 / 3, rtol=1e-5)
+    assert found.total == pytest.approx(2.5 / 3) and found.weights.tolist() == [1]
     none = assigned(said, [target([], [])] * 3)
     assert none.at.tolist() == [] and none.total == 0 and not none.quality.numpy().any()
     assert not assigned(said[:1], [target([[40, 40, 50, 50]], [0])]).at.tolist()
@@ -64,10 +65,11 @@ def test_loss_by_hand():
     logits, boxes = stream.normal(size=(2, 4, 3)), np.tile([[[1.0, 2, 9, 12]]], (2, 4, 1))
     quality = np.zeros((2, 4, 3))
     quality[1, 2, 0], quality[0, 1, 2] = 0.5, 0.9
-    targets = Targets(*map(pydl.from_numpy, (quality, np.array([6, 1]), np.array([[1.0, 2, 5, 12], [1, 2, 9, 12]]), np.array([0.5, 0.9]))), 1.4)
+    objects = np.array([6, 1]), np.array([[1.0, 2, 5, 12], [1, 2, 9, 12]]), np.array([0.3, 0.7])
+    targets = Targets(pydl.from_numpy(quality), 1.4, *map(pydl.from_numpy, objects))
     p = 1 / (1 + np.exp(-logits))
     entropy = -(quality * np.log(p) + (1 - quality) * np.log(1 - p))
-    expected = (((p - quality) ** 2 * entropy).sum() + 2 * 0.5 * (1 - 0.5)) / 1.4       # giou = iou = 0.5, and 1
+    expected = ((p - quality) ** 2 * entropy).sum() / 1.4 + 2 * 0.3 * (1 - 0.5)        # giou = iou = 0.5, and 1
     points = pydl.from_numpy(GRID)
     loss = detection_loss(Located(pydl.from_numpy(logits), pydl.from_numpy(boxes), points), targets)
     assert loss.item() == pytest.approx(expected, rel=1e-6)

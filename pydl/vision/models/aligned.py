@@ -10,14 +10,15 @@ from pydl.tensor import Tensor, from_numpy
 
 
 class Targets(NamedTuple):
-    """What the locations of N images should say. quality (N, L, K): the score of each class; at (P,): locations with an object, numbered
-    through all images, boxes (P, 4) and weights (P,) of these, and the sum of the weights."""
+    """What the locations of N images should say. quality (N, L, K): the score of each class, and their sum; at (P,): locations with an
+    object, numbered through all images, its boxes (P, 4), and weights (P,) as the qualities are, but of sum 1 over all, and the same for
+    every object."""
 
     quality: Tensor
+    total: float
     at: Tensor
     boxes: Tensor
     weights: Tensor
-    total: float
 
 
 class Truth(NamedTuple):
@@ -51,11 +52,14 @@ def aligned_targets(logits: Tensor, boxes: Tensor, points: Tensor, targets: Sequ
     image, thing, at = np.nonzero(chosen)
     worth, overlap = np.where(chosen, worth, 0), np.where(chosen, overlap, 0)
     scale = overlap.max(2, initial=0) / np.maximum(worth.max(2, initial=0), 1e-30)
-    weights = (worth * scale[:, :, None])[image, thing, at].astype(said.dtype)
+    worth *= scale[:, :, None]
+    scores = worth[image, thing, at]
     quality = np.zeros((n, count, classes), said.dtype)
-    quality[image, at, truth.labels[image, thing]] = weights
-    return Targets(from_numpy(quality), from_numpy(image * count + at), from_numpy(truth.boxes[image, thing]), from_numpy(weights),
-                   float(weights.sum()))
+    quality[image, at, truth.labels[image, thing]] = scores
+    each = worth.sum(2)
+    weights = (scores / (each[image, thing] * max(np.count_nonzero(each), 1))).astype(said.dtype)
+    return Targets(from_numpy(quality), float(scores.sum()), from_numpy(image * count + at), from_numpy(truth.boxes[image, thing]),
+                   from_numpy(weights))
 
 
 def best(worth: np.ndarray, topk: int) -> np.ndarray:

@@ -119,8 +119,9 @@ class FCOS(nn.Module):
     def loss(self, outputs: Located, targets: Sequence[Mapping[str, Any]]) -> Tensor:
         """Quality focal loss of the logits + 2 (1 - GIoU) of the boxes that have an object: one number.
 
-        targets: for each image "boxes" (K, 4), x1 y1 x2 y2 in pixels, and "labels" (K,), from 0 to num_classes - 1. Either part is a sum
-        over all locations, divided by the sum of all qualities. Raises ValueError, TypeError for targets that do not fit.
+        targets: for each image "boxes" (K, 4), x1 y1 x2 y2 in pixels, and "labels" (K,), from 0 to num_classes - 1. In the boxes' part
+        every object counts the same, so that small ones, which few locations see, are learnt, too. Raises ValueError, TypeError for targets
+        that do not fit.
         """
         return detection_loss(outputs, aligned_targets(outputs.logits, outputs.boxes, outputs.points, targets))
 
@@ -147,16 +148,15 @@ def located(level: Tensor, stride: int) -> Tensor:
 
 
 def detection_loss(outputs: Located, targets: Targets) -> Tensor:
-    """|p - q|^2 H(p, q), summed over all, + 2 q (1 - GIoU), summed over locations with an object; both over the sum of q."""
-    total = max(targets.total, 1.0)
+    """The sum of |p - q|^2 H(p, q) over the sum of q, + 2 (1 - GIoU), the mean over objects of their locations' mean by q."""
     apart = ops.sigmoid(outputs.logits) - targets.quality
     entropy = ops.binary_cross_entropy_with_logits(outputs.logits, targets.quality, reduction="none")
-    scores = (apart * apart * entropy).sum()
+    scores = (apart * apart * entropy).sum() / max(targets.total, 1.0)
     if not len(targets.at):
-        return scores / total
+        return scores
     boxes = ops.index_select(outputs.boxes.reshape(-1, 4), 0, targets.at)
     edges = (ops.generalized_box_iou_loss(boxes, targets.boxes) * targets.weights).sum()
-    return (scores + 2 * edges) / total
+    return scores + 2 * edges
 
 
 def chosen(scores: Tensor, boxes: Tensor, threshold: float, iou_threshold: float, most: int, candidates: int) -> Detections:
