@@ -190,7 +190,7 @@ def test_lists_folders_and_data_sets(trained, tmp_path):
     for i in (0, 1):
         write_png(pydl.from_numpy(pictures[i]), tmp_path / f"{i}.png")
     expected = detector.predict(pictures)
-    forms = [list(pydl.from_numpy(pictures)), pictures[:, 0], [picture[0] for picture in pictures], pydl.from_numpy(pictures).float() / 255,
+    forms = [list(pydl.from_numpy(pictures)), pictures[:, 0], [picture[0] for picture in pictures], list(pictures), [p[0, :, :, None] for p in pictures], pydl.from_numpy(pictures).float() / 255,
              tmp_path, [tmp_path / "0.png", str(tmp_path / "1.png")]]
     for form in forms:
         for one, other in zip(detector.predict(form), expected, strict=True):

@@ -12,11 +12,12 @@ from pydl.demos.harness import Stage
 from pydl.demos.scenes import digit_scenes
 from pydl.vision import Detector
 from pydl.vision.datasets import VOCDetection
-from pydl.vision.transforms import ColorJitter, Compose, RandomStretch
+from pydl.vision.transforms import ColorJitter, Compose, RandomStretch, Resize
 
 CELLS, DIGITS = (60, 16), (40, 16)      # epochs, with --quick
 SIZE = (240, 320)                       # half of the cells' pictures
 SCENES, SCENE_SIZE = (600, 150), (96, 128)
+Data = tuple[Detector, tuple[Any, Any], tuple[Any, Any], tuple[int, int]]       # training and test: images, targets; epochs
 UPRIGHT = Compose([RandomStretch(min_visible=0.6), ColorJitter(0.3, 0.3)])      # a mirrored digit is another one, or none
 SHOWN = 4       # test pictures in the plot
 SURE = 0.3      # ... with what is found with this score, or a better one
@@ -50,18 +51,26 @@ def run(stage: Stage) -> None:
     stage.plot("detect.png", draw(detector, test))
 
 
-def cells(stage: Stage, folder: str) -> tuple[Detector, tuple[Any, ...], tuple[Any, ...], tuple[int, int]]:
-    train = stage.load(VOCDetection, folder, "trainval", empty="drop")
+def cells(stage: Stage, folder: str) -> Data:
+    """Training pictures at half their size; test pictures and their truth as they are."""
+    train = stage.load(VOCDetection, folder, "trainval", Resize(SIZE), empty="drop")
     test = stage.load(VOCDetection, folder, "test", classes=train.classes, empty="drop")
-    return Detector(train.classes, size=SIZE), (train,), unzipped(stage, test), CELLS
+    return Detector(train.classes, size=SIZE), pairs(stage, train), pairs(stage, test), CELLS
 
 
-def unzipped(stage: Stage, data: VOCDetection) -> tuple[list[Any], list[Any]]:
-    pairs = [stage.load(data.raw, i) for i in range(len(data))]
-    return [image for image, _ in pairs], [target for _, target in pairs]
+def pairs(stage: Stage, data: VOCDetection) -> tuple[list[Any], list[Any]]:
+    """All images and their targets."""
+    images, targets = [], []
+    with stage.progress("reading images", len(data)) as bar:
+        for i in range(len(data)):
+            image, target = stage.load(data.__getitem__, i)
+            images.append(image)
+            targets.append(target)
+            bar.step()
+    return images, targets
 
 
-def digits(stage: Stage) -> tuple[Detector, tuple[Any, ...], tuple[Any, ...], tuple[int, int]]:
+def digits(stage: Stage) -> Data:
     stage.notes.append("no blood cells: PYDL_DATA names no folder that holds bccd/; these are scenes composed of the embedded digits")
     train, test = (digit_scenes(count, SCENE_SIZE, seed=0, test=held_out) for count, held_out in zip(SCENES, (False, True), strict=True))
     return Detector([str(i) for i in range(10)], channels=1, size=SCENE_SIZE), train, test, DIGITS

@@ -21,8 +21,8 @@ def stacked(caller: str, images: Any, channels: int, size: Size | None = None) -
     """Images as uint8 (N, channels, H, W), all resized to `size`, and the (height, width) that each had.
 
     images: an array or tensor (N, C, H, W) or (N, H, W), uint8 or floats from 0 to 1; a list of images of any size: tensors (C, H, W),
-    arrays (H, W) or (H, W, C), Pillow images or paths; or the path of a folder, whose images are taken in order of their names. size None:
-    that of the first image. Raises ValueError for no images, one without pixels, another number of channels, and floats that are NaN or not
+    arrays (H, W), (C, H, W) or (H, W, C), Pillow images or paths; or the path of a folder, whose images are taken in order of their
+    names. size None: that of the first image. Raises ValueError for no images, one without pixels, another number of channels, and floats that are NaN or not
     from 0 to 1; TypeError for anything else.
     """
     if isinstance(images, (str, os.PathLike)):
@@ -55,6 +55,8 @@ def single(caller: str, name: str, image: Any, channels: int) -> Tensor:
     """One image as uint8 (channels, H, W)."""
     if isinstance(image, (str, os.PathLike)):
         return read_image(image, MODE_OF.get(channels))
+    if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[0] == channels != image.shape[2]:
+        image = owned(image)
     try:
         image = to_image(image)
     except (TypeError, ValueError) as error:
