@@ -176,7 +176,8 @@ def test_saved_and_loaded(trained, tmp_path):
     io.save_model(nn.Linear(2, 2), tmp_path / "b.safetensors")
     with pytest.raises(ValueError, match=r"b\.safetensors: expected the file of a Detector"):
         Detector.load(tmp_path / "b.safetensors")
-    for arch in ({"classes": []}, {"classes": ["a"], "planes": 3}, {"classes": ["a"], "widths": "no"}, {"classes": ["a"], "width": 2**70}):
+    for arch in ({"classes": []}, {"classes": ["a"], "planes": 3}, {"classes": ["a"], "widths": "no"}, {"classes": ["a"], "width": 2**70},
+                 {"classes": ["a"], "size": [3, 4, 5]}, {"classes": ["a"], "channels": 0}, {"classes": 3}):
         io.save_model(detector.model, tmp_path / "c.safetensors", arch={"Detector": arch})
         with pytest.raises(ValueError, match=r"c\.safetensors"):
             Detector.load(tmp_path / "c.safetensors")

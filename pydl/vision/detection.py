@@ -24,6 +24,7 @@ from pydl.vision.transforms import ColorJitter, Compose, RandomHorizontalFlip, R
 Targets = Sequence[Mapping[str, Any]]
 Data = tuple[Tensor, list[dict[str, Any]], list[Size]]       # images as bytes, targets in their pixels, the sizes that they had
 Augment = Callable[[Tensor, list[dict[str, Any]]], tuple[Tensor, list[dict[str, Any]]]]
+LARGEST = 4096      # of all numbers that describe a network: a file may say anything
 SLACK = 1.0         # pixels that a box may reach over the image's edge: files count from 1 or from 0
 
 
@@ -51,8 +52,14 @@ class Detector:
             raise ValueError(f"Detector: classes: expected different names, one or more, got {classes!r}")
         if len(blocks) < 2:
             raise ValueError(f"Detector: blocks: expected numbers for two sizes or more, got {blocks!r}")
+        for name, numbers in (("channels", [channels]), ("size", size or [32]), ("widths", widths), ("blocks", blocks), ("width", [width]),
+                              ("depth", [depth])):
+            if not all(isinstance(n, int) and 1 <= n <= LARGEST for n in numbers):
+                raise ValueError(f"Detector: {name}: expected integers from 1 to {LARGEST}, got {numbers!r}")
+        if size is not None and len(size) != 2:
+            raise ValueError(f"Detector: size: expected (height, width), got {size!r}")
         self.classes, self.channels = list(classes), channels
-        self.size: Size | None = None if size is None else (int(size[0]), int(size[1]))
+        self.size: Size | None = None if size is None else (size[0], size[1])
         self.settings = {"widths": list(widths), "blocks": list(blocks), "width": width, "depth": depth}
         strides = (2 ** len(blocks), 2 ** (len(blocks) + 1))
         self.model = FCOS(DetectionBackbone(channels, widths, blocks), len(self.classes), widths[-2:], strides, width, depth)

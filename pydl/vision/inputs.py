@@ -22,8 +22,8 @@ def stacked(caller: str, images: Any, channels: int, size: Size | None = None) -
 
     images: an array or tensor (N, C, H, W) or (N, H, W), uint8 or floats from 0 to 1; a list of images of any size: tensors (C, H, W),
     arrays (H, W), (C, H, W) or (H, W, C), Pillow images or paths; or the path of a folder, whose images are taken in order of their
-    names. size None: that of the first image. Raises ValueError for no images, one without pixels, another number of channels, and floats that are NaN or not
-    from 0 to 1; TypeError for anything else.
+    names. size None: that of the first image. Raises ValueError for no images, one without pixels, another number of channels, and floats
+    that are NaN or not from 0 to 1; TypeError for anything else.
     """
     if isinstance(images, (str, os.PathLike)):
         images = images_in(caller, os.fsdecode(images))
