@@ -112,6 +112,23 @@ def test_detections_are_the_best_without_doubles():
     assert none["boxes"].shape == (0, 4) and none["scores"].shape == (0,) and none["labels"].dtype == pydl.int64
 
 
+def test_views_are_turned_back():
+    model = FCOS(DetectionBackbone(1, (4, 4, 8, 8), (1, 1, 1)), 2, (8, 8), (8, 16), width=8, depth=1).eval()
+    image = pydl.from_numpy(np.random.RandomState(0).uniform(size=(1, 1, 32, 48)).astype(np.float32))
+    with pydl.no_grad():
+        once, twice = model.seen(image, 1), model.seen(image, 4)
+        other = model.seen(pydl.flip(image, [3]), 4)
+    # a mirrored image has the mirrored mean; of a level's row the last location comes first
+    at = np.concatenate([np.arange(24).reshape(4, 6)[:, ::-1].ravel(), 24 + np.arange(6).reshape(2, 3)[:, ::-1].ravel()])
+    np.testing.assert_allclose(other.logits.numpy(), twice.logits.numpy()[:, at], atol=1e-5)
+    x1, y1, x2, y2 = np.moveaxis(twice.boxes.numpy()[:, at], 2, 0)
+    np.testing.assert_allclose(other.boxes.numpy(), np.stack([48 - x2, y1, 48 - x1, y2], 2), atol=1e-3)
+    assert not np.allclose(once.logits.numpy(), twice.logits.numpy(), atol=1e-5)
+    for views, size in ((3, 32), (2, 40)):
+        with pytest.raises(ValueError, match="1, 2 or 4 views, of images whose sides are multiples of 16"):
+            model.detect(pydl.zeros(1, 1, size, size), views=views)
+
+
 def scenes(count, seed):
     """Two rectangles in each picture: dark ones are of class 0, bright ones of class 1."""
     stream = np.random.RandomState(seed)
@@ -135,7 +152,7 @@ def small(**options):
 def trained():
     pydl.manual_seed(0)
     detector = small()
-    history = detector.fit(*scenes(48, 0), scenes(4, 1), epochs=12, batch_size=4, lr=1e-2, decay=0.95, progress=False)
+    history = detector.fit(*scenes(48, 0), validation=scenes(4, 1), epochs=12, batch_size=4, lr=1e-2, decay=0.95, progress=False)
     return detector, history
 
 
@@ -144,7 +161,7 @@ def test_learns(trained):
     assert history["loss"][-1] < 0.6 * history["loss"][0] and len(history["val_map_50"]) == 12
     pictures, targets = scenes(24, 2)
     figures = detector.evaluate(pictures, targets)
-    assert figures["map_50"] > 0.85
+    assert figures["map_50"] > 0.85 and detector.evaluate(pictures, targets, views=2)["map_50"] > 0.8
     assert not detector.model.training
     best = detector.predict(pictures[:1])[0]
     assert sorted(best["labels"].tolist()[:2]) == sorted(targets[0]["labels"].tolist())

@@ -65,7 +65,7 @@ class Detector:
         self.model = FCOS(DetectionBackbone(channels, widths, blocks), len(self.classes), widths[-2:], strides, width, depth)
         self.model.eval()
 
-    def fit(self, images: Any, targets: Targets | None = None, validation: Any = None, *, epochs: int = 60, batch_size: int = 8,
+    def fit(self, images: Any, targets: Targets | None = None, *, epochs: int = 60, validation: Any = None, batch_size: int = 8,
             lr: float = 2e-3, weight_decay: float = 0.05, decay: float = 0.995, augment: bool | Augment = True, progress: bool = True,
             callbacks: Sequence[Callback] = (), on_interrupt: Literal["return", "raise"] = "return") -> History:
         """Trains for so many epochs, whose rate falls to almost 0 at the end -> the history. A second fit goes on from the first.
@@ -96,20 +96,22 @@ class Detector:
             average.give(self.model)
 
     def predict(self, images: Any, *, score_threshold: float = 0.25, iou_threshold: float = 0.6, max_detections: int = 100,
-                batch_size: int = 8) -> list[Detections]:
+                views: int = 1, batch_size: int = 8) -> list[Detections]:
         """What is seen in each image: a dict of "boxes" (K, 4), "scores" (K,) and "labels" (K,), the best first.
 
-        iou_threshold: of two boxes of one class that overlap by more, the better stays.
+        iou_threshold: of two boxes of one class that overlap by more, the better stays. views: 1, or the mean over 2 (and mirrored) or 4
+        (and upside down) views of each image.
         """
         self._fitted("predict")
         pictures, sizes = stacked("Detector.predict", images, self.channels, self.size)
-        return self._found(self.model, pictures, sizes, batch_size, score_threshold, iou_threshold, max_detections)
+        return self._found(self.model, pictures, sizes, batch_size, score_threshold, iou_threshold, max_detections, views)
 
-    def evaluate(self, images: Any, targets: Targets | None = None, *, iou_threshold: float = 0.6, batch_size: int = 8) -> dict[str, Any]:
+    def evaluate(self, images: Any, targets: Targets | None = None, *, iou_threshold: float = 0.6, views: int = 1,
+                 batch_size: int = 8) -> dict[str, Any]:
         """COCO's figures (metrics.MeanAveragePrecision): "map_50" is the mean over classes of the average precision of boxes that overlap
         the truth by 0.5 or more, "map_75" by 0.75, "map" the mean over 0.5, 0.55 ... 0.95."""
         self._fitted("evaluate")
-        return self._measured(self.model, self._data("evaluate", images, targets, "test", False), iou_threshold, batch_size)
+        return self._measured(self.model, self._data("evaluate", images, targets, "test", False), batch_size, iou_threshold, views)
 
     def save(self, path: Path) -> None:
         """Writes weights, classes and sizes as one safetensors file."""
@@ -156,17 +158,18 @@ class Detector:
         for buffer, found in ((backbone.mean, values.mean((0, 2, 3))), (backbone.std, values.std((0, 2, 3)))):
             buffer.copy_(from_numpy(np.maximum(found / 255, 1e-3 if buffer is backbone.std else 0).astype(np.float32).reshape(-1, 1, 1)))
 
-    def _found(self, model: FCOS, pictures: Tensor, sizes: Sequence[Size], batch_size: int, *options: Any) -> list[Detections]:
+    def _found(self, model: FCOS, pictures: Tensor, sizes: Sequence[Size], batch_size: int, score_threshold: float,
+               iou_threshold: float, most: int, views: int) -> list[Detections]:
         """What the model sees, in pixels of images of these sizes."""
         found: list[Detections] = []
         for start in range(0, len(pictures), batch_size):
-            found += model.detect(floats(pictures[start:start + batch_size]), *options)
+            found += model.detect(floats(pictures[start:start + batch_size]), score_threshold, iou_threshold, most, views=views)
         return enlarged(found, pictures, sizes)
 
-    def _measured(self, model: FCOS, data: Data, iou_threshold: float, batch_size: int) -> dict[str, Any]:
+    def _measured(self, model: FCOS, data: Data, batch_size: int = 8, iou_threshold: float = 0.6, views: int = 1) -> dict[str, Any]:
         pictures, truth, sizes = data
         metric = MeanAveragePrecision()
-        found = self._found(model, pictures, sizes, batch_size, 0.02, iou_threshold, 100)
+        found = self._found(model, pictures, sizes, batch_size, 0.02, iou_threshold, 100, views)
         metric.update(found, enlarged(truth, pictures, sizes))
         return metric.compute()
 
@@ -200,7 +203,7 @@ class Watching(Callback):
         self.detector, self.average, self.data = detector, average, data
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
-        figures = self.detector._measured(self.average.model, self.data, 0.6, 8)
+        figures = self.detector._measured(self.average.model, self.data)
         row.update({f"val_{key}": figures[key] for key in ("map", "map_50", "map_75")})
 
 

@@ -5,10 +5,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pydl import nn, ops
 from pydl.autograd import no_grad
 from pydl.nn.owned import modes_kept
-from pydl.tensor import Tensor, ones, zeros
+from pydl.tensor import Tensor, from_numpy, ones, zeros
 from pydl.vision.anchors import point_grid
 from pydl.vision.models.aligned import Targets, aligned_targets
 from pydl.vision.models.fpn import FeaturePyramidNetwork
@@ -126,19 +128,49 @@ class FCOS(nn.Module):
         return detection_loss(outputs, aligned_targets(outputs.logits, outputs.boxes, outputs.points, targets))
 
     def detect(self, images: Tensor, score_threshold: float = 0.05, iou_threshold: float = 0.6, max_detections: int = 100,
-               candidates: int = 1000) -> list[Detections]:
+               candidates: int = 1000, views: int = 1) -> list[Detections]:
         """What is seen in each image: a dict of "boxes" (K, 4), "scores" (K,) and "labels" (K,), the best first; in evaluation mode.
 
         Scores above score_threshold count, the best `candidates` of them; of boxes of one class that overlap by more than iou_threshold
-        the best stays (batched_nms); K <= max_detections. Boxes are cut at the image's edges.
+        the best stays (batched_nms); K <= max_detections. Boxes are cut at the image's edges. views: 1, or the mean over 2 (and mirrored)
+        or 4 (and upside down) views of each image, whose sides must then be multiples of the largest stride.
         """
         with modes_kept(self), no_grad():
             self.eval()
-            found = self(images)
+            found = self(images) if views == 1 else self.seen(images, views)
         scores = ops.sigmoid(found.logits)
         size = tuple(images.shape[2:])
         return [chosen(scores[i], ops.clip_boxes_to_image(found.boxes[i], size), score_threshold, iou_threshold, max_detections, candidates)
                 for i in range(len(images))]
+
+
+    def seen(self, images: Tensor, views: int) -> Located:
+        """The mean of what is said of an image and of its mirror images, each turned back."""
+        size = (int(images.shape[3]), int(images.shape[2]))
+        if views not in (1, 2, 4) or any(side % self.strides[-1] for side in size):
+            raise ValueError(f"FCOS: expected 1, 2 or 4 views, of images whose sides are multiples of {self.strides[-1]}, got {views} "
+                             f"(shape {tuple(images.shape)})")
+        found = [self(images)]
+        for view in range(1, views):
+            axes = [axis for axis in (0, 1) if view >> axis & 1]
+            found.append(mirrored(self(ops.flip(images, [3 - axis for axis in axes])), axes, size))
+        logits, boxes = (ops.stack(parts).mean(0) for parts in list(zip(*found, strict=True))[:2])
+        return Located(logits, boxes, found[0].points)
+
+
+def mirrored(found: Located, axes: Sequence[int], size: Sequence[int]) -> Located:
+    """What is said of an image (width, height) where it was said of its mirror image, along x (0), y (1) or both."""
+    points = found.points.numpy().copy()
+    first = np.lexsort((points[:, 0], points[:, 1], points[:, 2]))
+    for axis in axes:
+        points[:, axis] = size[axis] - points[:, axis]
+    at = np.empty(len(points), np.int64)        # of a location, where the mirror image has it
+    at[first] = np.lexsort((points[:, 0], points[:, 1], points[:, 2]))
+    logits, boxes = found.logits[:, from_numpy(at)], found.boxes[:, from_numpy(at)]
+    sides = [boxes[:, :, i] for i in range(4)]
+    for axis in axes:
+        sides[axis], sides[axis + 2] = size[axis] - sides[axis + 2], size[axis] - sides[axis]
+    return Located(logits, ops.stack(sides, 2), found.points)
 
 
 def located(level: Tensor, stride: int) -> Tensor:
