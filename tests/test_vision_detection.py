@@ -7,7 +7,6 @@ import pydl
 from pydl import io, nn
 from pydl.testing import gradcheck
 from pydl.vision import Detector
-from pydl.vision.datasets import VOCDetection
 from pydl.vision.inputs import stacked
 from pydl.vision.models import FCOS, DetectionBackbone, resnet18
 from pydl.vision.models.aligned import Targets, aligned_targets
@@ -163,6 +162,9 @@ def test_learns(trained):
     figures = detector.evaluate(pictures, targets)
     assert figures["map_50"] > 0.85 and detector.evaluate(pictures, targets, views=2)["map_50"] > 0.8
     assert not detector.model.training
+    grey = scenes(48, 0)[0] / 255
+    assert detector.model.backbone.mean.item() == pytest.approx(grey.mean(), rel=1e-5)
+    assert detector.model.backbone.std.item() == pytest.approx(grey.std(), rel=1e-5)
     best = detector.predict(pictures[:1])[0]
     assert sorted(best["labels"].tolist()[:2]) == sorted(targets[0]["labels"].tolist())
     # larger pictures: boxes come in their own pixels
@@ -266,7 +268,8 @@ def test_refused_before_anything_else(tmp_path):
         Detector(["a"], widths=(8, 8), blocks=(1,))
     with pytest.raises(ValueError, match="widths for the stem and 3 stages"):
         Detector(["a"], widths=(8, 8, 8))
-    assert VOCDetection
+    with pytest.raises(ValueError, match="epochs"):
+        small().fit(GOOD, [target([], [])], epochs=0)
     model = small().model
     with pytest.raises(ValueError, match="one for each of 1 images"):
         model.loss(model(pydl.zeros(1, 1, 32, 32)), [])

@@ -13,6 +13,7 @@ from pydl.metrics import MeanAveragePrecision
 from pydl.tensor import Tensor, float32, from_numpy, tensor
 from pydl.training import Callback, History, Trainer
 from pydl.training.progress import Progress
+from pydl.training.stopping import count
 from pydl.vision.datasets import VOCDetection
 from pydl.vision.images import Path
 from pydl.vision.inputs import Size, stacked
@@ -76,6 +77,7 @@ class Detector:
         the model in the end. A Ctrl-C ends it early, as in Trainer.fit. Raises ValueError and TypeError for images and targets that do not
         fit; boxes must lie within their image, with an area.
         """
+        epochs, batch_size = count("Detector.fit", "epochs", epochs), count("Detector.fit", "batch_size", batch_size)
         pictures, truth, _ = self._data("fit", images, targets, "train", progress)
         held_out = None
         if validation is not None:
@@ -152,11 +154,16 @@ class Detector:
         return pictures, truth, sizes
 
     def _normalise(self, pictures: Tensor) -> None:
-        """The network's first step makes mean 0 and standard deviation 1 of the training images."""
-        values = pictures.numpy()
+        """The network's first step makes mean 0 and standard deviation 1 of the images of the first fit."""
         backbone: Any = self.model.backbone
-        for buffer, found in ((backbone.mean, values.mean((0, 2, 3))), (backbone.std, values.std((0, 2, 3)))):
-            buffer.copy_(from_numpy(np.maximum(found / 255, 1e-3 if buffer is backbone.std else 0).astype(np.float32).reshape(-1, 1, 1)))
+        if backbone.mean.numpy().any():
+            return
+        levels = np.arange(256) / 255
+        for i in range(self.channels):
+            share = np.bincount(pictures[:, i].numpy().reshape(-1), minlength=256) / pictures[:, i].numel()
+            mean = share @ levels
+            backbone.mean[i] = float(mean)
+            backbone.std[i] = max(float(share @ (levels - mean) ** 2) ** 0.5, 1e-3)
 
     def _found(self, model: FCOS, pictures: Tensor, sizes: Sequence[Size], batch_size: int, score_threshold: float,
                iou_threshold: float, most: int, views: int) -> list[Detections]:
