@@ -46,7 +46,7 @@ def test_detect_cells(tmp_path, monkeypatch, capsys):
     (tmp_path / "bccd/ImageSets/Main/trainval.txt").write_text("a\nb\n")
     (tmp_path / "bccd/ImageSets/Main/test.txt").write_text("c\n")
     monkeypatch.setenv("PYDL_DATA", str(tmp_path))
-    monkeypatch.setattr(detect, "SIZE", (24, 32))
+    monkeypatch.setattr(detect, "SIZE", (32, 48))
     found = result(capsys, "detect", "--epochs", "1", "--out", str(tmp_path))
     assert not [note for note in found["notes"] if "digits" in note]
     (tmp_path / "bccd/JPEGImages/b.png").write_bytes(b"no image")

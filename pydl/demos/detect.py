@@ -3,7 +3,7 @@
 import argparse
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,13 +14,22 @@ from pydl.vision import Detector
 from pydl.vision.datasets import VOCDetection
 from pydl.vision.transforms import ColorJitter, Compose, RandomStretch, Resize
 
-CELLS, DIGITS = (60, 16), (40, 16)      # epochs, with --quick
 SIZE = (240, 320)                       # half of the cells' pictures
 SCENES, SCENE_SIZE = (600, 150), (96, 128)
-Data = tuple[Detector, tuple[Any, Any], tuple[Any, Any], tuple[int, int]]       # training and test: images, targets; epochs
 UPRIGHT = Compose([RandomStretch(min_visible=0.6), ColorJitter(0.3, 0.3)])      # a mirrored digit is another one, or none
 SHOWN = 4       # test pictures in the plot
 SURE = 0.3      # ... with what is found with this score, or a better one
+
+
+class Task(NamedTuple):
+    """A detector and its data, images and targets; epochs and those of --quick; views: of each test picture, mirrored or not."""
+
+    detector: Detector
+    train: tuple[Any, Any]
+    test: tuple[Any, Any]
+    epochs: tuple[int, int]
+    augment: Any = True
+    views: int = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,22 +49,22 @@ def run(stage: Stage) -> None:
     folder = stage.options.data
     if folder is None and os.path.isdir(os.path.join(os.environ.get("PYDL_DATA", ""), "bccd")):
         folder = data_folder("bccd")
-    detector, data, test, lengths = digits(stage) if folder is None else cells(stage, folder)
-    epochs = lengths[bool(stage.options.quick)] if stage.options.epochs is None else stage.options.epochs
-    history = detector.fit(*data, epochs=epochs, augment=True if folder else UPRIGHT, on_interrupt="raise")
-    figures = detector.evaluate(*test)
+    task = digits(stage) if folder is None else cells(stage, folder)
+    epochs = task.epochs[bool(stage.options.quick)] if stage.options.epochs is None else stage.options.epochs
+    history = task.detector.fit(*task.train, epochs=epochs, augment=task.augment, on_interrupt="raise")
+    figures = task.detector.evaluate(*task.test, views=task.views)
     stage.figure("mAP@.5", figures["map_50"], digits=3)
     stage.figure("mAP@.75", figures["map_75"], digits=3)
     stage.figure("train seconds", sum(history["seconds"]), "s", digits=1)
     stage.figure("epochs", epochs)
-    stage.plot("detect.png", draw(detector, test))
+    stage.plot("detect.png", draw(task))
 
 
-def cells(stage: Stage, folder: str) -> Data:
+def cells(stage: Stage, folder: str) -> Task:
     """Training pictures at half their size; test pictures and their truth as they are."""
     train = stage.load(VOCDetection, folder, "trainval", Resize(SIZE), empty="drop")
     test = stage.load(VOCDetection, folder, "test", classes=train.classes, empty="drop")
-    return Detector(train.classes, size=SIZE), pairs(stage, train), pairs(stage, test), CELLS
+    return Task(Detector(train.classes, size=SIZE), pairs(stage, train), pairs(stage, test), epochs=(60, 16))
 
 
 def pairs(stage: Stage, data: VOCDetection) -> tuple[list[Any], list[Any]]:
@@ -70,23 +79,23 @@ def pairs(stage: Stage, data: VOCDetection) -> tuple[list[Any], list[Any]]:
     return images, targets
 
 
-def digits(stage: Stage) -> Data:
+def digits(stage: Stage) -> Task:
     stage.notes.append("no blood cells: PYDL_DATA names no folder that holds bccd/; these are scenes composed of the embedded digits")
     train, test = (digit_scenes(count, SCENE_SIZE, seed=0, test=held_out) for count, held_out in zip(SCENES, (False, True), strict=True))
-    return Detector([str(i) for i in range(10)], channels=1, size=SCENE_SIZE), train, test, DIGITS
+    return Task(Detector([str(i) for i in range(10)], channels=1, size=SCENE_SIZE), train, test, (40, 16), UPRIGHT, views=1)
 
 
-def draw(detector: Detector, test: Sequence[Any]) -> Callable[[Any], None]:
+def draw(task: Task) -> Callable[[Any], None]:
     """-> a function that draws some test pictures: above the truth, below what the detector finds."""
-    places = np.linspace(0, len(test[0]) - 1, min(SHOWN, len(test[0]))).astype(int)
-    pictures, truth = [test[0][i] for i in places], [test[1][i] for i in places]
-    found = detector.predict(pictures, score_threshold=SURE)
+    places = np.linspace(0, len(task.test[0]) - 1, min(SHOWN, len(task.test[0]))).astype(int)
+    pictures, truth = ([part[i] for i in places] for part in task.test)
+    found = task.detector.predict(pictures, score_threshold=SURE, views=task.views)
 
     def onto(figure: Any) -> None:
         for column, rows in enumerate(zip(pictures, truth, found, strict=True)):
             for row, target in enumerate(rows[1:]):
                 axes = figure.add_subplot(2, len(places), row * len(places) + column + 1)
-                show(axes, np.asarray(rows[0]), target, detector.classes)
+                show(axes, np.asarray(rows[0]), target, task.detector.classes)
                 axes.set_ylabel("" if column else ("truth", "found")[row])
     return onto
 
