@@ -137,6 +137,25 @@ def test_a_box_stays_around_its_object(transform: T.Transform) -> None:
         assert np.abs(new["keypoints"].numpy()[0] - centre).max() < 2.5
 
 
+def test_stretch_keeps_boxes_tight_and_drops_what_leaves() -> None:
+    x = np.zeros((4, 1, 40, 60), np.uint8)
+    x[:, :, 10:20, 20:32] = 255
+    box = {"boxes": pydl.tensor([[20.0, 10.0, 32.0, 20.0]]), "labels": pydl.tensor([3])}
+    pydl.manual_seed(0)
+    images, found = T.RandomStretch(translate=(0.1, 0.1))(tensor(x), [box] * 4)
+    for image, (x1, y1, x2, y2) in zip(images.numpy(), [one["boxes"].numpy()[0] for one in found], strict=True):
+        rows, columns = np.flatnonzero((image[0] > 127).any(1)), np.flatnonzero((image[0] > 127).any(0))
+        np.testing.assert_allclose([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], [x1, y1, x2, y2], atol=0.51)
+        assert 0.6 < (x2 - x1) / 12 < 1.5 and 0.75**2 * 0.999 < (x2 - x1) * (y2 - y1) / 120 < 1.33**2 * 1.001
+    edge = {"boxes": pydl.tensor([[0.0, 0.0, 10.0, 10.0], [25.0, 15.0, 35.0, 25.0]]), "labels": pydl.tensor([3, 4])}
+    enlarged = T.RandomStretch((2.0, 2.0), (1.0, 1.0), (0.0, 0.0), min_visible=0.1)(tensor(x[0]), edge)[1]
+    assert enlarged["boxes"].tolist() == [[20, 10, 40, 30]] and enlarged["labels"].tolist() == [4]
+    assert T.RandomStretch()(tensor(x[0])).shape == (1, 40, 60)
+    for bad in ({"scale": (0, 1)}, {"ratio": (2, 1)}, {"translate": (2, 0)}, {"min_visible": 1.5}):
+        with pytest.raises(ValueError, match="RandomStretch"):
+            T.RandomStretch(**bad)
+
+
 @pytest.mark.parametrize("padding", ["edge", "reflect", "symmetric", "constant"])
 def test_pad_and_crop(padding: str) -> None:
     x = picture(2, 3, 5, 7)

@@ -1,8 +1,6 @@
 """Images: files, data sets, transforms that carry boxes and masks along, drawing; boxes and regions, anchors; models.
 
-Classifier and Segmenter train a model on them and use it, in a few lines.
-
-Submodules are loaded when they are named.
+Classifier, Detector and Segmenter train a model on them and use it, in a few lines. Submodules and classes are loaded when they are named.
 """
 import importlib
 from typing import TYPE_CHECKING
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydl.vision import anchors, datasets, draw, images, models, ops, transforms
     from pydl.vision.classification import Classifier
+    from pydl.vision.detection import Detector
     from pydl.vision.segmentation import Segmenter
 
 _LAZY = (
@@ -23,6 +22,7 @@ _LAZY = (
 )
 _CLASSES = {
     "Classifier": "classification",
+    "Detector": "detection",
     "Segmenter": "segmentation",
 }
 

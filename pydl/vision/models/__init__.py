@@ -4,6 +4,7 @@ Where torchvision has the model, names, arguments and the keys of the state_dict
 loads here (pydl.io.load_model) and gives the same outputs.
 """
 from pydl.vision.models.convnext import ConvNeXt, convnext_tiny
+from pydl.vision.models.fcos import FCOS, DetectionBackbone
 from pydl.vision.models.fpn import FeaturePyramidNetwork
 from pydl.vision.models.lenet import LeNet5
 from pydl.vision.models.mobilenet import MobileNetV2, mobilenet_v2
@@ -14,6 +15,8 @@ from pydl.vision.models.vgg import VGG, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16,
 __all__ = [
     "CifarResNet",
     "ConvNeXt",
+    "DetectionBackbone",
+    "FCOS",
     "FeaturePyramidNetwork",
     "LeNet5",
     "MobileNetV2",

@@ -34,6 +34,7 @@ from pydl.vision.transforms.geometry import (
     RandomPerspective,
     RandomResizedCrop,
     RandomRotation,
+    RandomStretch,
     RandomVerticalFlip,
     Resize,
     SanitizeBoundingBoxes,
@@ -47,6 +48,6 @@ __all__ = [
     "MixUp", "Mosaic", "Normalize", "Pad", "RandAugment", "RandomAdjustSharpness", "RandomAffine", "RandomApply",
     "RandomAutocontrast", "RandomChoice", "RandomCrop", "RandomEqualize", "RandomErasing", "RandomGrayscale",
     "RandomHorizontalFlip", "RandomInvert", "RandomOrder", "RandomPerspective", "RandomPhotometricDistort", "RandomPosterize",
-    "RandomResizedCrop", "RandomRotation", "RandomSolarize", "RandomVerticalFlip", "Resize", "SanitizeBoundingBoxes",
+    "RandomResizedCrop", "RandomRotation", "RandomSolarize", "RandomStretch", "RandomVerticalFlip", "Resize", "SanitizeBoundingBoxes",
     "ScaleJitter", "ToDtype", "ToImage", "Transform", "TrivialAugmentWide", "functional",
 ]

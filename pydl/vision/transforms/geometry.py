@@ -221,6 +221,41 @@ class RandomAffine(Warp):
         moves.warp(batch, maps, batch.size, self.interpolation, self.fill, self.padding_mode)
 
 
+class RandomStretch(Warp):
+    """Larger or smaller by a factor of scale (least, most), in width by one of ratio relative to height, and moved by at most translate
+    (shares of width and height): boxes stay as tight as they were, as no turn or shear leaves them.
+
+    Factors are drawn evenly on a logarithmic scale. Boxes of which less than min_visible of the area stays in the image are removed, with
+    what belongs to them.
+    """
+
+    def __init__(self, scale: Sequence[float] = (0.75, 1.33), ratio: Sequence[float] = (0.8, 1.25),
+                 translate: Sequence[float] = (0.15, 0.15), min_visible: float = 0.0, interpolation: str = "bilinear",
+                 fill: Fill = 0, padding_mode: str = "constant", *, generator: Generator | None = None) -> None:
+        super().__init__(interpolation, fill, padding_mode, generator)
+        name = "RandomStretch"
+        self.scale, self.ratio = interval(name, "scale", scale, low=1e-9), interval(name, "ratio", ratio, low=1e-9)
+        self.translate = (probability(name, translate[0]), probability(name, translate[1]))
+        self.min_visible = probability(name, min_visible)
+
+    def apply(self, batch: Batch) -> None:
+        n, (height, width) = len(batch), batch.size
+        scale, ratio = (np.exp(uniform(self.generator, n, *np.log(limits))) for limits in (self.scale, self.ratio))
+        x, y = (uniform(self.generator, n, -share * side, share * side) for share, side in zip(self.translate, (width, height)))
+        across, down = scale * np.sqrt(ratio), scale / np.sqrt(ratio)
+        centred = moves.scaling(1, 1, -width / 2, -height / 2)
+        maps = stacked(moves.scaling(across[i], down[i], width / 2 + x[i], height / 2 + y[i]) @ centred for i in range(n))
+        before = [] if batch.boxes is None else [area(boxes) * scale[i] ** 2 for i, boxes in enumerate(batch.boxes)]
+        moves.warp(batch, maps, batch.size, self.interpolation, self.fill, self.padding_mode)
+        for i, whole in enumerate(before):
+            left = area(batch.boxes[i]) if batch.boxes is not None else whole
+            remove(batch, i, (left > 0) & (left >= self.min_visible * whole))
+
+
+def area(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
 class RandomPerspective(Warp):
     """With probability p, each corner moves inwards by at most distortion_scale (0 .. 1) of half a side, and the image with them."""
 

@@ -14,7 +14,7 @@ from pydl.tensor import Tensor
 from pydl.vision.images import owned, to_bytes
 from pydl.vision.transforms import moves
 from pydl.vision.transforms.batch import Batch, Fill, Target, Transform, below, interval, pair_of, uniform
-from pydl.vision.transforms.geometry import remove
+from pydl.vision.transforms.geometry import area, remove
 
 
 def gamma(generator: Generator | None, shape: float) -> float:
@@ -178,10 +178,6 @@ class Mosaic(Transform):
             boxes = part.boxes[0]
             small = (boxes[:, 2:] - boxes[:, :2]).min(1, initial=np.inf)
             remove(part, 0, (small >= self.min_size) & (small > 0) & (area(boxes) >= self.min_visible * before))
-
-
-def area(boxes: np.ndarray) -> np.ndarray:
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
 def joined(first: dict[str, Any], rests: list[dict[str, Any]], counts: list[int], count: int) -> dict[str, Any]:
