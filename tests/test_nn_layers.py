@@ -267,10 +267,13 @@ def test_cross_entropy_is_minus_the_log_probability():
     np.testing.assert_allclose(nn.CrossEntropyLoss()(pydl.tensor(X), pydl.tensor(LABELS)).item(), expected, rtol=1e-6)
 
 
+OF_A_MODE = ("BoundaryLoss", "DiceLoss", "FocalTverskyLoss", "JaccardLoss", "LovaszLoss", "TverskyLoss")
+
+
 @pytest.mark.parametrize("name", [name for name in dir(nn) if name.endswith("Loss")])
 def test_losses_refuse_unknown_reductions(name):
     with pytest.raises(ValueError, match=f"{name}: reduction: expected one of none, mean, sum(, batchmean)?, got 'median'"):
-        getattr(nn, name)(reduction="median")
+        getattr(nn, name)(*(["binary"] if name in OF_A_MODE else []), reduction="median")
 
 
 # Parity with PyTorch

@@ -1,9 +1,8 @@
 """ConvNeXt."""
 from collections.abc import Sequence
 
-import pydl
-from pydl import nn
-from pydl.tensor import Tensor
+from pydl import nn, ops
+from pydl.tensor import Tensor, full
 
 
 class LayerNorm2d(nn.LayerNorm):
@@ -33,13 +32,13 @@ class CNBlock(nn.Module):
         self.block = nn.Sequential(
             nn.Conv2d(channels, channels, 7, padding=3, groups=channels), Permute((0, 2, 3, 1)), nn.LayerNorm(channels, eps=1e-6),
             nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels), Permute((0, 3, 1, 2)))
-        self.layer_scale = nn.Parameter(pydl.ones(channels, 1, 1) * layer_scale)
+        self.layer_scale = nn.Parameter(full((channels, 1, 1), layer_scale))
         self.drop = drop
 
     def forward(self, input: Tensor) -> Tensor:
         branch = self.block(input) * self.layer_scale
         if self.training and self.drop > 0:
-            branch = branch * (pydl.rand(input.shape[0], 1, 1, 1) >= self.drop) / (1 - self.drop)
+            branch = branch * (ops.rand(input.shape[0], 1, 1, 1) >= self.drop) / (1 - self.drop)
         return input + branch
 
 
