@@ -23,7 +23,7 @@ from fuzzargs import Call, Named, T, Through
 from op_table import KERNELS_ONLY
 
 TIMES = max(1, int(os.environ.get("PYDL_FUZZ", "1")))
-EXAMPLES = (5 if KERNELS_ONLY else 16) * TIMES
+EXAMPLES = (5 if KERNELS_ONLY else 10) * TIMES
 SECONDS = 600 * TIMES                   # for a whole group; a call has 10 (fuzzrun.LIMIT)
 
 
