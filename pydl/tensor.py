@@ -9,15 +9,17 @@ from pydl._core import backward, dlpack, dtypes, function, inplace, numpy_bridge
 from pydl._core import tensor as core
 from pydl._core.create import arange as arange
 from pydl._core.create import empty as empty
-from pydl._core.create import full
+from pydl._core.create import full as full
 from pydl._core.create import ones as ones
 from pydl._core.create import tensor as tensor
 from pydl._core.create import zeros as zeros
 from pydl._core.dtypes import dtype as dtype
 from pydl._core.dtypes import float32 as float32
 from pydl._core.dtypes import float64 as float64
+from pydl._core.dtypes import int32 as int32
 from pydl._core.dtypes import int64 as int64
 from pydl._core.dtypes import promote_types as promote_types
+from pydl._core.dtypes import uint8 as uint8
 from pydl._core.numpy_bridge import from_numpy as from_numpy
 from pydl._core.tensor import Tensor
 from pydl.ops.gather import index_add_into, index_copy_into, scatter_add_into, scatter_into

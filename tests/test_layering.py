@@ -40,7 +40,7 @@ LAYERS = {
     "datasets": {"data", "tensor", "ops"},
     "metrics": {"tensor", "ops"},
     "training": {"autograd", "data", "io", "nn", "ops", "optim", "plans", "random", "tensor"},
-    "vision": {"_core", "training", "nn", "optim", "ops", "data", "metrics", "io", "plans", "tensor", "autograd", "random", "datasets"},
+    "vision": {"training", "nn", "optim", "ops", "data", "metrics", "io", "plans", "tensor", "autograd", "random", "datasets"},
     "demos": LIBRARY - {"_core"},
     "bench": LIBRARY - {"_core"},
     "cli": LIBRARY | {"bench"},

@@ -7,8 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from pydl._core.dtypes import uint8
-from pydl.tensor import Tensor, from_numpy
+from pydl.tensor import Tensor, from_numpy, uint8
 from pydl.vision.images import Path, pillow, planes, to_bytes, write_png
 
 Colour = str | tuple[int, int, int]

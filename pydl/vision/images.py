@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pydl._core.dtypes import float32, uint8
 from pydl.io.replace import replacing
 from pydl.ops import warp as kernels
-from pydl.tensor import Tensor, from_numpy
+from pydl.tensor import Tensor, float32, from_numpy, uint8
 
 Path = str | os.PathLike[str]
 MAX_PIXELS = 89_478_485         # Pillow's own limit: what is larger may be a small file that unpacks to gigabytes

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pydl._core.dtypes import uint8
-from pydl.tensor import Tensor, from_numpy
+from pydl.tensor import Tensor, from_numpy, uint8
 from pydl.vision.datasets import images_in
 from pydl.vision.images import MODES, owned, read_image, to_bytes, to_image
 from pydl.vision.transforms import functional as F

@@ -19,12 +19,11 @@ from typing import Any, Literal
 import numpy as np
 
 from pydl import nn, ops
-from pydl._core.dtypes import int64
 from pydl.autograd import no_grad
 from pydl.data import DataLoader, Dataset
 from pydl.metrics import Dice, MeanIoU, PixelAccuracy
 from pydl.nn.owned import modes_kept
-from pydl.tensor import Tensor, from_numpy
+from pydl.tensor import Tensor, from_numpy, int64
 from pydl.training import Callback, History
 from pydl.vision.datasets import SegmentationFolder
 from pydl.vision.inputs import MODE_OF, single

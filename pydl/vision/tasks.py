@@ -11,9 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from pydl import nn
-from pydl._core.dtypes import float32
 from pydl.io import load_model, save_model
-from pydl.tensor import Tensor, from_numpy
+from pydl.tensor import Tensor, float32, from_numpy
 from pydl.training import Callback, History, Trainer
 from pydl.vision import models
 from pydl.vision.datasets import images_in

@@ -6,10 +6,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from pydl._core.dtypes import float32, float64, uint8
 from pydl.ops.random import rand, randint
 from pydl.random import Generator
-from pydl.tensor import Tensor
+from pydl.tensor import Tensor, float32, float64, uint8
 from pydl.vision.images import owned
 
 Target = Any        # a dict, a list of them, or None

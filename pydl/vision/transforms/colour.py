@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pydl._core.dtypes import dtype as DType
-from pydl._core.dtypes import float32
 from pydl.random import Generator
-from pydl.tensor import Tensor
+from pydl.tensor import Tensor, float32
+from pydl.tensor import dtype as DType
 from pydl.vision.images import owned, to_image
 from pydl.vision.transforms import functional as F
 from pydl.vision.transforms import moves, tones

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from pydl._core.dtypes import dtype as DType
-from pydl._core.dtypes import float32, float64, uint8
 from pydl.ops.warp import PADDINGS as WARP_PADDINGS
-from pydl.tensor import Tensor
+from pydl.tensor import Tensor, float32, float64, uint8
+from pydl.tensor import dtype as DType
 from pydl.vision.images import owned, to_image, to_pil_image, to_tensor
 from pydl.vision.transforms import moves, tones
 from pydl.vision.transforms.batch import Batch, Fill, Target, fill_of, pair_of, run

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pydl._core.dtypes import float32, int32, int64
 from pydl.ops.random import randn, randperm
 from pydl.random import Generator
-from pydl.tensor import Tensor
+from pydl.tensor import Tensor, float32, int32, int64
 from pydl.vision.images import owned, to_bytes
 from pydl.vision.transforms import moves
 from pydl.vision.transforms.batch import Batch, Fill, Target, Transform, below, interval, pair_of, uniform

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pydl._core.dtypes import float32, float64, uint8
 from pydl.ops import warp as kernels
-from pydl.tensor import Tensor
+from pydl.tensor import Tensor, float32, float64, uint8
 from pydl.vision.images import owned
 from pydl.vision.transforms.batch import Batch, Fill, fill_of
 

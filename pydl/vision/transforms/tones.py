@@ -3,9 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pydl._core.dtypes import uint8
 from pydl.ops.warp import colour_steps
-from pydl.tensor import Tensor
+from pydl.tensor import Tensor, uint8
 from pydl.vision.images import owned, to_bytes
 from pydl.vision.transforms.moves import blur, in_floats
 
