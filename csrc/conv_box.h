@@ -16,8 +16,6 @@ typedef struct N(conv_box) {
     size_t pitch;                           /* from pixel to pixel of the copy */
 } N(conv_box);
 
-static UNUSED ptrdiff_t N(conv_floor)(ptrdiff_t a, ptrdiff_t b) { return a / b - (a % b < 0); }
-
 /* Elements of its copy: as a double where they may be more than an address can count */
 static double N(conv_box_size)(const N(conv_box) *b) { return (double)b->copy[0] * (double)b->copy[1] * (double)b->copy[2] * (double)b->pitch; }
 static size_t N(conv_box_elements)(const N(conv_box) *b) { return conv_volume(b->copy) * b->pitch; }
@@ -53,7 +51,7 @@ static N(conv_box) N(conv_box_of)(const pd_window *w, int input_grad) {
         b.from_step[d] = input_grad ? 1 : w->stride[d];
         b.to_step[d] = input_grad ? w->stride[d] : 1;
         b.places[d] = ceil_div(b.to[d], b.to_step[d]);
-        b.low[d] = input_grad ? -N(conv_floor)(span - pad, stride) : -pad;
+        b.low[d] = input_grad ? -floor_div(span - pad, stride) : -pad;
         b.reach[d] = (size_t)((input_grad ? (pad + stride - 1) / stride : span - pad) - b.low[d] + 1);
     }
     b.pitch = ceil_div(b.channels, 16) * 16;

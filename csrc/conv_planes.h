@@ -27,8 +27,6 @@ typedef struct conv_axis {
     ptrdiff_t lead;
 } conv_axis;
 
-static UNUSED ptrdiff_t floor_div(ptrdiff_t a, ptrdiff_t b) { return a / b - (a % b < 0); }
-
 static UNUSED conv_axis conv_axis_of(const pd_window *w, size_t d, int back) {
     const ptrdiff_t last = (ptrdiff_t)((w->kernel[d] - 1) * w->dilation[d]), stride = (ptrdiff_t)w->stride[d], pad = (ptrdiff_t)w->pad[d];
     if (!back) return (conv_axis){w->in[d], w->out[d], w->stride[d], 1, (size_t)(last / stride), -pad};

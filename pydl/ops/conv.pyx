@@ -161,18 +161,21 @@ cdef Tensor spread_back(Geometry g, Tensor dy, Tensor w, Tensor bias):
     set_sizes(g, shape, g.window.n, g.window.c, g.window.in_)
     return launched(PD_conv_input_grad, g, dy, w, bias, empty(dy.code, g.dims + 2, shape))
 
-def conv_input_grad(Tensor grad_output not None, Tensor weight not None, Geometry geometry not None):
-    """The gradient of a convolution's input, for that of its output: linear in both tensors."""
-    cdef Geometry g = geometry
-    cdef Tensor dy = grad_output, w = weight, dx = spread_back(g, dy, w, None)
-    cdef Node node = record2(CONV_INPUT_GRAD, dx, dy, w)
+cdef int keep_both(Node node, Geometry g, Tensor a, Tensor b) except -1:
+    """What the rule of a map that is linear in a and in b needs: for the gradient of each the other."""
     if node is not None:
         node.extra = g
         node.shapes = None
         if node.need(1):
-            node.keep(0, dy)
+            node.keep(0, a)
         if node.need(0):
-            node.keep(1, w)
+            node.keep(1, b)
+    return 0
+
+def conv_input_grad(Tensor grad_output not None, Tensor weight not None, Geometry geometry not None):
+    """The gradient of a convolution's input, for that of its output: linear in both tensors."""
+    cdef Tensor dx = spread_back(geometry, grad_output, weight, None)
+    keep_both(record2(CONV_INPUT_GRAD, dx, grad_output, weight), geometry, grad_output, weight)
     return dx
 
 cdef object input_grad_backward(Node node, object ddx):
@@ -183,20 +186,12 @@ cdef Op CONV_INPUT_GRAD = op(conv_input_grad, input_grad_backward)
 
 def conv_weight_grad(Tensor grad_output not None, Tensor input not None, Geometry geometry not None):
     """The gradient of a convolution's weight, for that of its output: linear in both tensors."""
-    cdef Geometry g = geometry
-    cdef Tensor dy = grad_output, x = input, dw
     cdef ptrdiff_t shape[5]
-    cdef Node node
-    set_sizes(g, shape, g.window.o, g.window.c // g.window.groups, g.window.kernel)
-    dw = launched(PD_conv_weight_grad, g, dy, x, None, empty(dy.code, g.dims + 2, shape))
-    node = record2(CONV_WEIGHT_GRAD, dw, dy, x)
-    if node is not None:
-        node.extra = g
-        node.shapes = None
-        if node.need(1):
-            node.keep(0, dy)
-        if node.need(0):
-            node.keep(1, x)
+    cdef pd_window *w = &geometry.window
+    cdef Tensor dw
+    set_sizes(geometry, shape, w.o, w.c // w.groups, w.kernel)
+    dw = launched(PD_conv_weight_grad, geometry, grad_output, input, None, empty(grad_output.code, geometry.dims + 2, shape))
+    keep_both(record2(CONV_WEIGHT_GRAD, dw, grad_output, input), geometry, grad_output, input)
     return dw
 
 cdef object weight_grad_backward(Node node, object ddw):
@@ -210,14 +205,7 @@ cdef object convolution(Geometry g, Tensor x, Tensor w):
     return recorded(CONVS[g.dims - 1], g, convolved(g, x, w, None), x, w, None)
 
 cdef Tensor recorded(Op which, Geometry g, Tensor y, Tensor x, Tensor w, Tensor bias):
-    cdef Node node = record(which, y, (x, w, bias))
-    if node is not None:
-        node.extra = g
-        node.shapes = None
-        if node.need(1):
-            node.keep(0, x)
-        if node.need(0):
-            node.keep(1, w)
+    keep_both(record(which, y, (x, w, bias)), g, x, w)
     return y
 
 cdef object bias_grad(Tensor dy):
