@@ -224,9 +224,9 @@ cdef object conv_transpose_backward(Node node, object dy):
 
 # ---- The ops
 
-cdef Tensor geometry_of(str name, int dims, object input, object weight, object bias, object stride, object padding, object dilation,
-                        object groups, Geometry g):
-    """Fills g and returns the input, with N."""
+cdef Tensor begun(str name, int dims, object input, object weight, object bias, object stride, object dilation, object groups,
+                  bint transposed, Geometry g):
+    """Fills g, but for padding and the sizes that follow from it, and returns the input, with N."""
     cdef pd_window *window = &g.window
     cdef Tensor x
     g.dims = dims
@@ -234,9 +234,15 @@ cdef Tensor geometry_of(str name, int dims, object input, object weight, object 
     x = images(name, input, dims, window)
     spread(name, "stride", stride, dims, 1, window.stride)
     spread(name, "dilation", dilation, dims, 1, window.dilation)
-    check_weight(name, input, weight, bias, dims, groups, False, g)
-    set_padding(name, window, dims, input, padding)
+    check_weight(name, input, weight, bias, dims, groups, transposed, g)
     window.exact = exact
+    return x
+
+cdef Tensor geometry_of(str name, int dims, object input, object weight, object bias, object stride, object padding, object dilation,
+                        object groups, Geometry g):
+    """Fills g and returns the input, with N."""
+    cdef Tensor x = begun(name, dims, input, weight, bias, stride, dilation, groups, False, g)
+    set_padding(name, &g.window, dims, input, padding)
     return x
 
 cdef Tensor conv(str name, int dims, object input, object weight, object bias, object stride, object padding, object dilation, object groups):
@@ -248,17 +254,9 @@ cdef Tensor conv(str name, int dims, object input, object weight, object bias, o
 cdef Tensor conv_transpose(str name, int dims, object input, object weight, object bias, object stride, object padding, object output_padding,
                            object groups, object dilation):
     cdef Geometry g = Geometry()
-    cdef pd_window *window = &g.window
-    cdef Tensor x, y
-    g.dims = dims
-    still(window)
-    x = images(name, input, dims, window)
-    spread(name, "stride", stride, dims, 1, window.stride)
-    spread(name, "padding", padding, dims, 0, window.pad)
-    spread(name, "dilation", dilation, dims, 1, window.dilation)
-    check_weight(name, input, weight, bias, dims, groups, True, g)
-    transposed_size(name, window, dims, input, output_padding)
-    window.exact = exact
+    cdef Tensor x = begun(name, dims, input, weight, bias, stride, dilation, groups, True, g), y
+    spread(name, "padding", padding, dims, 0, g.window.pad)
+    transposed_size(name, &g.window, dims, input, output_padding)
     y = recorded(TRANSPOSED[dims - 1], g, spread_back(g, x, weight, bias), x, weight, bias)
     return y if (<Tensor>input).ndim == dims + 2 else y.squeeze(0)
 
