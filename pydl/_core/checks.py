@@ -1,5 +1,7 @@
 """Checks of arguments for ops written in Python; their messages begin with the op's name."""
+import math
 import operator
+from collections.abc import Sequence
 from typing import SupportsIndex
 
 from pydl._core.tensor import Tensor
@@ -52,3 +54,10 @@ def dim_arg(op: str, dim: SupportsIndex, ndim: int, name: str = "dim") -> int:
     if not -limit <= d < limit:
         raise IndexError(f"{op}: {name} {d} is out of range for {ndim} dimensions (expected {-limit} to {limit - 1})")
     return d % limit
+
+
+def check_room(op: str, shape: Sequence[int], input: Tensor) -> None:
+    """ValueError where a result of this shape would have more elements than an address can count, were it not empty."""
+    if math.prod(max(n, 1) for n in shape) > 2**59:
+        raise ValueError(f"{op}: the output {tuple(shape)} of input {tuple(input.shape)} would have more elements "
+                         "than an address can count")

@@ -4,7 +4,7 @@ from pydl._core.kernels cimport pd_launch, pd_window
 from pydl._core.launch cimport contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, op, record1
 from pydl._core.tensor cimport Tensor, empty, real_arg, shape_of
-from pydl.ops.windows cimport images, place, spread, still, window_sizes
+from pydl.ops.windows cimport check_room, images, place, spread, still, window_sizes
 
 cdef extern from "pydl.h":
     enum: PD_fold
@@ -19,11 +19,6 @@ cdef int windows_of(str name, pd_window *w, object kernel_size, object dilation,
     spread(name, "stride", stride, 2, 1, w.stride)
     return 0
 
-cdef int check_room(str name, Tensor x, object elements) except -1:
-    if elements >> 59:
-        raise ValueError(f"{name}: {elements} elements are more than an address can count (input {shape_of(x)})")
-    return 0
-
 def windows_to_columns(input, kernel_size, dilation=1, padding=0, stride=1):
     """nn.functional.unfold: the windows of images as columns, (N, C, H, W) -> (N, C * KH * KW, L), or without N.
 
@@ -34,12 +29,14 @@ def windows_to_columns(input, kernel_size, dilation=1, padding=0, stride=1):
     cdef pd_launch launch
     cdef pd_window *w = &launch.window
     cdef ptrdiff_t sizes[3]
+    cdef size_t columns[3]
     cdef Tensor given = real_arg(name, input, "input"), x, y, whole
     windows_of(name, w, kernel_size, dilation, padding, stride)
     x = images(name, given, 2, w)
     place(name, w, 2, given)
-    check_room(name, given, <object>w.n * w.c * w.kernel[1] * w.kernel[2] * w.out[1] * w.out[2])
-    sizes[0], sizes[1], sizes[2] = w.n, w.c * w.kernel[1] * w.kernel[2], w.out[1] * w.out[2]
+    columns[0], columns[1], columns[2] = w.kernel[1] * w.kernel[2], w.out[1], w.out[2]
+    check_room(name, w.n, w.c, 3, columns, given)
+    sizes[0], sizes[1], sizes[2] = w.n, w.c * columns[0], columns[1] * columns[2]
     y = empty(x.code, 3, sizes)
     if y.numel:
         whole = contiguous(x)
@@ -79,7 +76,7 @@ def columns_to_image(input, output_size, kernel_size, dilation=1, padding=0, str
     if x.sizes[1] % taps or <size_t>x.sizes[2] != w.out[1] * w.out[2]:
         raise ValueError(f"{name}: expected C * {taps} rows and {w.out[1]} * {w.out[2]} = {w.out[1] * w.out[2]} columns for output_size "
                          f"{window_sizes(2, w.in_)} and kernel_size {window_sizes(2, w.kernel)}, got input {shape_of(given)}")
-    check_room(name, given, <object>w.n * w.c * w.in_[1] * w.in_[2])
+    check_room(name, w.n, w.c, 2, w.in_, given)
     sizes[0], sizes[1], sizes[2], sizes[3] = w.n, w.c, w.in_[1], w.in_[2]
     y = empty(x.code, 4, sizes)
     if y.numel:

@@ -9,6 +9,7 @@ from pydl._core.launch cimport contiguous, filled, prepare, run
 from pydl._core.tape cimport Node, Op, grad_enabled, op, record2
 from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, empty_like, real_arg, shape_of
+from pydl.ops.windows cimport check_room
 
 from pydl.ops.arithmetic import mul
 from pydl.ops.join import stack
@@ -56,6 +57,8 @@ cdef int described(str name, pd_launch *launch, Tensor x, Tensor grid, tuple ins
         orders |= <int>min(max(order[d], 0), LARGEST) << 4 * (dims - 1 - d)
     if pixels > PIXELS:
         raise ValueError(f"{name}: images of more than {PIXELS} pixels cannot be sampled, got {inside} (input {shape_of(x)}, grid {shape_of(grid)})")
+    check_room(name, x.sizes[0], x.sizes[1], dims, launch.window.in_, x)
+    check_room(name, x.sizes[0], x.sizes[1], dims, launch.window.out, x)
     launch.window.n, launch.window.c, launch.window.o = x.sizes[0], x.sizes[1], x.sizes[1]
     launch.scalar[0] = <int>GRID_MODES.index(mode) + 4 * <int>GRID_PADDING.index(padding) + (16 if align else 0) + (32 if dims == 3 else 0)
     launch.scalar[1] = orders

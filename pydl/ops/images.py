@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from pydl._core.checks import int_arg, number_arg, tensor_arg
+from pydl._core.checks import check_room, int_arg, number_arg, tensor_arg
 from pydl._core.create import arange, linspace, ones
 from pydl._core.dtypes import float32, float64, int64
 from pydl._core.tensor import Tensor
@@ -23,7 +23,6 @@ from pydl.ops.shape import broadcast_to, clone, permute, reshape, transpose
 _EVERY = (3, 4, 5)
 _MODES = {"nearest": ("nearest", _EVERY), "nearest-exact": ("nearest-exact", _EVERY), "area": ("area", _EVERY), "linear": ("linear", (3,)),
           "bilinear": ("linear", (4,)), "bicubic": ("cubic", (4,)), "trilinear": ("linear", (5,))}
-_MOST = 2**59           # elements that an address can count
 _SMOOTH = {"bilinear": "smooth linear", "bicubic": "smooth cubic", "lanczos": "smooth lanczos"}
 
 
@@ -78,8 +77,9 @@ def _sizes_of(x: Tensor, size: Any, scale_factor: Any, recompute: bool) -> tuple
         if not all(n < 2.0**62 for n in grown):
             raise ValueError(f"interpolate: scale_factor {scale_factor} makes too much of input {x.shape}")
         sizes = tuple(int(n) for n in grown)
-    if min(sizes) < 1 or min(x.shape[2:]) < 1 or math.prod((*x.shape[:2], *sizes)) >= _MOST:
-        raise ValueError(f"interpolate: sizes must be at least 1 and fit into memory, got input {x.shape} and an output of {sizes}")
+    if min(sizes) < 1 or min(x.shape[2:]) < 1:
+        raise ValueError(f"interpolate: sizes must be at least 1, got input {x.shape} and an output of {sizes}")
+    check_room("interpolate", (*x.shape[:2], *sizes), x)
     return sizes, None if recompute else scales
 
 
@@ -148,8 +148,9 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
                          f"got {t.shape} and {sizes}")
     if not t.is_floating_point():
         raise TypeError(f"affine_grid: theta must be float32 or float64, got {t.dtype}")
-    if min(sizes) < 1 or math.prod(sizes) * dims >= _MOST:
-        raise ValueError(f"affine_grid: sizes must be at least 1, and no more than memory holds, got {sizes} (theta {t.shape})")
+    if min(sizes) < 1:
+        raise ValueError(f"affine_grid: sizes must be at least 1, got {sizes} (theta {t.shape})")
+    check_room("affine_grid", (sizes[0], *sizes[2:], dims), t)
     aligned, image = _aligned("affine_grid", align_corners), sizes[2:]
     axes = []
     for d, n in reversed(tuple(enumerate(image))):

@@ -27,6 +27,7 @@ cdef int pads_of(str name, tuple shape, object given, int mode, ptrdiff_t *left,
     """The pads of every dimension, checked."""
     cdef int d, k, ndim = <int>len(shape)
     cdef object before, after, n, kept
+    cdef double total = 1
     if not isinstance(given, (tuple, list)):
         raise TypeError(f"{name}: pad must be a tuple or list of ints, got {type(given).__name__}")
     if len(given) % 2 or len(given) > 2 * ndim:
@@ -48,6 +49,9 @@ cdef int pads_of(str name, tuple shape, object given, int mode, ptrdiff_t *left,
         if mode == 3 and max(before, after) > kept:
             raise ValueError(f"{name}: a circular pad goes around once at most, got {(before, after)} for dimension {d} of input {shape}")
         left[d], right[d] = before, after
+        total *= <double>(n + before + after or 1)
+    if total > 2.0 ** 59:
+        raise ValueError(f"{name}: pad {tuple(given)} makes more elements of input {shape} than an address can count")
     return 0
 
 cdef int geometry(pd_launch *launch, int ndim, const ptrdiff_t *sizes, const ptrdiff_t *left, const ptrdiff_t *right, bint constant) noexcept:

@@ -10,7 +10,7 @@ from pydl._core.launch cimport contiguous, filled, prepare, run
 from pydl._core.tape cimport Node, Op, op, record, record1, recording
 from pydl._core.tensor cimport Tensor, empty, empty_of, shape_of
 from pydl.ops.gather cimport added_to_zeros
-from pydl.ops.windows cimport images, images_out, place, spread, still, window_sizes
+from pydl.ops.windows cimport check_room, images, images_out, place, spread, still, window_sizes
 
 from pydl.ops.extremes import max as largest_of
 from pydl.ops.reduce import mean
@@ -117,6 +117,8 @@ cdef tuple adaptive_of(str name, Op which, int dims, object input, object output
         if not 0 <= size < 2 ** 62 // w.in_[d]:
             raise ValueError(f"{name}: expected output_size of 0 or more that fits memory, got {output_size!r}")
         w.out[d] = size
+    check_room(name, w.n, w.c, dims, w.out, x)
+    for d in range(SPACE - dims, SPACE):
         even = even and w.out[d] and w.in_[d] % w.out[d] == 0
     for d in range(SPACE - dims, SPACE):
         if even:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pydl._core.checks import int_arg, number_arg, tensor_arg
+from pydl._core.checks import check_room, int_arg, number_arg, tensor_arg
 from pydl._core.create import arange, zeros
 from pydl._core.dtypes import int64
 from pydl._core.tensor import Tensor
@@ -110,6 +110,7 @@ def unpool_sizes(op: str, x: Tensor, dims: int, kernel_size: Ints, stride: Ints 
     if min(sizes) < 0:
         raise ValueError(f"{op}: kernel_size {kernel_size}, stride {stride} and padding {padding} leave no output, {sizes} "
                          f"(input {tuple(x.shape)})")
+    check_room(op, (*x.shape[:2], *sizes), x)
     return sizes
 
 
@@ -160,7 +161,7 @@ def powers(op: str, dims: int, input: Tensor, norm_type: float, kernel_size: Int
     step = kernel if stride is None else each(op, stride, dims, "stride")
     if math.isnan(p) or p == 0:
         raise ValueError(f"{op}: norm_type must not be 0 or NaN, got {norm_type} (input {tuple(input.shape)})")
-    if any(k > n for k, n in zip(kernel, x.shape[2:])):
+    if any(k > n + (s - 1 if ceil_mode else 0) for k, n, s in zip(kernel, x.shape[2:], step)):
         raise ValueError(f"{op}: the kernel {tuple(kernel)} does not fit the input {tuple(input.shape)}: there is no output")
     if math.isinf(p):
         y = LARGEST[dims](abs(x) if p > 0 else neg(abs(x)), kernel, step, 0, 1, ceil_mode)

@@ -7,6 +7,7 @@ from pydl._core.kernels cimport pd_launch
 from pydl._core.launch cimport contiguous, prepare, run
 from pydl._core.tape cimport Node, Op, op, record1
 from pydl._core.tensor cimport Tensor, empty, real_arg, shape_of
+from pydl.ops.windows cimport check_room
 
 cdef extern from "pydl.h":
     enum: PD_resample
@@ -50,6 +51,7 @@ cdef Tensor resampled(str name, Tensor x, tuple inside, tuple outside, object mo
         launch.scalar[SPACE - dims + d] = scale
         sizes[2 + d] = n if turned else m
     launch.scalar[3] = <int>RESAMPLE_MODES.index(mode) + (ALIGNED if align_corners else 0) + (TURNED if turned else 0) + (PLANE if dims == 2 else 0)
+    check_room(name, x.sizes[0], x.sizes[1], dims, &launch.window.in_[0] if turned else &launch.window.out[0], x)
     y = empty(x.code, x.ndim, sizes)
     if y.numel:
         x = contiguous(x)

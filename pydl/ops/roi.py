@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pydl._core.checks import int_arg, number_arg, tensor_arg
+from pydl._core.checks import check_room, int_arg, number_arg, tensor_arg
 from pydl._core.create import empty, full, zeros
 from pydl._core.declare import declare
 from pydl._core.dtypes import bool as bool_
@@ -81,6 +81,13 @@ def _output_size(op: str, size: Any) -> tuple[int, int]:
     return height, width
 
 
+def _whole(op: str, x: Tensor, rois: Tensor, channels: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The shape of the result, (K, C, PH, PW)"""
+    whole = (rois.shape[0], channels, *size)
+    check_room(op, whole, x)
+    return whole
+
+
 def _scale(op: str, value: float) -> float:
     scale = number_arg(op, value, "spatial_scale")
     if not 0 < scale < math.inf:
@@ -108,7 +115,7 @@ def roi_align(input: Tensor, boxes: Tensor | Sequence[Tensor], output_size: int 
     x = _images("roi_align", input)
     rois = _regions("roi_align", x.shape, boxes, x)
     how = (_scale("roi_align", spatial_scale), _samples("roi_align", sampling_ratio), bool(aligned), False)
-    return _align(x, rois, (x.shape[1], *_output_size("roi_align", output_size)), how)
+    return _align(x, rois, _whole("roi_align", x, rois, x.shape[1], _output_size("roi_align", output_size)), how)
 
 
 def ps_roi_align(input: Tensor, boxes: Tensor | Sequence[Tensor], output_size: int | Sequence[int], spatial_scale: float = 1.0,
@@ -123,12 +130,11 @@ def ps_roi_align(input: Tensor, boxes: Tensor | Sequence[Tensor], output_size: i
     if x.shape[1] % (height * width):
         raise ValueError(f"ps_roi_align: expected channels that {height} x {width} divides, got input {x.shape}")
     how = (_scale("ps_roi_align", spatial_scale), _samples("ps_roi_align", sampling_ratio), True, True)
-    return _align(x, rois, (x.shape[1] // (height * width), height, width), how)
+    return _align(x, rois, _whole("ps_roi_align", x, rois, x.shape[1] // (height * width), (height, width)), how)
 
 
-def _align(input: Tensor, rois: Tensor, size: tuple[int, int, int], how: How) -> Tensor:
-    """roi_align of checked regions (K, 5) of input's type: -> (K, *size)"""
-    whole = (rois.shape[0], *size)
+def _align(input: Tensor, rois: Tensor, whole: tuple[int, ...], how: How) -> Tensor:
+    """roi_align of checked regions (K, 5) of input's type: -> whole, (K, C, PH, PW)"""
     y = empty(whole, dtype=input.dtype)
     if y.numel():
         launch_regions("roi_align_fwd", (input.detach(), rois), (y,), tuple(input.shape), whole, how)
@@ -149,7 +155,7 @@ def _align_back(dy: Tensor, rois: Tensor, shape: tuple[int, ...], how: How) -> T
         launch_regions("roi_align_bwd", (dy.detach(), rois), (dx,), shape, tuple(dy.shape), how)
     else:
         dx = zeros(shape, dtype=dy.dtype)
-    return ROI_ALIGN_BWD.record(dx, (dy,), (rois,), (tuple(dy.shape[1:]), how))
+    return ROI_ALIGN_BWD.record(dx, (dy,), (rois,), (tuple(dy.shape), how))
 
 
 def roi_align_bwd(dy: Tensor, boxes: Tensor | Sequence[Tensor], shape: Sequence[int], spatial_scale: float = 1.0, sampling_ratio: int = -1,
@@ -184,7 +190,7 @@ def roi_pool(input: Tensor, boxes: Tensor | Sequence[Tensor], output_size: int |
     """
     x = _images("roi_pool", input)
     rois = _regions("roi_pool", x.shape, boxes, x)
-    whole = (rois.shape[0], x.shape[1], *_output_size("roi_pool", output_size))
+    whole = _whole("roi_pool", x, rois, x.shape[1], _output_size("roi_pool", output_size))
     scale = _scale("roi_pool", spatial_scale)
     y, index = empty(whole, dtype=x.dtype), empty(whole, dtype=int64)
     if y.numel():
