@@ -18,7 +18,7 @@ typedef struct N(conv_box) {
 
 /* Elements of its copy: as a double where they may be more than an address can count */
 static double N(conv_box_size)(const N(conv_box) *b) { return (double)b->copy[0] * (double)b->copy[1] * (double)b->copy[2] * (double)b->pitch; }
-static size_t N(conv_box_elements)(const N(conv_box) *b) { return conv_volume(b->copy) * b->pitch; }
+static size_t N(conv_box_elements)(const N(conv_box) *b) { return volume(b->copy) * b->pitch; }
 
 static void N(conv_box_measure)(N(conv_box) *b) {
     for (size_t d = 0; d < PD_SPACE; d++) {
@@ -34,7 +34,7 @@ static void N(conv_box_cut)(N(conv_box) *b, size_t room, size_t images, size_t l
     for (size_t d = 0; d < PD_SPACE; d++) b->box[d] = b->places[d];
     for (;;) {
         N(conv_box_measure)(b);
-        const int large = N(conv_box_size)(b) > (double)room, few = images * conv_volume(b->boxes) < least;
+        const int large = N(conv_box_size)(b) > (double)room, few = images * volume(b->boxes) < least;
         if (b->box[0] > 1 && (large || few)) b->box[0] = ceil_div(b->box[0], 2);
         else if (b->box[1] > 1 && (large || (few && b->box[1] > 4))) b->box[1] = ceil_div(b->box[1], 2);
         else if (b->box[2] > max_size(8 * MR, b->reach[2]) && (large || few)) b->box[2] = ceil_div(b->box[2], 2);
@@ -62,7 +62,7 @@ static N(conv_box) N(conv_box_of)(const pd_window *w, int input_grad) {
 /* Whether the copies of boxes are of a size that the source explains: a kernel may reach far beyond a small image. */
 static int N(conv_box_fits)(N(conv_box) *b) {
     N(conv_box_cut)(b, 1, 1, 1);
-    const double copy = N(conv_box_size)(b), source = (double)conv_volume(b->from) * (double)b->pitch;
+    const double copy = N(conv_box_size)(b), source = (double)volume(b->from) * (double)b->pitch;
     return copy <= 1 << 20 || copy <= 4 * source;
 }
 
@@ -99,6 +99,6 @@ static void N(conv_copy_line)(const N(conv_box) *b, real *copy, const real *sour
         memset(to, 0, b->copy[2] * b->pitch * sizeof(real));
         return;
     }
-    N(conv_copy_row)(b, to, source + ((size_t)d * b->from[1] + (size_t)h) * b->from[2], conv_volume(b->from),
+    N(conv_copy_row)(b, to, source + ((size_t)d * b->from[1] + (size_t)h) * b->from[2], volume(b->from),
                      q[2] * (ptrdiff_t)b->from_step[2] + b->low[2], b->copy[2], end);
 }

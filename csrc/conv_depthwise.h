@@ -21,12 +21,12 @@ typedef struct N(depthwise) {
 
 static int N(depthwise_plan)(N(depthwise) *o, const pd_launch *L, enum conv_pass pass) {
     const pd_window *w = &L->window;
-    const size_t taps = conv_volume(w->kernel);
+    const size_t taps = volume(w->kernel);
     if (w->groups != w->c || w->groups == 0) return 0;
     *o = (N(depthwise)){.L = L, .pass = pass, .m = w->o / w->c};
     const int back = pass == CONV_INPUT_GRAD;
     if (!N(planes_plan)(&o->g, w, back, back ? o->m : 1, taps)) return 0;
-    const double work = (double)w->n * (double)w->o * (double)conv_volume(w->out) * (double)taps;
+    const double work = (double)w->n * (double)w->o * (double)volume(w->out) * (double)taps;
     o->column = N(depthwise_column)(&o->g);
     o->targets = back ? 1 : o->m, o->depth = back ? w->in[0] : w->out[0], o->taps = taps;
     o->outs = back ? o->g.col.places : 1;
@@ -102,7 +102,7 @@ INLINE void N(depthwise_targets)(const N(depthwise) *o, const N(planes_slot) *s,
 static void N(depthwise_chunk)(void *context, size_t chunk) {
     const N(depthwise) *o = context;
     const N(planes) *g = &o->g;
-    const size_t volume = g->count * conv_volume(g->back ? g->w->out : g->w->in), last = (chunk + 1) * o->units / o->chunks;
+    const size_t each = g->count * volume(g->back ? g->w->out : g->w->in), last = (chunk + 1) * o->units / o->chunks;
     N(planes_slot) s = N(planes_slot_at)(g, (real *)o->L->workspace + chunk * o->slot, o->together, o->outs, o->weights);
     N(planes_slot) part = s;
     for (size_t u = chunk * o->units / o->chunks; u < last; u += o->together) {
@@ -110,7 +110,7 @@ static void N(depthwise_chunk)(void *context, size_t chunk) {
         for (size_t i = 0; i < count; i++) {
             const N(depthwise_place) at = N(depthwise_at)(o, u + i);
             N(planes_turn)(g, &part, at.z);
-            N(planes_fill)(g, s.buffer + i * g->room, (const real *)o->L->buf[0] + at.plane * volume, at.z, at.i0);
+            N(planes_fill)(g, s.buffer + i * g->room, (const real *)o->L->buf[0] + at.plane * each, at.z, at.i0);
         }
         for (int place = o->together > 1 ? 0 : 2; place < 3; place += 1 + (place == 1))
             for (size_t i = 0; i < count; i++) {
@@ -151,7 +151,7 @@ INLINE real N(lane_sum)(const real *lanes) {
 static void N(depthwise_channels)(const N(depthwise) *o, N(planes_slot) *s, size_t c0, size_t c1, size_t n0, size_t n1, real *to) {
     const N(planes) *g = &o->g;
     const pd_window *w = g->w;
-    const size_t taps = o->taps, in = conv_volume(w->in), out = conv_volume(w->out), area = w->out[1] * w->out[2];
+    const size_t taps = o->taps, in = volume(w->in), out = volume(w->out), area = w->out[1] * w->out[2];
     memset(s->weight, 0, o->weights * sizeof(real));
     for (size_t n = n0; n < n1; n++)
         for (size_t c = c0; c < c1; c++)
@@ -203,7 +203,7 @@ static double N(conv_depthwise_cost)(const pd_window *w, enum conv_pass pass) {
 static size_t N(conv_depthwise_room)(const pd_launch *L, enum conv_pass pass) {
     N(depthwise) o;
     if (!N(depthwise_plan)(&o, L, pass)) return 0;
-    const size_t partial = o.groups > 1 ? o.groups * L->window.o * conv_volume(L->window.kernel) : 0;
+    const size_t partial = o.groups > 1 ? o.groups * L->window.o * volume(L->window.kernel) : 0;
     return (o.chunks * o.groups * o.slot + partial) * sizeof(real);
 }
 
@@ -216,5 +216,5 @@ static void N(conv_depthwise)(const pd_launch *L, enum conv_pass pass) {
     }
     o.partial = (real *)L->workspace + o.chunks * o.groups * o.slot;
     pd_parallel(o.chunks * o.groups, N(depthwise_weight_chunk), &o);
-    if (o.groups > 1) N(conv_add_up)(L->buf[3], o.partial, o.groups, L->window.o * conv_volume(L->window.kernel));
+    if (o.groups > 1) N(conv_add_up)(L->buf[3], o.partial, o.groups, L->window.o * volume(L->window.kernel));
 }

@@ -25,7 +25,7 @@ static int N(direct_plan)(N(direct) *o, const pd_launch *L, enum conv_pass pass)
     const pd_window *w = &L->window;
     const size_t c = w->c / w->groups, outs = w->o / w->groups;
     if (c == 0 || outs == 0 || c > DIRECT_CHANNELS || w->in[0] != 1 || w->out[0] != 1 || w->kernel[0] != 1) return 0;
-    *o = (N(direct)){.L = L, .pass = pass, .taps = conv_volume(w->kernel)};
+    *o = (N(direct)){.L = L, .pass = pass, .taps = volume(w->kernel)};
     const int back = pass == CONV_INPUT_GRAD;
     N(planes) *g = &o->g;
     if (!N(planes_plan)(g, w, back, back ? outs : c, back ? c * o->taps : o->taps)) return 0;
@@ -38,7 +38,7 @@ static int N(direct_plan)(N(direct) *o, const pd_launch *L, enum conv_pass pass)
     o->units = w->n * w->groups * g->bands;
     const size_t words = sizeof(size_t) / sizeof(real) + (sizeof(size_t) % sizeof(real) > 0);
     o->head = ceil_div(2 * g->taps * words + w->groups * o->outs * g->taps, 16) * 16;
-    const double work = (double)w->n * (double)w->o * (double)conv_volume(w->out) * (double)(c * o->taps);
+    const double work = (double)w->n * (double)w->o * (double)volume(w->out) * (double)(c * o->taps);
     o->chunks = work < CONV_THREAD_WORK ? 1 : min_size(o->units, CONV_CHUNKS);
     o->slot = g->room + (g->direct ? 0 : DIRECT_OUTS * g->col.places * g->out_room) + 2 * o->strips * words;
     o->slot = ceil_div(o->slot, 16) * 16;
@@ -168,12 +168,12 @@ static void N(direct_band)(const N(direct) *o, const real *buffer, real *out, si
 static void N(direct_chunk)(void *context, size_t chunk) {
     const N(direct) *o = context;
     const N(planes) *g = &o->g;
-    const size_t groups = g->w->groups, volume = g->row.from * g->col.from;
+    const size_t groups = g->w->groups, area = g->row.from * g->col.from;
     real *buffer = (real *)o->L->workspace + o->head + chunk * o->slot;
     memset(buffer, 0, g->room * sizeof(real));
     for (size_t u = chunk * o->units / o->chunks; u < (chunk + 1) * o->units / o->chunks; u++) {
         const size_t i0 = u % g->bands * g->rows, q = u / g->bands % groups, n = u / g->bands / groups;
-        N(planes_fill)(g, buffer, (const real *)o->L->buf[0] + (n * groups + q) * g->count * volume, 0, i0);
+        N(planes_fill)(g, buffer, (const real *)o->L->buf[0] + (n * groups + q) * g->count * area, 0, i0);
         N(direct_band)(o, buffer, buffer + g->room, n, q, i0);
     }
 }

@@ -36,11 +36,11 @@ static double N(conv_gemm_cost)(const pd_window *w, enum conv_pass pass) {
     const int back = pass == CONV_INPUT_GRAD;
     N(conv_box) b = N(conv_box_of)(w, back);
     if (!N(conv_box_fits)(&b)) return HUGE_VAL;
-    const double taps = (double)conv_volume(w->kernel), images = (double)w->n, groups = (double)w->groups;
+    const double taps = (double)volume(w->kernel), images = (double)w->n, groups = (double)w->groups;
     const size_t lanes = (pass == CONV_FWD ? w->o : w->c) / w->groups;
-    const double inputs = images * (double)(w->c * conv_volume(w->in)), outputs = images * (double)(w->o * conv_volume(w->out));
+    const double inputs = images * (double)(w->c * volume(w->in)), outputs = images * (double)(w->o * volume(w->out));
     const double weights = (double)(w->o * (w->c / w->groups)) * taps;
-    const double phases = back ? (double)conv_volume(w->stride) : 1;
+    const double phases = back ? (double)volume(w->stride) : 1;
     const double work = back ? inputs * (double)b.channels * max_real(taps / phases, 1) : conv_work(w);
     const double panels = groups * (double)ceil_div(lanes, TN), rows = images * panels * (double)(b.to[0] * b.to[1]) * (double)b.to_step[2];
     const double runs = rows * (double)ceil_div(b.places[2], MR) * max_real(taps / phases, 1);

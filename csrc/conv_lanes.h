@@ -18,7 +18,7 @@ typedef struct N(lanes) {
 static int N(lanes_plan)(N(lanes) *o, const pd_launch *L, enum conv_pass pass) {
     const pd_window *w = &L->window;
     if (w->groups != w->c || 4 * w->c < 3 * VL || w->in[0] != 1 || w->out[0] != 1 || w->kernel[0] != 1) return 0;
-    *o = (N(lanes)){.L = L, .pass = pass, .m = w->o / w->c, .taps = conv_volume(w->kernel), .blocks = ceil_div(w->c, VL), .groups = 1};
+    *o = (N(lanes)){.L = L, .pass = pass, .m = w->o / w->c, .taps = volume(w->kernel), .blocks = ceil_div(w->c, VL), .groups = 1};
     const int back = pass == CONV_INPUT_GRAD;
     if (!N(planes_plan)(&o->g, w, back, back ? o->m : 1, o->taps) || o->g.bands > 1) return 0;
     const size_t kh = w->kernel[1], straight = w->stride[1] == 1 && w->dilation[1] == 1;
@@ -31,7 +31,7 @@ static int N(lanes_plan)(N(lanes) *o, const pd_launch *L, enum conv_pass pass) {
     o->weights = (pass == CONV_FWD ? 1 : o->m) * o->taps * VL;
     const size_t tables = (2 * o->g.taps + o->g.row.from * o->g.col.from) * sizeof(size_t) / sizeof(real) + 2;
     o->slot = ceil_div(o->room + o->out_room + o->weights + VL + tables, 16) * 16;
-    const double work = (double)w->n * (double)w->o * (double)conv_volume(w->out) * (double)o->taps;
+    const double work = (double)w->n * (double)w->o * (double)volume(w->out) * (double)o->taps;
     const size_t most = work < CONV_THREAD_WORK ? 1 : CONV_CHUNKS;
     o->units = o->blocks * w->n;
     if (pass == CONV_WEIGHT_GRAD) {
@@ -178,7 +178,7 @@ static double N(conv_lanes_cost)(const pd_window *w, enum conv_pass pass) {
     N(lanes) o;
     pd_launch L = {.window = *w};
     if (!N(lanes_plan)(&o, &L, pass)) return HUGE_VAL;
-    const double out = (double)(w->n * o.blocks * o.m) * (double)conv_volume(w->out), in = (double)(w->n * o.blocks) * (double)conv_volume(w->in);
+    const double out = (double)(w->n * o.blocks * o.m) * (double)volume(w->out), in = (double)(w->n * o.blocks) * (double)volume(w->in);
     return (1.8 * (double)o.taps * out + 5 * (in + out)) * VL; /* vectors of products, and what it takes to turn one */
 }
 

@@ -28,7 +28,7 @@ INLINE ptrdiff_t N(conv_plain_at)(const pd_window *w, const size_t *sizes, int i
 static void N(conv_plain_fwd)(void *context, size_t plane) {
     const pd_launch *L = context;
     const pd_window *w = &L->window;
-    const size_t in = conv_volume(w->in), out = conv_volume(w->out), taps = conv_volume(w->kernel), channels = w->c / w->groups;
+    const size_t in = volume(w->in), out = volume(w->out), taps = volume(w->kernel), channels = w->c / w->groups;
     const size_t n = plane / w->o, o = plane % w->o, first = o / (w->o / w->groups) * channels;
     const real *x = (const real *)L->buf[0] + (n * w->c + first) * in, *weight = (const real *)L->buf[1] + o * channels * taps;
     const real *bias = L->buf[2];
@@ -52,7 +52,7 @@ static void N(conv_plain_fwd)(void *context, size_t plane) {
 static void N(conv_plain_input_grad)(void *context, size_t plane) {
     const pd_launch *L = context;
     const pd_window *w = &L->window;
-    const size_t in = conv_volume(w->in), out = conv_volume(w->out), taps = conv_volume(w->kernel), channels = w->c / w->groups;
+    const size_t in = volume(w->in), out = volume(w->out), taps = volume(w->kernel), channels = w->c / w->groups;
     const size_t filters = w->o / w->groups, n = plane / w->c, c = plane % w->c, first = c / channels * filters;
     const real *dy = (const real *)L->buf[0] + (n * w->o + first) * out, *bias = L->buf[2];
     const real *weight = (const real *)L->buf[1] + (first * channels + c % channels) * taps;
@@ -70,7 +70,7 @@ static void N(conv_plain_input_grad)(void *context, size_t plane) {
 static void N(conv_plain_weight_grad)(void *context, size_t plane) {
     const pd_launch *L = context;
     const pd_window *w = &L->window;
-    const size_t in = conv_volume(w->in), out = conv_volume(w->out), taps = conv_volume(w->kernel), channels = w->c / w->groups;
+    const size_t in = volume(w->in), out = volume(w->out), taps = volume(w->kernel), channels = w->c / w->groups;
     const size_t o = plane / channels, c = o / (w->o / w->groups) * channels + plane % channels;
     for (size_t tap = 0; tap < taps; tap++) {
         real sum = 0;

@@ -56,33 +56,6 @@ static UNUSED ptrdiff_t conv_slice(const pd_window *w, int back, size_t z, size_
 }
 #endif
 
-/* The lanes of two vectors with even and with odd numbers; and their lanes taken turn by turn */
-#undef V_EVEN
-#undef V_ODD
-#undef V_TURNS_LOW
-#undef V_TURNS_HIGH
-#if VBYTES * 8 / BITS == 2
-#define V_EVEN(x, y) __builtin_shufflevector(x, y, 0, 2)
-#define V_ODD(x, y) __builtin_shufflevector(x, y, 1, 3)
-#define V_TURNS_LOW(x, y) V_EVEN(x, y)
-#define V_TURNS_HIGH(x, y) V_ODD(x, y)
-#elif VBYTES * 8 / BITS == 4
-#define V_EVEN(x, y) __builtin_shufflevector(x, y, 0, 2, 4, 6)
-#define V_ODD(x, y) __builtin_shufflevector(x, y, 1, 3, 5, 7)
-#define V_TURNS_LOW(x, y) __builtin_shufflevector(x, y, 0, 4, 1, 5)
-#define V_TURNS_HIGH(x, y) __builtin_shufflevector(x, y, 2, 6, 3, 7)
-#elif VBYTES * 8 / BITS == 8
-#define V_EVEN(x, y) __builtin_shufflevector(x, y, 0, 2, 4, 6, 8, 10, 12, 14)
-#define V_ODD(x, y) __builtin_shufflevector(x, y, 1, 3, 5, 7, 9, 11, 13, 15)
-#define V_TURNS_LOW(x, y) __builtin_shufflevector(x, y, 0, 8, 1, 9, 2, 10, 3, 11)
-#define V_TURNS_HIGH(x, y) __builtin_shufflevector(x, y, 4, 12, 5, 13, 6, 14, 7, 15)
-#else
-#define V_EVEN(x, y) __builtin_shufflevector(x, y, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
-#define V_ODD(x, y) __builtin_shufflevector(x, y, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31)
-#define V_TURNS_LOW(x, y) __builtin_shufflevector(x, y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define V_TURNS_HIGH(x, y) __builtin_shufflevector(x, y, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#endif
-
 typedef struct N(planes) {
     const pd_window *w;
     int back;
@@ -131,7 +104,7 @@ static int N(planes_plan)(N(planes) *g, const pd_window *w, int back, size_t cou
     g->slice = count * g->plane;
     const size_t over = CONV_ROWS * max_size(g->line, VL) + 4 * VL;
     g->room = ceil_div(w->kernel[0] * g->slice + over, 16) * 16;
-    g->taps = count * conv_volume(w->kernel);
+    g->taps = count * volume(w->kernel);
     const size_t by_row = ceil_div(g->rows, CONV_ROWS) * CONV_ROWS * ceil_div(g->width, VL), length = (g->rows - 1) * g->line + g->width;
     g->flat = 2 * by_row > 3 * ceil_div(length, VL);
     g->direct = !g->flat && g->width >= VL && g->col.places == 1;
@@ -177,8 +150,8 @@ INLINE void N(rows_copy)(real *to, size_t line, const real *from, size_t from_li
 static void N(row_halves)(real *even, real *odd, const real *from, size_t n) {
     for (size_t j = 0; j < n; j += 2 * VL) {
         const vreal a = v_load_left(from + j, n - j), b = j + VL < n ? v_load_left(from + j + VL, n - j - VL) : (vreal){0};
-        v_store(even + j / 2, V_EVEN(a, b));
-        v_store(odd + j / 2, V_ODD(a, b));
+        v_store(even + j / 2, v_even(a, b));
+        v_store(odd + j / 2, v_odd(a, b));
     }
 }
 
@@ -246,13 +219,13 @@ INLINE void N(row_turns)(real *to, const real *even, const real *odd, size_t wid
     size_t j = 0;
     for (; j + 2 * VL <= width; j += 2 * VL) {
         const vreal a = v_load(even + j / 2), b = v_load(odd + j / 2);
-        v_store(to + j, V_TURNS_LOW(a, b));
-        v_store(to + j + VL, V_TURNS_HIGH(a, b));
+        v_store(to + j, v_zip_low(a, b));
+        v_store(to + j + VL, v_zip_high(a, b));
     }
     if (j == width) return;
     const vreal a = v_load(even + j / 2), b = v_load(odd + j / 2);
-    v_store_left(to + j, V_TURNS_LOW(a, b), width - j);
-    if (j + VL < width) v_store_part(to + j + VL, V_TURNS_HIGH(a, b), width - j - VL);
+    v_store_left(to + j, v_zip_low(a, b), width - j);
+    if (j + VL < width) v_store_part(to + j + VL, v_zip_high(a, b), width - j - VL);
 }
 
 /* `rows` rows of the targets of phase row fh, one buffer `out_room` apart for each phase of the columns, to where they belong */

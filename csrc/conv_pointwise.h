@@ -32,9 +32,9 @@ typedef struct N(pointwise) {
 
 static int N(pointwise_plan)(N(pointwise) *p, const pd_launch *L, enum conv_pass pass) {
     const pd_window *w = &L->window;
-    if (conv_volume(w->kernel) != 1 || w->pad[0] + w->pad[1] + w->pad[2] > 0) return 0;
+    if (volume(w->kernel) != 1 || w->pad[0] + w->pad[1] + w->pad[2] > 0) return 0;
     const int back = pass == CONV_INPUT_GRAD;
-    const size_t c = w->c / w->groups, o = w->o / w->groups, in = conv_volume(w->in), out = conv_volume(w->out);
+    const size_t c = w->c / w->groups, o = w->o / w->groups, in = volume(w->in), out = volume(w->out);
     const size_t step = in == out ? 1 : w->stride[2]; /* a stride that takes no second step does not count */
     *p = (N(pointwise)){.L = L, .w = w, .back = back, .k = back ? o : c, .m = back ? c : o, .from = back ? out : in, .to = back ? in : out,
                         .from_step = back ? 1 : step, .to_step = back ? step : 1, .columns = w->n * out};
@@ -75,14 +75,14 @@ static void N(pointwise_pack)(void *context, size_t q) {
 /* Columns j0..j1 as runs that end where an image does, a strided one's row or a panel -> how many */
 static size_t N(pointwise_runs)(const N(pointwise) *p, size_t j0, size_t j1, pointwise_run *run) {
     const pd_window *w = p->w;
-    const size_t out = conv_volume(w->out), line = w->out[2];
-    const int strided = conv_volume(w->in) != out;
+    const size_t out = volume(w->out), line = w->out[2];
+    const int strided = volume(w->in) != out;
     size_t count = 0;
     for (size_t j = j0; j < j1;) {
         const size_t n = j / out, i = j % out, left = TN - (j - j0) % TN, whole = strided ? line - i % line : out - i;
         const size_t row = i / line % w->out[1] * w->stride[1], slice = i / line / w->out[1] * w->stride[0];
         const size_t dense = n * w->o * out + i;
-        const size_t spread = n * w->c * conv_volume(w->in) + (strided ? (slice * w->in[1] + row) * w->in[2] + i % line * w->stride[2] : i);
+        const size_t spread = n * w->c * volume(w->in) + (strided ? (slice * w->in[1] + row) * w->in[2] + i % line * w->stride[2] : i);
         run[count] = (pointwise_run){p->back ? dense : spread, p->back ? spread : dense, j - j0, min_size(min_size(left, whole), j1 - j)};
         j += run[count++].count;
     }

@@ -25,8 +25,8 @@ static pd_launch N(pointwise_grad_of)(const N(pointwise_grad) *p, const real *x,
 
 static int N(pointwise_grad_plan)(N(pointwise_grad) *p, const pd_launch *L) {
     const pd_window *w = &L->window;
-    if (conv_volume(w->kernel) != 1 || w->pad[0] + w->pad[1] + w->pad[2] > 0) return 0;
-    *p = (N(pointwise_grad)){.L = L, .w = w, .in = conv_volume(w->in), .out = conv_volume(w->out), .c = w->c / w->groups, .o = w->o / w->groups};
+    if (volume(w->kernel) != 1 || w->pad[0] + w->pad[1] + w->pad[2] > 0) return 0;
+    *p = (N(pointwise_grad)){.L = L, .w = w, .in = volume(w->in), .out = volume(w->out), .c = w->c / w->groups, .o = w->o / w->groups};
     if (w->n * p->out == 0) return 0;
     p->rows = p->in == 1;
     p->copied = !p->rows && (p->in != p->out || p->out < POINTWISE_FEW / 4);
@@ -49,7 +49,7 @@ static int N(pointwise_grad_plan)(N(pointwise_grad) *p, const pd_launch *L) {
 /* Images side by side: channel q of image i, every stride-th element, to to[(q * count + i) * out] */
 static void N(pointwise_copy)(const pd_window *w, real *to, const real *from, size_t channels, const size_t *size, const size_t *step,
                               size_t count) {
-    const size_t in = conv_volume(size);
+    const size_t in = volume(size);
     for (size_t q = 0; q < channels; q++)
         for (size_t i = 0; i < count; i++) {
             const real *plane = from + (i * channels + q) * in;
@@ -102,7 +102,7 @@ static void N(pointwise_grad_all)(const pd_launch *L) {
 
 static double N(conv_pointwise_cost)(const pd_window *w, enum conv_pass pass) {
     const pd_launch L = {.window = *w};
-    const double columns = (double)w->n * (double)conv_volume(w->out), c = (double)(w->c / w->groups), o = (double)(w->o / w->groups);
+    const double columns = (double)w->n * (double)volume(w->out), c = (double)(w->c / w->groups), o = (double)(w->o / w->groups);
     N(pointwise) p;
     N(pointwise_grad) grad;
     if (pass == CONV_WEIGHT_GRAD ? !N(pointwise_grad_plan)(&grad, &L) : !N(pointwise_plan)(&p, &L, pass)) return HUGE_VAL;

@@ -33,12 +33,12 @@ static N(conv_op) N(conv_plan)(const pd_launch *L, int input_grad) {
     N(conv_op) op = {.L = L, .w = w, .input_grad = input_grad, .b = N(conv_box_of)(w, input_grad)};
     op.filters = (input_grad ? w->c : w->o) / w->groups;
     op.panels = ceil_div(op.filters, TN);
-    op.taps = conv_volume(w->kernel);
+    op.taps = volume(w->kernel);
     const size_t blocks = max_size(1, (op.taps * op.b.channels + CONV_CHAIN / 2) / CONV_CHAIN);
     op.block = max_size(16, ceil_div(ceil_div(op.b.channels, blocks), 16) * 16);
     op.panel = op.taps * op.b.channels * TN;
     N(conv_box_cut)(&op.b, CONV_ROOM, w->n * w->groups, CONV_ITEMS);
-    const size_t boxes = w->n * w->groups * conv_volume(op.b.boxes);
+    const size_t boxes = w->n * w->groups * volume(op.b.boxes);
     op.part = ceil_div(op.panels, boxes ? min_size(op.panels, ceil_div(CONV_ITEMS, boxes)) : 1);
     op.parts = ceil_div(op.panels, op.part);
     op.items = boxes * op.parts;
@@ -202,7 +202,7 @@ static void N(conv_row)(const N(conv_item) *item, size_t panel, const size_t *pl
     const size_t d = ((size_t)item->q[0] + place[0]) * b->to_step[0] + phase[0], h = ((size_t)item->q[1] + place[1]) * b->to_step[1] + phase[1];
     if (d >= b->to[0] || h >= b->to[1]) return;
     for (size_t f = 0; f < min_size(step, pixels); f++) N(conv_row_phase)(item, panel, place, phase, f, ceil_div(pixels - f, step));
-    const size_t lanes = min_size(TN, op->filters - panel * TN), channel = item->group * op->filters + panel * TN, plane = conv_volume(b->to);
+    const size_t lanes = min_size(TN, op->filters - panel * TN), channel = item->group * op->filters + panel * TN, plane = volume(b->to);
     real *to = (real *)op->L->buf[3] + (item->image * op->filters * op->w->groups + channel) * plane + (d * b->to[1] + h) * b->to[2] + begin;
     const real *bias = op->L->buf[2];
     N(conv_row_store)(item->row, pixels, bias ? bias + channel : NULL, op->w->activation, lanes, to, plane);
@@ -212,7 +212,7 @@ static void N(conv_row)(const N(conv_item) *item, size_t panel, const size_t *pl
 
 static void N(conv_one_item)(const N(conv_op) *op, size_t index, real *slot) {
     const N(conv_box) *b = &op->b;
-    const size_t part = index % op->parts, boxes = conv_volume(b->boxes);
+    const size_t part = index % op->parts, boxes = volume(b->boxes);
     size_t at = index / op->parts % boxes;
     const size_t which = index / op->parts / boxes;
     N(conv_item) item = {.op = op, .image = which / op->w->groups, .group = which % op->w->groups, .first = part * op->part,
@@ -223,7 +223,7 @@ static void N(conv_one_item)(const N(conv_op) *op, size_t index, real *slot) {
         item.count[d] = min_size(b->box[d], b->places[d] - (size_t)item.q[d]);
     }
     const real *x = op->L->buf[0];
-    const size_t plane = conv_volume(b->from), images = op->w->n * op->w->groups * b->channels;
+    const size_t plane = volume(b->from), images = op->w->n * op->w->groups * b->channels;
     const real *source = x + which * b->channels * plane;
     for (size_t z = 0; z < b->copy[0]; z++)
         for (size_t y = 0; y < b->copy[1]; y++) N(conv_copy_line)(b, item.copy, source, item.q, z, y, x + images * plane);

@@ -5,14 +5,13 @@
 #ifndef PD_CONV_TILE_ONCE
 #define PD_CONV_TILE_ONCE
 enum { CONV_RUNS = 64, CONV_CHAIN = 512 }; /* runs in a call, at most; steps after which a sum is put down, about */
-static UNUSED size_t conv_volume(const size_t *sizes) { return sizes[0] * sizes[1] * sizes[2]; }
 
 /* Of a positive b */
 static UNUSED ptrdiff_t floor_div(ptrdiff_t a, ptrdiff_t b) { return a / b - (a % b < 0); }
 
 /* Multiply-adds */
 static UNUSED double conv_work(const pd_window *w) {
-    return (double)(w->n * w->o * conv_volume(w->out)) * (double)(w->c / w->groups * conv_volume(w->kernel));
+    return (double)(w->n * w->o * volume(w->out)) * (double)(w->c / w->groups * volume(w->kernel));
 }
 
 /* The chunks, shared out where the convolution is worth it */

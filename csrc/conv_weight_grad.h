@@ -23,13 +23,13 @@ typedef struct N(conv_sums) {
 
 static N(conv_sums) N(conv_sums_plan)(const pd_launch *L) {
     const pd_window *w = &L->window;
-    N(conv_sums) op = {.L = L, .w = w, .b = N(conv_box_of)(w, 0), .filters = w->o / w->groups, .taps = conv_volume(w->kernel)};
+    N(conv_sums) op = {.L = L, .w = w, .b = N(conv_box_of)(w, 0), .filters = w->o / w->groups, .taps = volume(w->kernel)};
     N(conv_box_cut)(&op.b, CONV_UNIT_ROOM / w->groups, w->n, 1);
     op.panels = ceil_div(op.b.channels, TN);
     op.copy = N(conv_box_elements)(&op.b) + TN;
-    op.dy_pitch = ceil_div(conv_volume(op.b.box), 16) * 16 | 16; /* never a large power of two */
+    op.dy_pitch = ceil_div(volume(op.b.box), 16) * 16 | 16; /* never a large power of two */
     op.unit = ceil_div(w->groups * op.copy + w->o * op.dy_pitch, 16) * 16;
-    op.units = w->n * conv_volume(op.b.boxes);
+    op.units = w->n * volume(op.b.boxes);
     op.together = min_size(op.units, max_size(1, CONV_GROUP_ROOM / op.unit));
     const size_t tiles = ceil_div(op.filters, MR), wanted = ceil_div(CONV_ITEMS, w->groups * op.panels);
     op.tall = ceil_div(tiles, min_size(tiles, wanted)) * MR;
@@ -53,7 +53,7 @@ static void N(conv_sums_copy)(void *context, size_t chunk) {
     const N(conv_sums) *op = context;
     const N(conv_box) *b = &op->b;
     const size_t lines = op->w->groups * b->copy[0] * b->copy[1], each = lines + ceil_div(op->w->o, CONV_DY_ROWS);
-    const size_t inputs = conv_volume(b->from), outputs = conv_volume(b->to);
+    const size_t inputs = volume(b->from), outputs = volume(b->to);
     real *unit = op->work + chunk / each * op->unit;
     ptrdiff_t q[PD_SPACE];
     size_t count[PD_SPACE], part = chunk % each;

@@ -16,6 +16,7 @@
 static UNUSED size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 static UNUSED size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
 static UNUSED size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
+static UNUSED size_t volume(const size_t *sizes) { return sizes[0] * sizes[1] * sizes[2]; } /* of PD_SPACE dimensions */
 
 #ifdef PD_DEBUG
 #include <assert.h>

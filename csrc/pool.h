@@ -75,8 +75,6 @@ static UNUSED int64_t pool_begin(const pd_window *w, size_t od, size_t oh) {
     return (d * (int64_t)w->in[1] + h) * (int64_t)w->in[2] - (int64_t)w->pad[2];
 }
 
-static UNUSED size_t pool_size(const size_t *of) { return of[0] * of[1] * of[2]; }
-
 /* `rows` rows of together `elements`: each chunk gets `per_chunk` of them */
 static UNUSED void pool_parallel(size_t rows, size_t per_chunk, size_t elements, pd_task task, void *job) {
     const size_t chunks = ceil_div(rows, per_chunk);
@@ -84,60 +82,12 @@ static UNUSED void pool_parallel(size_t rows, size_t per_chunk, size_t elements,
     else
         for (size_t chunk = 0; chunk < chunks; chunk++) task(job, chunk);
 }
-
-#if defined(__clang__)
-#define POOL_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define POOL_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vint){__VA_ARGS__})
-#endif
-#define POOL_EVEN2 0, 2
-#define POOL_EVEN4 POOL_EVEN2, 4, 6
-#define POOL_EVEN8 POOL_EVEN4, 8, 10, 12, 14
-#define POOL_EVEN16 POOL_EVEN8, 16, 18, 20, 22, 24, 26, 28, 30
-#define POOL_ODD2 1, 3
-#define POOL_ODD4 POOL_ODD2, 5, 7
-#define POOL_ODD8 POOL_ODD4, 9, 11, 13, 15
-#define POOL_ODD16 POOL_ODD8, 17, 19, 21, 23, 25, 27, 29, 31
-#define POOL_ZIP2(n, from) (from), (from) + (n)
-#define POOL_ZIP4(n, from) POOL_ZIP2(n, from), POOL_ZIP2(n, (from) + 1)
-#define POOL_ZIP8(n, from) POOL_ZIP4(n, from), POOL_ZIP4(n, (from) + 2)
-#define POOL_ZIP16(n, from) POOL_ZIP8(n, from), POOL_ZIP8(n, (from) + 4)
 #endif
 
-#undef POOL_EVEN
-#undef POOL_ODD
-#undef POOL_LOW
-#undef POOL_HIGH
-#if VBYTES * 8 / BITS == 16
-#define POOL_EVEN POOL_EVEN16
-#define POOL_ODD POOL_ODD16
-#define POOL_LOW POOL_ZIP16(16, 0)
-#define POOL_HIGH POOL_ZIP16(16, 8)
-#elif VBYTES * 8 / BITS == 8
-#define POOL_EVEN POOL_EVEN8
-#define POOL_ODD POOL_ODD8
-#define POOL_LOW POOL_ZIP8(8, 0)
-#define POOL_HIGH POOL_ZIP8(8, 4)
-#elif VBYTES * 8 / BITS == 4
-#define POOL_EVEN POOL_EVEN4
-#define POOL_ODD POOL_ODD4
-#define POOL_LOW POOL_ZIP4(4, 0)
-#define POOL_HIGH POOL_ZIP4(4, 2)
-#else
-#define POOL_EVEN POOL_EVEN2
-#define POOL_ODD POOL_ODD2
-#define POOL_LOW POOL_ZIP2(2, 0)
-#define POOL_HIGH POOL_ZIP2(2, 1)
-#endif
-
-/* Of two vectors of neighbours those at even and at odd places ... */
-INLINE vreal N(pool_even)(vreal a, vreal b) { return POOL_SHUFFLE(a, b, POOL_EVEN); }
-INLINE vreal N(pool_odd)(vreal a, vreal b) { return POOL_SHUFFLE(a, b, POOL_ODD); }
-
-/* ... and back: `count` < 2 VL of them, or 2 VL */
+/* Two vectors, their lanes turn by turn: `count` < 2 VL of them, or 2 VL */
 INLINE void N(pool_zip)(T *to, vreal even, vreal odd, size_t count) {
-    v_store_left(to, POOL_SHUFFLE(even, odd, POOL_LOW), count);
-    if (count > VL) v_store_left(to + VL, POOL_SHUFFLE(even, odd, POOL_HIGH), count - VL);
+    v_store_left(to, v_zip_low(even, odd), count);
+    if (count > VL) v_store_left(to + VL, v_zip_high(even, odd), count - VL);
 }
 
 typedef struct N(pool_job) {

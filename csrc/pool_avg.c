@@ -29,8 +29,8 @@ static void N(avg_along)(const T *stage, T *y, size_t n, size_t stride, size_t w
             for (; k < wide; k++) sum += v_load(s + k);
         for (; k < wide; k += 2) {
             const vreal a = v_load(s + k), b = v_load(s + k + VL);
-            sum += N(pool_even)(a, b);
-            if (k + 1 < wide) sum += N(pool_odd)(a, b);
+            sum += v_even(a, b);
+            if (k + 1 < wide) sum += v_odd(a, b);
         }
         v_store_left(y + o, sum, n - o);
     }
@@ -105,7 +105,7 @@ static N(pool_job) N(avg_job)(const pd_launch *launch, const size_t *written) {
     const int mode = (int)launch->scalar[1];
     N(pool_job) job = {launch, w->n * w->c * written[0] * written[1], 1, {0, 0}, mode, 0};
     if (mode != POOL_ADAPTIVE) job.inner = pool_inner(w, mode == POOL_PADDED);
-    job.per_chunk = max_size(1, POOL_UNIT * job.rows / max_size(1, w->n * w->c * max_size(pool_size(w->in), pool_size(w->out))));
+    job.per_chunk = max_size(1, POOL_UNIT * job.rows / max_size(1, w->n * w->c * max_size(volume(w->in), volume(w->out))));
     return job;
 }
 
@@ -120,7 +120,7 @@ static void N(avg_pool_fwd)(const pd_launch *launch) {
         N(quarters_run)(launch, N(QUARTERS_MEAN));
         return;
     }
-    pool_parallel(job.rows, job.per_chunk, w->n * w->c * pool_size(w->in), N(avg_fwd_chunk), &job);
+    pool_parallel(job.rows, job.per_chunk, w->n * w->c * volume(w->in), N(avg_fwd_chunk), &job);
 }
 
 /* ---- Averages, backward: a row of gradients, each with the factor of its window, then what of them every element gets ---- */
@@ -224,7 +224,7 @@ static void N(avg_bwd_chunk)(void *context, size_t chunk) {
     size_t h = first % w->in[1], d = first / w->in[1] % w->in[0], plane = first / w->in[1] / w->in[0];
     pool_range deep = {0, 0}, high = {0, 0};
     for (size_t row = first; row < last; row++) {
-        const T *dy = (const T *)job->launch->buf[0] + plane * pool_size(w->out);
+        const T *dy = (const T *)job->launch->buf[0] + plane * volume(w->out);
         const pool_range z = pool_windows(w, 0, d, adaptive), y = pool_windows(w, 1, h, adaptive);
         T *dx = (T *)job->launch->buf[1] + row * w->in[2];
         if (row > first && h > 0 && y.first == high.first && y.end == high.end && z.first == deep.first && z.end == deep.end)
@@ -249,5 +249,5 @@ static void N(avg_pool_bwd)(const pd_launch *launch) {
         N(quarters_run)(launch, N(QUARTERS_MEAN_BACK));
         return;
     }
-    pool_parallel(job.rows, job.per_chunk, w->n * w->c * pool_size(w->in), N(avg_bwd_chunk), &job);
+    pool_parallel(job.rows, job.per_chunk, w->n * w->c * volume(w->in), N(avg_bwd_chunk), &job);
 }

@@ -5,8 +5,8 @@
 INLINE void N(pool_lanes_shuffle)(const vreal *row, vreal *next) {
     V_UNROLL
     for (size_t i = 0; i < VL / 2; i++) {
-        next[2 * i] = POOL_SHUFFLE(row[i], row[i + VL / 2], POOL_LOW);
-        next[2 * i + 1] = POOL_SHUFFLE(row[i], row[i + VL / 2], POOL_HIGH);
+        next[2 * i] = v_zip_low(row[i], row[i + VL / 2]);
+        next[2 * i + 1] = v_zip_high(row[i], row[i + VL / 2]);
     }
 }
 
@@ -68,7 +68,7 @@ static void N(pool_lanes_places_out)(const vreal *from, size_t planes, size_t n,
 
 /* Is this for planes side by side? */
 static int N(pool_lanes_fit)(const pd_window *w, int mode) {
-    const size_t in = pool_size(w->in), out = pool_size(w->out);
+    const size_t in = volume(w->in), out = volume(w->out);
     if (w->n * w->c < VL || in > POOL_LANES || out > POOL_LANES || in + 2 * out > POOL_LANES) return 0;
     return mode == POOL_ADAPTIVE || w->stride[2] > 2 || w->out[2] < VL;
 }
@@ -92,7 +92,7 @@ static int N(pool_lanes_next)(N(pool_lanes) *g) {
         g->ow = 0;
         if (++g->oh == w->out[1]) g->oh = 0, g->od++;
     }
-    if (++g->o == pool_size(w->out)) return 0;
+    if (++g->o == volume(w->out)) return 0;
     if (begin || (g->ow == 0 && g->oh == 0)) g->d = pool_taps(w, 0, g->od, adaptive);
     if (begin || g->ow == 0) g->h = pool_taps(w, 1, g->oh, adaptive);
     g->s = pool_taps(w, 2, g->ow, adaptive);
@@ -118,7 +118,7 @@ static vreal N(pool_lanes_divisor)(const N(pool_lanes) *g, double fixed) {
         for (size_t kh = (g)->h.from; kh < (g)->h.to; kh++)
 
 static void N(pool_lanes_avg_fwd)(const pd_launch *launch, N(pool_lanes) *g, size_t plane) {
-    const size_t in = pool_size(g->w->in), out = pool_size(g->w->out);
+    const size_t in = volume(g->w->in), out = volume(g->w->out);
     N(pool_lanes_in)((const T *)launch->buf[0] + plane * in, g->planes, in, g->in);
     while (N(pool_lanes_next)(g)) {
         vreal sum = {0};
@@ -132,7 +132,7 @@ static void N(pool_lanes_avg_fwd)(const pd_launch *launch, N(pool_lanes) *g, siz
 }
 
 static void N(pool_lanes_avg_bwd)(const pd_launch *launch, N(pool_lanes) *g, size_t plane) {
-    const size_t in = pool_size(g->w->in), out = pool_size(g->w->out);
+    const size_t in = volume(g->w->in), out = volume(g->w->out);
     N(pool_lanes_in)((const T *)launch->buf[0] + plane * out, g->planes, out, g->out);
     for (size_t i = 0; i < in; i++) g->in[i] = (vreal){0};
     while (N(pool_lanes_next)(g)) {
@@ -148,7 +148,7 @@ static void N(pool_lanes_avg_bwd)(const pd_launch *launch, N(pool_lanes) *g, siz
 /* What is kept of each place: the tap, where places are wanted, or else the element */
 static void N(pool_lanes_max_fwd)(const pd_launch *launch, N(pool_lanes) *g, size_t plane) {
     const pd_window *w = g->w;
-    const size_t in = pool_size(w->in), out = pool_size(w->out);
+    const size_t in = volume(w->in), out = volume(w->out);
     const int taps = launch->buf[2] != NULL;
     int64_t *index = launch->buf[3];
     N(pool_lanes_in)((const T *)launch->buf[0] + plane * in, g->planes, in, g->in);
@@ -181,7 +181,7 @@ static void N(pool_lanes_max_fwd)(const pd_launch *launch, N(pool_lanes) *g, siz
 
 static void N(pool_lanes_max_bwd)(const pd_launch *launch, N(pool_lanes) *g, size_t plane) {
     const pd_window *w = g->w;
-    const size_t in = pool_size(w->in), out = pool_size(w->out);
+    const size_t in = volume(w->in), out = volume(w->out);
     N(pool_lanes_in)((const T *)launch->buf[0] + plane * out, g->planes, out, g->out);
     N(pool_lanes_places_in)((const uint8_t *)launch->buf[1] + plane * out, g->planes, out, g->place);
     for (size_t i = 0; i < in; i++) g->in[i] = (vreal){0};
@@ -211,16 +211,16 @@ static void N(pool_lanes_chunk)(void *context, size_t chunk) {
     vreal room[POOL_LANES + 3 * VL];
     for (size_t group = chunk * job->per_chunk; group < last; group++) {
         N(pool_lanes) g = {.w = w, .planes = min_size(VL, planes - group * VL), .o = SIZE_MAX, .mode = (int)job->launch->scalar[1], .in = room};
-        g.out = room + pool_size(w->in) + VL;
-        g.place = g.out + pool_size(w->out) + VL;
+        g.out = room + volume(w->in) + VL;
+        g.place = g.out + volume(w->out) + VL;
         job->how(job->launch, &g, group * VL);
     }
 }
 
 static void N(pool_lanes_run)(const pd_launch *launch, void (*how)(const pd_launch *launch, N(pool_lanes) *g, size_t plane)) {
     const pd_window *w = &launch->window;
-    const size_t elements = w->n * w->c * pool_size(w->in);
+    const size_t elements = w->n * w->c * volume(w->in);
     N(pool_lanes_job) job = {launch, how, ceil_div(w->n * w->c, VL), 1};
-    job.per_chunk = max_size(1, POOL_UNIT / (VL * max_size(pool_size(w->in), pool_size(w->out))));
+    job.per_chunk = max_size(1, POOL_UNIT / (VL * max_size(volume(w->in), volume(w->out))));
     pool_parallel(job.groups, job.per_chunk, elements, N(pool_lanes_chunk), &job);
 }

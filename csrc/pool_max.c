@@ -44,8 +44,8 @@ INLINE void N(max_block)(const pd_window *w, const N(max_row) *row, size_t o, si
                 if (step == 2) {
                     const size_t both = k + 1 < kernel, count = 2 * left - 1 + both;
                     const vreal a = v_load_left(x + k, count), b = count > VL ? v_load_left(x + k + VL, count - VL) : a;
-                    N(max_take)(N(pool_even)(a, b), tap + k, placed, &best, &at);
-                    if (both) N(max_take)(N(pool_odd)(a, b), tap + k + 1, placed, &best, &at);
+                    N(max_take)(v_even(a, b), tap + k, placed, &best, &at);
+                    if (both) N(max_take)(v_odd(a, b), tap + k + 1, placed, &best, &at);
                 } else if (step == 1) N(max_take)(v_load_left(x + k * apart, left), tap + k, placed, &best, &at);
                 else {
                     T some[VL] = {0};
@@ -148,7 +148,7 @@ static void N(max_fwd_chunk)(void *context, size_t chunk) {
     T stage[POOL_ROWS];
     if (launch->buf[3] && job->staged) pool_offsets(w, offset);
     for (size_t r = first; r < last; r++) {
-        N(max_row) row = {.plane = (const T *)launch->buf[0] + plane * pool_size(w->in), .d = pool_taps(w, 0, od, adaptive),
+        N(max_row) row = {.plane = (const T *)launch->buf[0] + plane * volume(w->in), .d = pool_taps(w, 0, od, adaptive),
                           .h = pool_taps(w, 1, oh, adaptive), .y = (T *)launch->buf[1] + r * columns, .begin = pool_begin(w, od, oh)};
         if (launch->buf[2]) row.place = (uint8_t *)launch->buf[2] + r * columns;
         if (launch->buf[3]) row.index = (int64_t *)launch->buf[3] + r * columns;
@@ -177,14 +177,14 @@ static void N(max_pool_fwd)(const pd_launch *launch) {
     }
     job.staged = job.mode != POOL_ADAPTIVE && !(launch->buf[3] && many);
     job.inner = job.staged ? pool_inner(w, 0) : (pool_range){0, 0};
-    pool_parallel(job.rows, job.per_chunk, w->n * w->c * pool_size(w->in), N(max_fwd_chunk), &job);
+    pool_parallel(job.rows, job.per_chunk, w->n * w->c * volume(w->in), N(max_fwd_chunk), &job);
 }
 
 /* ---- By places: y = x at them; and back, dx = dy added there and 0 elsewhere. A plane is one chunk's. ---- */
 
 /* a: what is read. b: what is written */
 static void N(places_plane)(const pd_window *w, const int64_t *offset, const T *a, const uint8_t *place, T *b, int back) {
-    if (back) memset(b, 0, pool_size(w->in) * sizeof(T));
+    if (back) memset(b, 0, volume(w->in) * sizeof(T));
     for (size_t od = 0; od < w->out[0]; od++)
         for (size_t oh = 0; oh < w->out[1]; oh++) {
             const int64_t begin = pool_begin(w, od, oh);
@@ -199,7 +199,7 @@ static void N(places_plane)(const pd_window *w, const int64_t *offset, const T *
 static void N(places_chunk)(void *context, size_t chunk) {
     const N(pool_job) *job = context;
     const pd_window *w = &job->launch->window;
-    const size_t in = pool_size(w->in), out = pool_size(w->out), last = min_size((chunk + 1) * job->per_chunk, job->rows);
+    const size_t in = volume(w->in), out = volume(w->out), last = min_size((chunk + 1) * job->per_chunk, job->rows);
     const uint8_t *place = job->launch->buf[1];
     int64_t offset[POOL_TAPS];
     pool_offsets(w, offset);
@@ -212,7 +212,7 @@ static void N(places_chunk)(void *context, size_t chunk) {
 
 static void N(places_run)(const pd_launch *launch, int back) {
     const pd_window *w = &launch->window;
-    const size_t planes = w->n * w->c, in = pool_size(w->in);
+    const size_t planes = w->n * w->c, in = volume(w->in);
     if (back && N(pool_lanes_fit)(w, POOL_INSIDE)) {
         N(pool_lanes_run)(launch, N(pool_lanes_max_bwd));
         return;

@@ -13,8 +13,8 @@ INLINE void N(quarters_load)(const T *x, size_t line, size_t left, vreal *to) {
     V_UNROLL
     for (size_t r = 0; r < 2; r++) {
         const vreal a = v_load_left(x + r * line, 2 * left), b = 2 * left > VL ? v_load_left(x + r * line + VL, 2 * left - VL) : a;
-        to[2 * r] = N(pool_even)(a, b);
-        to[2 * r + 1] = N(pool_odd)(a, b);
+        to[2 * r] = v_even(a, b);
+        to[2 * r + 1] = v_odd(a, b);
     }
 }
 

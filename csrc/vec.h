@@ -12,6 +12,8 @@
  *   v_fma v_sqrt v_abs v_neg v_copysign       arithmetic             v_round v_floor v_ceil v_trunc   exact
  *   v_blend v_keep v_max v_min                choice                 v_at_least v_at_most   clamps that let NaN through
  *   v_if_equal v_if_nan                       choice by a comparison
+ *   v_even v_odd                              every other lane of two vectors
+ *   v_zip_low v_zip_high                      and back: the lanes of two turn by turn, the lower half and the upper one
  *   v_poly                                    Horner's rule
  */
 #ifndef PD_VEC_ONCE
@@ -59,6 +61,10 @@
 #define v_any N(v_any)
 #define v_if_equal N(v_if_equal)
 #define v_if_nan N(v_if_nan)
+#define v_even N(v_even)
+#define v_odd N(v_odd)
+#define v_zip_low N(v_zip_low)
+#define v_zip_high N(v_zip_high)
 #define v_poly N(v_poly)
 #define v_horner N(v_horner)
 #define V_HORNER(x, table) v_horner(x, table, sizeof(table) / sizeof(table[0]))
@@ -248,6 +254,29 @@ INLINE vreal v_ceil(vreal x) {
     return v_blend(r < x, v_copysign(r + 1, x), r);
 }
 INLINE vreal v_trunc(vreal x) { return v_copysign(v_floor(v_abs(x)), x); }
+#endif
+
+/* The lanes of two vectors that have even numbers, and those that have odd ones; and two vectors, lane by lane in turn, in halves */
+#if VBYTES * 8 / BITS == 2
+INLINE vreal v_even(vreal x, vreal y) { return __builtin_shufflevector(x, y, 0, 2); }
+INLINE vreal v_odd(vreal x, vreal y) { return __builtin_shufflevector(x, y, 1, 3); }
+INLINE vreal v_zip_low(vreal x, vreal y) { return v_even(x, y); }
+INLINE vreal v_zip_high(vreal x, vreal y) { return v_odd(x, y); }
+#elif VBYTES * 8 / BITS == 4
+INLINE vreal v_even(vreal x, vreal y) { return __builtin_shufflevector(x, y, 0, 2, 4, 6); }
+INLINE vreal v_odd(vreal x, vreal y) { return __builtin_shufflevector(x, y, 1, 3, 5, 7); }
+INLINE vreal v_zip_low(vreal x, vreal y) { return __builtin_shufflevector(x, y, 0, 4, 1, 5); }
+INLINE vreal v_zip_high(vreal x, vreal y) { return __builtin_shufflevector(x, y, 2, 6, 3, 7); }
+#elif VBYTES * 8 / BITS == 8
+INLINE vreal v_even(vreal x, vreal y) { return __builtin_shufflevector(x, y, 0, 2, 4, 6, 8, 10, 12, 14); }
+INLINE vreal v_odd(vreal x, vreal y) { return __builtin_shufflevector(x, y, 1, 3, 5, 7, 9, 11, 13, 15); }
+INLINE vreal v_zip_low(vreal x, vreal y) { return __builtin_shufflevector(x, y, 0, 8, 1, 9, 2, 10, 3, 11); }
+INLINE vreal v_zip_high(vreal x, vreal y) { return __builtin_shufflevector(x, y, 4, 12, 5, 13, 6, 14, 7, 15); }
+#else
+INLINE vreal v_even(vreal x, vreal y) { return __builtin_shufflevector(x, y, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30); }
+INLINE vreal v_odd(vreal x, vreal y) { return __builtin_shufflevector(x, y, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31); }
+INLINE vreal v_zip_low(vreal x, vreal y) { return __builtin_shufflevector(x, y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); }
+INLINE vreal v_zip_high(vreal x, vreal y) { return __builtin_shufflevector(x, y, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); }
 #endif
 
 /* What rounding took from product = a * b (exact; after Dekker 1971 where there is no fused multiply-add) */

@@ -84,13 +84,13 @@ static UNUSED int wino_write_axis(wino_plan *plan, size_t a, size_t s, size_t k,
 static UNUSED int wino_shape(wino_plan *plan, const pd_window *w, int backward) {
     const size_t s = w->stride[1], c = w->c / w->groups, o = w->o / w->groups;
     if (w->exact || s != w->stride[2] || s > WINO_STRIDE || w->kernel[0] * w->stride[0] != 1 || w->pad[0] != 0) return 0;
-    if (w->n == 0 || c == 0 || o == 0 || conv_volume(w->in) == 0 || conv_volume(w->out) == 0) return 0;
+    if (w->n == 0 || c == 0 || o == 0 || volume(w->in) == 0 || volume(w->out) == 0) return 0;
     if (c > WINO_CHANNELS || o > WINO_CHANNELS) return 0;
     const size_t *from = backward ? w->out : w->in, *to = backward ? w->in : w->out;
     *plan = (wino_plan){
         .images = w->n * w->in[0], .depth = w->in[0], .groups = w->groups, .channels = backward ? o : c, .outputs = backward ? c : o,
         .kernel = {w->kernel[1], w->kernel[2]},
-        .from = {from[1], from[2], conv_volume(from)}, .to = {to[1], to[2], conv_volume(to)},
+        .from = {from[1], from[2], volume(from)}, .to = {to[1], to[2], volume(to)},
         .read_step = backward ? 1 : s, .write_step = backward ? s : 1, .reads = backward ? 1 : s * s, .writes = backward ? s * s : 1,
     };
     const size_t taps = w->kernel[1] * w->kernel[2];
