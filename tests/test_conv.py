@@ -130,6 +130,20 @@ def test_captured_steps() -> None:
     agree(step, *[(numbers(2, 2, 6, 6, seed=s),) for s in range(3)])
 
 
+def test_a_plan_is_for_the_precision_it_was_recorded_with() -> None:
+    x, w = numbers(2, 32, 20, 20), numbers(32, 32, 3, 3, seed=1)
+    step, found = pydl.capture(lambda x: F.conv2d(x, w, padding=1)), {}
+    try:
+        for precision in ("fast", "exact", "fast", "exact"):
+            pydl.set_conv_precision(precision)
+            y = F.conv2d(x, w, padding=1).numpy()
+            assert all(same_bits(step(x).numpy(), y) for _ in range(2))
+            found[precision] = y
+    finally:
+        pydl.set_conv_precision("fast")
+    assert not same_bits(found["fast"], found["exact"]) and len(step.plans) == 2
+
+
 def test_activations_of_captured_convolutions() -> None:
     w, b = numbers(5, 3, 3, 3, seed=1), numbers(5, seed=2)
     for step, there in ((lambda x: pydl.relu(F.conv2d(x, w, b)).cumsum(0), ["conv_fwd", "cumsum"]), (lambda x: F.conv2d(x, w, b).relu_().cumsum(0), ["conv_fwd", "cumsum"]),

@@ -35,7 +35,7 @@ cdef class Refusal:
 
 cdef Recorder recorder()                # of this thread, or None; ask the flag first
 cdef size_t structure() noexcept        # counts touch(): changes to modules
-cdef uint64_t module_modes() noexcept   # says which modules are in training, and which in evaluation
+cdef uint64_t module_modes() noexcept   # says which modules are in training, which in evaluation, and what else was turned
 cdef int host_read(str what) except -1  # CaptureError while this thread captures
 cdef Recorder pause()                   # from here on this thread records nothing ...
 cdef int resume(Recorder paused) except -1      # ... until here

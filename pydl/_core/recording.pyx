@@ -108,10 +108,11 @@ cdef uint64_t turned = 0
 cdef uint64_t module_modes() noexcept:
     return turned
 
-def turn(module):
-    """A module went from training to evaluation, or back: plans recorded in other modes wait until these return."""
+def turn(what):
+    """A module went from training to evaluation, or another switch between two modes was turned: plans recorded in other modes wait
+    until these return."""
     global turned
-    cdef uint64_t mixed = <size_t><PyObject *>module        # so that no two sets of modules have the same xor (splitmix64)
+    cdef uint64_t mixed = <size_t><PyObject *>what          # so that no two sets of them have the same xor (splitmix64)
     mixed = (mixed ^ (mixed >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
     mixed = (mixed ^ (mixed >> 27)) * <uint64_t>0x94D049BB133111EB
     turned ^= mixed ^ (mixed >> 31)

@@ -12,6 +12,7 @@ from pydl._core.dtypes cimport dtype_of
 from pydl._core.tensor cimport Tensor, empty, real_arg, shape_of
 from pydl.ops.windows cimport LARGEST, check_room, images, images_out, place, spread, still, window_sizes
 from pydl._core.create import zeros
+from pydl._core.recording import turn
 from pydl.ops.activations import relu, sigmoid, silu, tanh
 from pydl.ops.windows import AXES
 
@@ -41,7 +42,9 @@ def set_conv_precision(precision):
     global exact
     if precision not in ("fast", "exact"):
         raise ValueError(f"set_conv_precision: expected 'fast' or 'exact', got {precision!r}")
-    exact = precision == "exact"
+    if exact != (precision == "exact"):
+        exact = not exact
+        turn(set_conv_precision)
 
 def get_conv_precision():
     """What set_conv_precision() has set."""
