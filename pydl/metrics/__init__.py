@@ -10,7 +10,7 @@
     metric.compute()
 
 Arguments are (output, target), in the order of the losses. The result is a Python float, or a NumPy array where there is one
-figure for each class or output; MeanAveragePrecision gives a dict of them.
+figure for each class or output; MeanAveragePrecision and PanopticQuality give a dict of them.
 """
 
 from pydl.metrics.accuracy import Accuracy, TopKAccuracy, accuracy, top_k_accuracy
@@ -19,6 +19,7 @@ from pydl.metrics.calibration import ExpectedCalibrationError, expected_calibrat
 from pydl.metrics.confusion import ConfusionMatrix, confusion_matrix
 from pydl.metrics.detection import MeanAveragePrecision, mean_average_precision
 from pydl.metrics.metric import Metric
+from pydl.metrics.panoptic import PanopticQuality, panoptic_quality
 from pydl.metrics.rates import F1Score, FBetaScore, Precision, Recall, f1_score, fbeta_score, precision, recall
 from pydl.metrics.regression import (
     MeanAbsoluteError,
@@ -34,8 +35,9 @@ from pydl.metrics.segmentation import Dice, MeanIoU, PixelAccuracy, dice, mean_i
 
 __all__ = [
     "AUROC", "Accuracy", "ConfusionMatrix", "Dice", "ExpectedCalibrationError", "F1Score", "FBetaScore",
-    "MeanAbsoluteError", "MeanAveragePrecision", "MeanIoU", "MeanSquaredError", "Metric", "PixelAccuracy", "Precision",
+    "MeanAbsoluteError", "MeanAveragePrecision", "MeanIoU", "MeanSquaredError", "Metric", "PanopticQuality", "PixelAccuracy", "Precision",
     "R2Score", "Recall", "RootMeanSquaredError", "TopKAccuracy", "accuracy", "auroc", "confusion_matrix", "dice",
     "expected_calibration_error", "f1_score", "fbeta_score", "mean_absolute_error", "mean_average_precision", "mean_iou",
-    "mean_squared_error", "pixel_accuracy", "precision", "r2_score", "recall", "root_mean_squared_error", "top_k_accuracy",
+    "mean_squared_error", "panoptic_quality", "pixel_accuracy", "precision", "r2_score",
+    "recall", "root_mean_squared_error", "top_k_accuracy",
 ]

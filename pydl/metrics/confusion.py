@@ -27,8 +27,8 @@ def class_count(caller: str, value: int | None) -> int | None:
 
 
 def added(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The sum of two arrays of counts of as many dimensions; what one of them lacks is 0."""
-    total = np.zeros(np.maximum(a.shape, b.shape), np.int64)
+    """The sum of two arrays of counts or weights of as many dimensions; what one of them lacks is 0."""
+    total = np.zeros(np.maximum(a.shape, b.shape), np.result_type(a, b))
     for counts in (a, b):
         total[tuple(slice(size) for size in counts.shape)] += counts
     return total

@@ -1,4 +1,4 @@
-"""Pixel accuracy, intersection over union, Dice and panoptic quality of segmented images."""
+"""Pixel accuracy, intersection over union, and Dice of segmented images."""
 
 import math
 from typing import Literal
