@@ -70,8 +70,8 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
 
 
-def png(width: int, height: int) -> bytes:
-    header = chunk(b"IHDR", width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0]))
+def png(width: int, height: int, bits: int = 8, kind: int = 2) -> bytes:
+    header = chunk(b"IHDR", width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([bits, kind, 0, 0, 0]))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
 
 
@@ -86,6 +86,10 @@ def png(width: int, height: int) -> bytes:
     ("short.png", png(5, 500), "damaged or cut short"),
     ("header.png", png(5, 5)[:20], "not an image|damaged"),
     ("flipped.png", png(5, 5).replace(b"IDAT", b"IDXT"), "damaged"),
+    ("grey_alpha16.png", png(3, 4, 16, 4), "8 bits a channel, got 16"),
+    ("rgb16.png", png(3, 4, 16), "8 bits a channel, got 16"),
+    ("rgb16.ppm", b"P6 2 1 65535\n" + bytes(12), "8 bits a channel, got 16"),
+    ("grey16.pgm", b"P5 2 1 65535\n" + bytes(4), "8 bits a channel"),
 ])
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_bad_files_are_named(tmp_path: Path, name: str, data: bytes | None, match: str) -> None:

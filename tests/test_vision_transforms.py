@@ -237,6 +237,8 @@ def test_batches_and_targets() -> None:
     images, listed = one(tensor(x), [{"masks": tensor(masks[i]), "boxes": pydl.ones(i, 4), "n": i} for i in range(3)])
     assert [list(d["boxes"].shape) for d in listed] == [[0, 4], [1, 4], [2, 4]] and [d["n"] for d in listed] == [0, 1, 2]
     assert np.array_equal(listed[2]["masks"].numpy(), masks[2, :, ::-1]) and np.array_equal(images.numpy(), x[..., ::-1])
+    layers = [pydl.zeros(i, 6, 8, dtype=pydl.bool) for i in range(3)]
+    assert [one["masks"].shape for one in one(tensor(x), [{"masks": layer} for layer in layers])[1]] == [(0, 6, 8), (1, 6, 8), (2, 6, 8)]
     pydl.manual_seed(0)
     images, stacked = t(tensor(x.astype(np.float32)), {"masks": tensor(x[:, 0])})
     assert np.array_equal(images.numpy()[:, 0], stacked["masks"].numpy().astype(np.float32))

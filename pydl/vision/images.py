@@ -75,14 +75,21 @@ def check_header(name: str, image: Any, frames: int, mode: str | None, max_pixel
         raise ValueError(f"read_image: {name}: mode='P' is for indices, but this is a {image.mode} image")
     if mode != "P" and (image.mode == "P" or image.mode == "PA"):
         raise ValueError(f"read_image: {name}: a palette image: read its indices with mode='P', or save it as RGB")
+    if is_deep(image):
+        raise ValueError(f"read_image: {name}: expected 8 bits a channel, got 16; what is left of them must be chosen, so save it with 8")
     if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr") or mode is None and image.mode not in MODES:
         raise ValueError(f"read_image: {name}: expected 8 bits a channel and grey, RGB or RGBA, got Pillow's mode {image.mode!r}")
 
 
+def is_deep(image: Any) -> bool:
+    """Whether a file of 16 bits a channel would be cut to 8: Pillow has modes of its own for grey ones alone."""
+    return any(";16" in str(how) or codec.startswith("ppm") and how[-1] > 255 for codec, *_, how in getattr(image, "tile", ()))
+
+
 def owned(array: np.ndarray) -> Tensor:
-    """A contiguous array as a tensor; what is read-only, or has gaps, is copied first."""
+    """A contiguous array as a tensor; what is read-only, or has gaps, is copied first, and so is an empty one, which may run backwards."""
     dense = np.ascontiguousarray(array)
-    return from_numpy(dense if dense.flags.writeable else dense.copy())
+    return from_numpy(dense if dense.flags.writeable and dense.size else dense.copy())
 
 
 def planes(pixels: np.ndarray) -> Tensor:
