@@ -94,6 +94,18 @@ def test_a_model_of_ones_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict(x).numpy(), classifier.predict(x).numpy())
 
 
+def test_arrays_with_their_planes_first() -> None:
+    """A list of an array's images is the array, in training as well, where the number of channels is not known yet."""
+    x, y = stripes(8, 16, 3)
+    for form in (x, list(x), [one.transpose(1, 2, 0) for one in x], [pydl.from_numpy(one) for one in x]):
+        pydl.manual_seed(0)
+        classifier = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(768, 2)))
+        classifier.fit(form, y, epochs=1, progress=False)
+        found = classifier.predict_proba(list(x)).numpy()
+        np.testing.assert_array_equal(found, classifier.predict_proba(x).numpy())
+    assert classifier.channels == 3
+
+
 def test_the_model_is_chosen_by_the_images() -> None:
     for shape, model in (((1, 20, 20), "LeNet5"), ((3, 8, 8), "CifarResNet"), ((1, 8, 9), "CifarResNet")):
         classifier = Classifier()
@@ -166,6 +178,8 @@ BAD: list[tuple[Any, Any, type[Exception], str]] = [
     (np.zeros((2, 1, 12, 12), np.uint8), None, TypeError, "labels"),
     (TensorDataset(pydl.zeros(2, 1, 12, 12)), None, TypeError, "class number"),
     (7, [0], TypeError, "images"),
+    (np.zeros((1, 1, 12, 12), np.uint8), 3, TypeError, r"labels: expected class numbers \(N,\), got int"),
+    (np.zeros((2, 1, 12, 12), np.uint16), [0, 1], TypeError, "images: expected uint8, .* uint16"),
 ]
 
 
@@ -196,6 +210,11 @@ def test_bad_arguments(trained: Classifier) -> None:
         small_images.fit(np.zeros((2, 8, 8), np.uint8), [0, 5], progress=False)
     assert vars(small_images) == vars(Classifier("LeNet5"))
     x, y = stripes(4)
+    for what in (trained.predict, trained.predict_proba):
+        with pytest.raises(TypeError, match=r"Classifier.predict\w*: batch_size: expected an int"):
+            what(x, batch_size=1.5)
+    with pytest.raises(TypeError, match="Classifier.fit: augment: expected a function"):
+        Classifier("LeNet5").fit(x, y, augment=3)
     for option in ({"epochs": 0}, {"batch_size": 0}, {"lr": -1.0}):
         with pytest.raises(ValueError):
             trained.fit(x, y, progress=False, **option)

@@ -249,6 +249,10 @@ BOX = np.float32([[2, 3, 20, 30]])
     (GOOD.astype(np.int32), [{"boxes": BOX, "labels": [0]}], "expected uint8"),
     (GOOD[0, 0], [{"boxes": BOX, "labels": [0]}], r"\(N, C, H, W\) or \(N, H, W\)"),
     (7, [{"boxes": BOX, "labels": [0]}], "expected an array, a list of images or a folder, got int"),
+    (GOOD.astype(np.uint16), [{"boxes": BOX, "labels": [0]}], "Detector.fit: images: expected uint8, or floats from 0 to 1: .* uint16"),
+    ([GOOD[0].astype(np.uint16)], [{"boxes": BOX, "labels": [0]}], r"Detector.fit: images\[0\]: .* uint16"),
+    (GOOD, [{"boxes": BOX, "labels": [0], "iscrowd": [0, 1]}], r"expected iscrowd \(1,\), a number for each box, got int64 \(2,\)"),
+    (GOOD, [{"boxes": BOX, "labels": [0], "area": ["a"]}], r"expected area \(1,\)"),
 ])
 def test_refused(images, targets, message):
     detector = small(size=(32, 64))
@@ -261,7 +265,7 @@ def test_refused_before_anything_else(tmp_path):
         small().predict(GOOD)
     with pytest.raises(FileNotFoundError):
         small().fit(tmp_path, progress=False)
-    for classes in ([], "cells", ["a", "a"], [1]):
+    for classes in ([], "cells", ["a", "a"], [1], 3):
         with pytest.raises(ValueError, match="different names"):
             Detector(classes)
     with pytest.raises(ValueError, match="two sizes or more"):
@@ -270,6 +274,49 @@ def test_refused_before_anything_else(tmp_path):
         Detector(["a"], widths=(8, 8, 8))
     with pytest.raises(ValueError, match="epochs"):
         small().fit(GOOD, [target([], [])], epochs=0)
+    with pytest.raises(TypeError, match="Detector.fit: augment: expected a function"):
+        small().fit(GOOD, [target([], [])], augment=3)
+    with pytest.raises(ValueError, match="Detector: size must be 1 or more"):
+        small(size=0)
+    with pytest.raises(ValueError, match=r"Detector.predict: images: expected \(N, 3, H, W\), got shape \(3, 32, 32\); one image goes in a list"):
+        Detector(["a"], size=32).predict(np.zeros((3, 32, 32), np.uint8))
+    for options, match in (({"batch_size": 0}, "Detector.predict: batch_size"), ({"max_detections": -1}, "max_detections of 0 or more"),
+                           ({"score_threshold": float("nan")}, "got nan")):
+        with pytest.raises(ValueError, match=match):
+            small(size=32).predict(GOOD, **options)
+    with pytest.raises(ValueError, match="Detector.evaluate: batch_size"):
+        small(size=32).evaluate(GOOD, [target([], [])], batch_size=0)
+
+
+def test_what_a_fit_that_was_refused_has_learnt():
+    """Nothing: not the size of its images either."""
+    detector = small()
+    with pytest.raises(ValueError, match=r"fit: validation: expected targets"):
+        detector.fit(GOOD, [target([], [])], validation=(GOOD, []), epochs=1, progress=False)
+    assert detector.size is None and repr(detector) == "Detector(dark, bright; 1 x any size)"
+    assert repr(small(size=[8, 9])) == "Detector(dark, bright; 1 x 8 x 9)" and small(size=48).size == (48, 48)
+
+
+def test_regions_that_hold_many(trained):
+    """What is found there is not wrong, and nothing is learnt of them: a fit is as one without."""
+    detector, _ = trained
+    pictures, targets = scenes(6, 5)
+    one = [{"boxes": own["boxes"][:1], "labels": own["labels"][:1]} for own in targets]
+    many = [{**own, "iscrowd": np.array([0, 1])} for own in targets]
+    every = detector.evaluate(pictures, targets)["map_50"]
+    assert detector.evaluate(pictures, one)["map_50"] < every - 0.2 < detector.evaluate(pictures, many)["map_50"]
+    figures = detector.evaluate(pictures, [{**own, "area": np.full(2, 2000.0)} for own in targets])
+    assert np.isnan(figures["map_small"]) and figures["map_medium"] > 0.3
+    found = []
+    for given in (one, many):
+        pydl.manual_seed(1)
+        fresh = small()
+        fresh.fit(pictures, given, epochs=1, progress=False)
+        found.append(fresh.model.class_logits.weight.detach().numpy())
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_loss_needs_a_target_an_image():
     model = small().model
     with pytest.raises(ValueError, match="one for each of 1 images"):
         model.loss(model(pydl.zeros(1, 1, 32, 32)), [])

@@ -153,6 +153,8 @@ BAD: list[tuple[Any, Any, type[Exception], str]] = [
     (X, None, TypeError, "Dataset"),
     (TensorDataset(pydl.zeros(2, 1, 16, 16)), None, TypeError, "mask"),
     ({}, Y, TypeError, "images"),
+    (X, 3, TypeError, "masks: expected integers .* got int"),
+    (X.astype(np.uint16), Y, TypeError, "images: expected uint8, .* uint16"),
 ]
 
 
@@ -164,7 +166,8 @@ def test_bad_examples(trained: Segmenter, x: Any, y: Any, error: type[Exception]
 
 
 @pytest.mark.parametrize(("options", "error", "message"), [
-    ({"crop": 0}, ValueError, "crop"), ({"repeats": 0}, ValueError, "repeats"), ({"loss": "hinge"}, ValueError, "loss"),
+    ({"crop": 0}, ValueError, "crop"), ({"repeats": 0}, ValueError, "repeats"), ({"repeats": 1.5}, TypeError, "repeats"),
+    ({"augment": 3}, TypeError, "augment: expected a function"), ({"loss": "hinge"}, ValueError, "loss"),
     ({"class_weight": [1.0]}, ValueError, "class_weight"), ({"class_weight": [1.0, -1.0]}, ValueError, "class_weight"),
     ({"class_weight": "even"}, ValueError, "class_weight"), ({"crop": 15}, ValueError, "multiples of 2"),
     ({"loss": nn.CrossEntropyLoss(), "class_weight": [1.0, 1.0]}, ValueError, "class_weight")])

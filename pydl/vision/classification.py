@@ -24,8 +24,10 @@ from pydl.nn.owned import modes_kept
 from pydl.ops.gather import index_select
 from pydl.tensor import Tensor, from_numpy
 from pydl.training import Callback, History
+from pydl.training.stopping import count
 from pydl.vision.datasets import ImageFolder
 from pydl.vision.inputs import Size, stacked
+from pydl.vision.recipe import changing
 from pydl.vision.tasks import Normalisation, Task, channels_in, files_of
 from pydl.vision.transforms.batch import pair_of
 
@@ -71,8 +73,8 @@ class Classifier(Task):
     number for both, to which all images are resized; by default that of the first training image.
 
     Images are given as an array or tensor (N, H, W) or (N, C, H, W), uint8 or floats from 0 to 1 (kept as bytes); as a list of images of
-    any sizes: tensors (C, H, W), arrays (H, W) or (H, W, C), Pillow images, files; or as a folder. They are normalised by the mean
-    and deviation of each channel over the first training images.
+    any sizes: tensors (C, H, W), arrays (H, W), (H, W, C) or (C, H, W), Pillow images, files; or as a folder. They are normalised by the
+    mean and deviation of each channel over the first training images.
     """
 
     names = ("CifarResNet", "ConvNeXt", "LeNet5", "MobileNetV2", "convnext_tiny", "mobilenet_v2", "resnet18", "resnet20", "resnet34",
@@ -96,6 +98,7 @@ class Classifier(Task):
         Raises ValueError for no images, images without pixels, labels that do not fit, and files, which are named, that cannot be read;
         FileNotFoundError for no folder, TypeError for anything else.
         """
+        changing("Classifier.fit", augment)
         with self._all_or_nothing():
             pictures, numbers = self._examples("Classifier.fit", images, labels)
             held_out = None
@@ -136,8 +139,7 @@ class Classifier(Task):
     def _logits(self, what: str, images: Any, batch_size: int) -> Tensor:
         model, normalisation = self._ready(what)
         caller = f"Classifier.{what}"
-        if batch_size < 1:
-            raise ValueError(f"{caller}: batch_size: expected 1 or more, got {batch_size}")
+        batch_size = count(caller, "batch_size", batch_size)
         pictures, _ = stacked(caller, files_of(caller, images), len(normalisation.mean), self.size)
         with modes_kept(model), no_grad():
             model.eval()
@@ -190,6 +192,8 @@ def listed(caller: str, data: Any) -> tuple[list[Any], list[int], list[str] | No
 
 def class_numbers(caller: str, labels: Any) -> np.ndarray:
     """(N,) int64, a copy."""
+    if not isinstance(labels, (Tensor, np.ndarray, Iterable)):
+        raise TypeError(f"{caller}: labels: expected class numbers (N,), got {type(labels).__name__}")
     numbers = labels.detach().numpy() if isinstance(labels, Tensor) else np.asarray([np.asarray(one) for one in labels])
     if not numbers.size:
         raise ValueError(f"{caller}: labels: expected one or more, got none")

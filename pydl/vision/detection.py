@@ -19,8 +19,9 @@ from pydl.vision.images import Path
 from pydl.vision.inputs import Size, stacked
 from pydl.vision.models.aligned import checked
 from pydl.vision.models.fcos import FCOS, DetectionBackbone, Detections
-from pydl.vision.recipe import Averaging, adamw, saved_arch, warm_cosine
+from pydl.vision.recipe import Averaging, adamw, changing, saved_arch, warm_cosine
 from pydl.vision.transforms import ColorJitter, Compose, RandomHorizontalFlip, RandomStretch, RandomVerticalFlip
+from pydl.vision.transforms.batch import pair_of
 
 Targets = Sequence[Mapping[str, Any]]
 Data = tuple[Tensor, list[dict[str, Any]], list[Size]]       # images as bytes, targets in their pixels, the sizes that they had
@@ -40,31 +41,36 @@ class Detector:
 
     images: an array (N, C, H, W) or (N, H, W), uint8 or floats from 0 to 1; a list of images of any size, or of their paths; a data set of
     (image, target) pairs, such as vision.datasets.VOCDetection; or a folder: for predict of images, else in Pascal VOC's form, of which
-    fit takes the list "train", its validation "val", evaluate "test". Boxes are x1 y1 x2 y2 in pixels, labels numbers in `classes`.
+    fit takes the list "train", its validation "val", evaluate "test". Boxes are x1 y1 x2 y2 in pixels, labels numbers in `classes`;
+    "iscrowd" (K,) in a target marks regions that hold many objects: nothing is learnt of them, and in figures nothing there is wrong.
 
     All images are resized to size (height, width), by default that of the first one given to fit, and held in memory as bytes; what
     predict says is in pixels of the images as they came. channels: 3, or 1 for grey. widths are those of the network at 1/2, 1/4, 1/8 ...
     of the size, the last two of which look for objects, with so many blocks from 1/4 on; width and depth those of the head.
     """
 
-    def __init__(self, classes: Sequence[str], *, channels: int = 3, size: Size | None = None, widths: Sequence[int] = (16, 32, 64, 128),
-                 blocks: Sequence[int] = (1, 2, 2), width: int = 64, depth: int = 2) -> None:
-        if isinstance(classes, str) or not classes or len(set(classes)) != len(classes) or not all(isinstance(c, str) for c in classes):
+    def __init__(self, classes: Sequence[str], *, channels: int = 3, size: int | Size | None = None,
+                 widths: Sequence[int] = (16, 32, 64, 128), blocks: Sequence[int] = (1, 2, 2), width: int = 64, depth: int = 2) -> None:
+        if (isinstance(classes, str) or not isinstance(classes, Sequence) or not classes or len(set(classes)) != len(classes)
+                or not all(isinstance(c, str) for c in classes)):
             raise ValueError(f"Detector: classes: expected different names, one or more, got {classes!r}")
         if len(blocks) < 2:
             raise ValueError(f"Detector: blocks: expected numbers for two sizes or more, got {blocks!r}")
-        for name, numbers in (("channels", [channels]), ("size", size or [32]), ("widths", widths), ("blocks", blocks), ("width", [width]),
+        found = None if size is None else pair_of("Detector", "size", size)
+        for name, numbers in (("channels", [channels]), ("size", found or [32]), ("widths", widths), ("blocks", blocks), ("width", [width]),
                               ("depth", [depth])):
             if not all(isinstance(n, int) and 1 <= n <= LARGEST for n in numbers):
                 raise ValueError(f"Detector: {name}: expected integers from 1 to {LARGEST}, got {numbers!r}")
-        if size is not None and len(size) != 2:
-            raise ValueError(f"Detector: size: expected (height, width), got {size!r}")
         self.classes, self.channels = list(classes), channels
-        self.size: Size | None = None if size is None else (size[0], size[1])
+        self.size: Size | None = found
         self.settings = {"widths": list(widths), "blocks": list(blocks), "width": width, "depth": depth}
         strides = (2 ** len(blocks), 2 ** (len(blocks) + 1))
         self.model = FCOS(DetectionBackbone(channels, widths, blocks), len(self.classes), widths[-2:], strides, width, depth)
         self.model.eval()
+
+    def __repr__(self) -> str:
+        size = "any size" if self.size is None else f"{self.size[0]} x {self.size[1]}"
+        return f"Detector({', '.join(self.classes)}; {self.channels} x {size})"
 
     def fit(self, images: Any, targets: Targets | None = None, *, epochs: int = 60, validation: Any = None, batch_size: int = 8,
             lr: float = 2e-3, weight_decay: float = 0.05, decay: float = 0.995, augment: bool | Augment = True, progress: bool = True,
@@ -73,20 +79,24 @@ class Detector:
 
         validation: (images, targets), a data set or a folder: after each epoch the columns val_map, val_map_50 and val_map_75 say how
         well its boxes are found. augment: flips, stretches, moves and colours, drawn anew for each image; or a function of a batch
-        (images (N, C, H, W) uint8, list of N targets) that returns such a pair; or False. decay: of the average of the weights, which is
+        (images (N, C, H, W) uint8, list of N targets) that returns such a pair, boxes left without an area being removed
+        (transforms.SanitizeBoundingBoxes); or False. decay: of the average of the weights, which is
         the model in the end. A Ctrl-C ends it early, as in Trainer.fit. Raises ValueError and TypeError for images and targets that do not
         fit; boxes must lie within their image, with an area.
         """
         epochs, batch_size = count("Detector.fit", "epochs", epochs), count("Detector.fit", "batch_size", batch_size)
-        pictures, truth, _ = self._data("fit", images, targets, "train", progress)
-        held_out = None
+        change = changing("Detector.fit", None if isinstance(augment, bool) else augment)
+        pictures, truth, _ = self._data("fit", images, targets, "train", progress, self.size)
+        size, held_out = (int(pictures.shape[2]), int(pictures.shape[3])), None
         if validation is not None:
             others, their_targets = validation if isinstance(validation, tuple) else (validation, None)
-            held_out = self._data("fit: validation", others, their_targets, "val", progress)
+            held_out = self._data("fit: validation", others, their_targets, "val", progress, size)
+        self.size = size
         self._normalise(pictures)
-        change = augmentation(pictures) if augment is True else augment or None
+        if augment is True:
+            change = augmentation(pictures)
         batch_size = min(batch_size, len(pictures))
-        loader = DataLoader(Scenes(pictures, truth, change), batch_size, shuffle=True, drop_last=True)
+        loader = DataLoader(Scenes(pictures, [single_objects(one) for one in truth], change), batch_size, shuffle=True, drop_last=True)
         optimizer = adamw(self.model, lr, weight_decay)
         average = Averaging(self.model, decay)
         watch = [] if held_out is None else [Watching(self, average, held_out)]
@@ -105,6 +115,7 @@ class Detector:
         (and upside down) views of each image.
         """
         self._fitted("predict")
+        batch_size = count("Detector.predict", "batch_size", batch_size)
         pictures, sizes = stacked("Detector.predict", images, self.channels, self.size)
         return self._found(self.model, pictures, sizes, batch_size, score_threshold, iou_threshold, max_detections, views)
 
@@ -113,7 +124,9 @@ class Detector:
         """COCO's figures (metrics.MeanAveragePrecision): "map_50" is the mean over classes of the average precision of boxes that overlap
         the truth by 0.5 or more, "map_75" by 0.75, "map" the mean over 0.5, 0.55 ... 0.95."""
         self._fitted("evaluate")
-        return self._measured(self.model, self._data("evaluate", images, targets, "test", False), batch_size, iou_threshold, views)
+        batch_size = count("Detector.evaluate", "batch_size", batch_size)
+        data = self._data("evaluate", images, targets, "test", False, self.size)
+        return self._measured(self.model, data, batch_size, iou_threshold, views)
 
     def save(self, path: Path) -> None:
         """Writes weights, classes and sizes as one safetensors file."""
@@ -135,7 +148,7 @@ class Detector:
         if self.size is None:
             raise RuntimeError(f"Detector.{caller}: the size of the images is not known before fit; give it as size=")
 
-    def _data(self, caller: str, images: Any, targets: Targets | None, part: str, progress: bool) -> Data:
+    def _data(self, caller: str, images: Any, targets: Targets | None, part: str, progress: bool, size: Size | None) -> Data:
         caller = f"Detector.{caller}"
         if targets is None:
             if isinstance(images, (str, os.PathLike)):
@@ -144,13 +157,12 @@ class Detector:
                 raise TypeError(f"{caller}: expected targets, or a data set of (image, target) pairs, got {type(images).__name__} alone")
             targets = []
             images = unzipped(caller, images, targets, progress)
-        pictures, sizes = stacked(caller, images, self.channels, self.size)
+        pictures, sizes = stacked(caller, images, self.channels, size)
         if not isinstance(targets, (list, tuple)) or len(targets) != len(pictures):
             raise ValueError(f"{caller}: expected targets to be a list of dicts, one for each of {len(pictures)} images, got "
                              f"{type(targets).__name__}{f' of {len(targets)}' if isinstance(targets, (list, tuple)) else ''}")
         new = (int(pictures.shape[2]), int(pictures.shape[3]))
-        truth = [scaled(caller, i, one, size, new, len(self.classes)) for i, (one, size) in enumerate(zip(targets, sizes, strict=True))]
-        self.size = self.size or new
+        truth = [scaled(caller, i, one, old, new, len(self.classes)) for i, (one, old) in enumerate(zip(targets, sizes, strict=True))]
         return pictures, truth, sizes
 
     def _normalise(self, pictures: Tensor) -> None:
@@ -243,7 +255,7 @@ def unzipped(caller: str, data: Any, targets: list[Any], progress: bool) -> Iter
 
 
 def scaled(caller: str, i: int, target: Mapping[str, Any], old: Size, new: Size, classes: int) -> dict[str, Any]:
-    """The boxes and labels of image i, checked, in pixels of the resized image."""
+    """The objects of image i, checked: boxes, in pixels of the resized image, labels, iscrowd, and areas where they are given."""
     boxes, labels = checked(caller, i, target, classes)
     limits = np.array([old[1], old[0]] * 2, np.float64)
     outside = ((boxes < -SLACK) | (boxes > limits + SLACK)).any(1)
@@ -254,4 +266,17 @@ def scaled(caller: str, i: int, target: Mapping[str, Any], old: Size, new: Size,
         raise ValueError(f"{caller}: targets[{i}]: boxes[{wrong}] = {boxes[wrong].tolist()} does not lie in its image of {old[0]} x "
                          f"{old[1]} pixels (height, width)")
     inner *= np.array([new[1], new[0]] * 2) / limits
-    return {"boxes": from_numpy(inner.astype(np.float32)), "labels": from_numpy(labels.astype(np.int64))}
+    found = {"boxes": inner.astype(np.float32), "labels": labels.astype(np.int64)}
+    for key, kinds, kind in (("iscrowd", "iub", np.uint8), ("area", "fiu", np.float64)):
+        x = np.asarray(target.get(key, np.zeros(len(labels), np.uint8)))
+        if x.size and x.dtype.kind not in kinds or x.shape != labels.shape:
+            raise ValueError(f"{caller}: targets[{i}]: expected {key} {labels.shape}, a number for each box, got {x.dtype} {x.shape}")
+        if key in target or key == "iscrowd":
+            found[key] = x.astype(kind)
+    return {key: from_numpy(x) for key, x in found.items()}
+
+
+def single_objects(target: dict[str, Any]) -> dict[str, Any]:
+    """Without the regions that hold many, of which nothing can be learnt."""
+    one = target["iscrowd"] == 0
+    return {key: target[key][one] for key in ("boxes", "labels")}

@@ -26,17 +26,18 @@ def stacked(caller: str, images: Any, channels: int, size: Size | None = None) -
     """
     if isinstance(images, (str, os.PathLike)):
         images = images_in(caller, os.fsdecode(images))
-    if isinstance(images, np.ndarray):
-        images = owned(images)
-    if isinstance(images, Tensor):
+    if isinstance(images, (np.ndarray, Tensor)):
+        images = whole(caller, images)
+        if images.ndim == 3 and channels > 1:
+            raise ValueError(f"{caller}: images: expected (N, {channels}, H, W), got shape {tuple(images.shape)}; one image goes in a list")
         if images.ndim not in (3, 4):
             raise ValueError(f"{caller}: images: expected (N, C, H, W) or (N, H, W), got shape {tuple(images.shape)}")
         images = images.unsqueeze(1) if images.ndim == 3 else images
         if not len(images):
             raise ValueError(f"{caller}: images: expected one or more, got shape {tuple(images.shape)}")
-        whole = bytes_of(caller, "images", images, channels)
-        sizes = [(int(whole.shape[2]), int(whole.shape[3]))] * len(whole)
-        return resized(whole, size or sizes[0]), sizes
+        pictures = bytes_of(caller, "images", images, channels)
+        sizes = [(int(pictures.shape[2]), int(pictures.shape[3]))] * len(pictures)
+        return resized(pictures, size or sizes[0]), sizes
     if not isinstance(images, Iterable) or isinstance(images, (bytes, Mapping)):
         raise TypeError(f"{caller}: images: expected an array, a list of images or a folder, got {type(images).__name__}")
     found, sizes = [], []
@@ -50,14 +51,21 @@ def stacked(caller: str, images: Any, channels: int, size: Size | None = None) -
     return from_numpy(np.stack(found)), sizes
 
 
+def whole(caller: str, images: np.ndarray | Tensor) -> Tensor:
+    """An array of images as a tensor."""
+    try:
+        return images if isinstance(images, Tensor) else owned(images)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{caller}: images: expected uint8, or floats from 0 to 1: {error}") from error
+
+
 def single(caller: str, name: str, image: Any, channels: int) -> Tensor:
     """One image as uint8 (channels, H, W)."""
     if isinstance(image, (str, os.PathLike)):
         return read_image(image, MODE_OF.get(channels))
-    if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[0] == channels != image.shape[2]:
-        image = owned(image)
+    planes_first = isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[0] == channels != image.shape[2]
     try:
-        image = to_image(image)
+        image = owned(image) if planes_first else to_image(image)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{caller}: {name}: {error}") from error
     if image.ndim == 2:

@@ -22,6 +22,13 @@ def adamw(model: nn.Module, lr: float, weight_decay: float) -> optim.AdamW:
     return optim.AdamW([{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}], lr=lr)
 
 
+def changing(caller: str, augment: Any) -> Any:
+    """augment, a function or None. TypeError where it is another thing."""
+    if augment is not None and not callable(augment):
+        raise TypeError(f"{caller}: augment: expected a function, such as transforms, or None, got {type(augment).__name__}")
+    return augment
+
+
 def warm_cosine(optimizer: optim.Optimizer, steps: int, warmup: int = 60, last: float = 0.02) -> LambdaLR:
     """Up to the rate within `warmup` steps, a tenth of all at most, times a cosine from 1 to `last` after `steps`: for each step."""
     first = max(1, min(warmup, steps // 10))

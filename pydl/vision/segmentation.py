@@ -25,8 +25,10 @@ from pydl.metrics import Dice, MeanIoU, PixelAccuracy
 from pydl.nn.owned import modes_kept
 from pydl.tensor import Tensor, from_numpy, int64
 from pydl.training import Callback, History
+from pydl.training.stopping import count
 from pydl.vision.datasets import SegmentationFolder
-from pydl.vision.inputs import MODE_OF, single
+from pydl.vision.inputs import MODE_OF, single, whole
+from pydl.vision.recipe import changing
 from pydl.vision.sheets import averaged, padded, window
 from pydl.vision.tasks import Normalisation, Task, channels_in, files_of
 from pydl.vision.transforms.batch import below, pair_of
@@ -111,8 +113,8 @@ class Segmenter(Task):
     masks show. ignore_index: pixels of this class number count for nothing, neither in the loss nor in figures.
 
     Images are given as an array or tensor (N, H, W) or (N, C, H, W), uint8 or floats from 0 to 1 (kept as bytes); as a list of images of
-    any sizes: tensors (C, H, W), arrays (H, W) or (H, W, C), Pillow images, files; or as a folder. Masks: integers (N, H, W), or a list of
-    (H, W). Images are normalised by the mean and deviation of each channel over the first training images.
+    any sizes: tensors (C, H, W), arrays (H, W), (H, W, C) or (C, H, W), Pillow images, files; or as a folder. Masks: integers (N, H, W),
+    or a list of (H, W). Images are normalised by the mean and deviation of each channel over the first training images.
     """
 
     names = ("UNet",)
@@ -142,8 +144,7 @@ class Segmenter(Task):
         Raises ValueError for no images, masks of another size or with other numbers than the classes', files, which are named, that
         cannot be read; TypeError for anything else.
         """
-        if repeats < 1:
-            raise ValueError(f"Segmenter.fit: repeats: expected 1 or more, got {repeats}")
+        repeats, augment = count("Segmenter.fit", "repeats", repeats), changing("Segmenter.fit", augment)
         with self._all_or_nothing():
             pairs = self._pairs("Segmenter.fit", images, masks)
             held_out = None
@@ -230,7 +231,7 @@ class Segmenter(Task):
         if isinstance(images, (np.ndarray, Tensor)):
             if images.ndim not in (3, 4):
                 raise ValueError(f"{caller}: images: expected (N, C, H, W) or (N, H, W), got shape {tuple(images.shape)}")
-            images = images if isinstance(images, Tensor) else from_numpy(np.array(images, order="C"))
+            images = whole(caller, images)
             images = list(images.unsqueeze(1) if images.ndim == 3 else images)
         if not isinstance(images, Sequence):
             raise TypeError(f"{caller}: images: expected an array, a list of images or a folder, got {type(images).__name__}")
@@ -245,6 +246,8 @@ class Segmenter(Task):
         if masks is None:
             images, masks = listed(caller, images)
         pictures = self._pictures(caller, files_of(caller, images))
+        if not isinstance(masks, (Tensor, np.ndarray, Iterable)):
+            raise TypeError(f"{caller}: masks: expected integers (N, H, W) or a list of (H, W), got {type(masks).__name__}")
         layers = [mask_of(caller, f"masks[{i}]", mask) for i, mask in enumerate(masks)]
         if len(pictures) != len(layers):
             raise ValueError(f"{caller}: expected a mask for each image, got {len(pictures)} images and {len(layers)} masks")

@@ -17,6 +17,7 @@ from pydl.training import Callback, History, Trainer
 from pydl.vision import models
 from pydl.vision.datasets import images_in
 from pydl.vision.images import Path, to_image
+from pydl.vision.inputs import MODE_OF
 from pydl.vision.recipe import adamw, saved_arch, warm_cosine
 
 LARGEST = 1 << 16               # of a number that a file may give to a model
@@ -205,7 +206,11 @@ def channels_in(images: Any) -> int:
             image = to_image(images[0])
         except (TypeError, ValueError):
             return 1                    # what reads them says what is wrong
-        return int(image.shape[0]) if image.ndim == 3 else 1
+        if image.ndim < 3:
+            return 1
+        shape: tuple[int, ...] = images[0].shape if isinstance(images[0], np.ndarray) else ()
+        planes_first = len(shape) == 3 and shape[2] not in MODE_OF and shape[0] in MODE_OF
+        return int(shape[0] if planes_first else image.shape[0])
     return 3
 
 

@@ -135,6 +135,9 @@ class FCOS(nn.Module):
         the best stays (batched_nms); K <= max_detections. Boxes are cut at the image's edges. views: 1, or the mean over 2 (and mirrored)
         or 4 (and upside down) views of each image, whose sides must then be multiples of the largest stride.
         """
+        if math.isnan(score_threshold) or max_detections < 0 or candidates < 1:
+            raise ValueError("FCOS: expected a score_threshold, max_detections of 0 or more and candidates of 1 or more, got "
+                             f"{score_threshold}, {max_detections} and {candidates}")
         with modes_kept(self), no_grad():
             self.eval()
             found = self(images) if views == 1 else self.seen(images, views)
@@ -142,7 +145,6 @@ class FCOS(nn.Module):
         size = tuple(images.shape[2:])
         return [chosen(scores[i], ops.clip_boxes_to_image(found.boxes[i], size), score_threshold, iou_threshold, max_detections, candidates)
                 for i in range(len(images))]
-
 
     def seen(self, images: Tensor, views: int) -> Located:
         """The mean of what is said of an image and of its mirror images, each turned back."""
