@@ -48,7 +48,9 @@ def crop(image: Tensor, top: int, left: int, height: int, width: int, target: Ta
 
 
 def centre_of(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
-    return round((size[0] - wanted[0]) / 2), round((size[1] - wanted[1]) / 2)
+    """Where a window in the middle begins, as torchvision has it: what is missing is added at the end where it is odd."""
+    top, left = (-((new - old) // 2) if new > old else round((old - new) / 2) for old, new in zip(size, wanted))
+    return top, left
 
 
 def center_crop(image: Tensor, output_size: int | Sequence[int], target: Target = None) -> Any:
@@ -107,13 +109,11 @@ def new_size(old: tuple[int, int], size: int | Sequence[int], max_size: int | No
             raise ValueError(f"resize: max_size goes with a size of one number, got {size!r}")
         return pair_of("resize", "size", size)
     short = pair_of("resize", "size", size)[0]
-    scale = short / min(old)
     new = [short if x == min(old) else int(short * x / min(old)) for x in old]
     if max_size is not None and max(new) > max_size:
         if max_size <= short:
             raise ValueError(f"resize: max_size {max_size} must be above size {short}")
-        scale = max_size / max(new)
-        new = [max(1, int(x * scale)) if x != max(new) else max_size for x in new]
+        new = [max(1, int(max_size * x / max(new))) if x != max(new) else max_size for x in new]
     return max(1, new[0]), max(1, new[1])
 
 

@@ -279,7 +279,7 @@ class RandomPerspective(Warp):
 class ElasticTransform(Warp):
     """Pixels displaced at random, alike nearby: noise of -1 .. 1, blurred with deviation sigma, times alpha / 2 (Simard et al. 2003).
 
-    alpha, sigma: one number, or two for x and y; as in torchvision for square images. Boxes become the hulls of their displaced corners.
+    alpha, sigma: one number, or two for x and y; as in torchvision for square images. Boxes become the hulls of their displaced edges.
     """
 
     def __init__(self, alpha: float | Sequence[float] = 50.0, sigma: float | Sequence[float] = 5.0, interpolation: str = "bilinear",

@@ -51,14 +51,28 @@ def mapped(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return out[:, :2] / np.maximum(out[:, 2:], 1e-9)
 
 
-def hull(corners: np.ndarray) -> np.ndarray:
-    """(K, 4, 2) -> the boxes around them, (K, 4)."""
-    return np.concatenate([corners.min(1), corners.max(1)], 1)
+EDGE = 16       # points of a box's edge that are looked at where a field bends it
+
+
+def hull(points: np.ndarray) -> np.ndarray:
+    """(K, M, 2) -> the boxes around them, (K, 4)."""
+    return np.concatenate([points.min(1), points.max(1)], 1)
 
 
 def corners(boxes: np.ndarray) -> np.ndarray:
     """(K, 4) -> (4 K, 2)."""
     return boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)
+
+
+def edges(boxes: np.ndarray) -> np.ndarray:
+    """(K, 4) -> EDGE points on each edge, corners among them, (4 EDGE K, 2)."""
+    share = np.arange(EDGE) / EDGE
+    zero, one = np.zeros(EDGE), np.ones(EDGE)
+    parts = []
+    for axis, at in ((0, (share, one, 1 - share, zero)), (1, (zero, share, one, 1 - share))):
+        along = np.concatenate(at)
+        parts.append(boxes[:, axis, None] * (1 - along) + boxes[:, axis + 2, None] * along)
+    return np.stack(parts, 2).reshape(-1, 2)
 
 
 def clipped(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -78,13 +92,15 @@ def displaced(points: np.ndarray, field: np.ndarray) -> np.ndarray:
 
 
 def move_points(batch: Batch, maps: np.ndarray, size: tuple[int, int], field: np.ndarray | None = None) -> None:
-    """Boxes become the hulls of their moved corners, cut at the new image's edges; keypoints are moved, and may lie outside."""
+    """Boxes become the hulls of their moved corners, or edges where a field bends these, cut at the new image's edges; keypoints are moved,
+    and may lie outside."""
     def moved(i: int, points: np.ndarray) -> np.ndarray:
         points = mapped(maps[i], points)
         return points if field is None else displaced(points, field[i % len(field)])
 
     if batch.boxes is not None:
-        batch.boxes = [clipped(hull(moved(i, corners(boxes)).reshape(-1, 4, 2)), size) for i, boxes in enumerate(batch.boxes)]
+        outline, each = (corners, 4) if field is None else (edges, 4 * EDGE)
+        batch.boxes = [clipped(hull(moved(i, outline(boxes)).reshape(-1, each, 2)), size) for i, boxes in enumerate(batch.boxes)]
     if batch.points is not None:
         batch.points = [moved(i, points) for i, points in enumerate(batch.points)]
 
