@@ -24,7 +24,7 @@ def replacing(caller: str, path: Path) -> Iterator[BinaryIO]:
     temporary = os.path.join(folder, f".pydl-{secrets.token_hex(8)}.tmp")
     mode = existing_mode(caller, target)
     try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+        with os.fdopen(created(temporary, path), "wb") as file:
             yield file
             file.flush()
             if mode is not None:
@@ -36,6 +36,14 @@ def replacing(caller: str, path: Path) -> Iterator[BinaryIO]:
             os.unlink(temporary)
         raise
     sync_folder(folder)
+
+
+def created(temporary: str, path: Path) -> int:
+    """A descriptor of the new file. An OSError names `path`, which the caller knows."""
+    try:
+        return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fsdecode(path)) from error
 
 
 def existing_mode(caller: str, target: str) -> int | None:
