@@ -5,6 +5,7 @@ import pytest
 import pydl
 from pydl import nn
 from pydl.vision import models
+from pydl.vision.models import resnet
 
 # Model, shape of an image, parameters for ten classes. Those of torchvision's networks are its own, less what 990 classes take.
 NETWORKS = {
@@ -80,6 +81,13 @@ def test_stochastic_depth_leaves_out_whole_branches():
     np.testing.assert_allclose(part[kept], 2 * whole[kept], rtol=1e-4, atol=1e-5)
 
 
+def test_residual_networks_have_blocks():
+    with pytest.raises(ValueError, match="CifarResNet: expected blocks of 1 or more, got 0"):
+        models.CifarResNet(0)
+    with pytest.raises(ValueError, match=r"ResNet: expected layers to be four numbers of 1 or more, got \(2, 2, 0, 2\)"):
+        models.ResNet(resnet.BasicBlock, (2, 2, 0, 2))
+
+
 class TestUNet:
     def test_gives_logits_of_every_pixel(self):
         model = models.UNet(channels=2, num_classes=3, widths=(4, 8, 16)).eval()
@@ -106,6 +114,10 @@ class TestUNet:
             models.UNet(widths=(4,))
         with pytest.raises(ValueError, match="patch of 1 or more"):
             models.UNet(patch=0)
+
+    def test_dropout_is_at_the_smallest_size(self):
+        model = models.UNet(widths=(8, 16, 16, 16), dropout=0.5)
+        assert [one[3].p for one in model.down] == [0, 0, 0.5] and model.stem[3].p == 0
 
 
 class TestFeaturePyramid:

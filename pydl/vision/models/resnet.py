@@ -78,6 +78,8 @@ class ResNet(nn.Module):
 
     def __init__(self, block: Block, layers: Sequence[int], num_classes: int = 1000) -> None:
         super().__init__()
+        if len(layers) != 4 or min(layers) < 1:
+            raise ValueError(f"ResNet: expected layers to be four numbers of 1 or more, got {tuple(layers)}")
         self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU()
@@ -122,6 +124,8 @@ class CifarResNet(nn.Module):
 
     def __init__(self, blocks: int, num_classes: int = 10, channels: int = 3) -> None:
         super().__init__()
+        if blocks < 1:
+            raise ValueError(f"CifarResNet: expected blocks of 1 or more, got {blocks}")
         self.conv1 = conv3x3(channels, 16)
         self.bn1 = nn.BatchNorm2d(16)
         self.layer1 = self.stage(16, 16, blocks)

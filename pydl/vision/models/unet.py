@@ -48,7 +48,8 @@ class UNet(nn.Module):
         sizes, self.patch = list(widths), patch
         self.multiple = patch * 2 ** (len(sizes) - 1)
         self.stem = DoubleConv(channels * patch**2, sizes[0])
-        self.down = nn.ModuleList([DoubleConv(a, b, dropout if b is sizes[-1] else 0.0) for a, b in zip(sizes, sizes[1:], strict=False)])
+        last = len(sizes) - 2
+        self.down = nn.ModuleList([DoubleConv(sizes[i], sizes[i + 1], dropout if i == last else 0.0) for i in range(last + 1)])
         self.pool = nn.MaxPool2d(2)
         self.up = nn.ModuleList([Up(b, a) for a, b in reversed(list(zip(sizes, sizes[1:], strict=False)))])
         self.head = nn.Conv2d(sizes[0], num_classes * patch**2, 1)
