@@ -153,7 +153,10 @@ def test_boxes_are_drawn_on_their_pixels() -> None:
     assert y.shape == (3, 40, 60) and y.dtype == pydl.uint8 and y[:, 20, 4].tolist() == [255, 0, 0] and (y[0, 10:19, 4:20] == 255).any()
     assert draw.draw_bounding_boxes(x, pydl.zeros(0, 4)).equal(x)
     for boxes, options, error in ((pydl.zeros(4), {}, ValueError), (pydl.tensor([[3.0, 0, 1, 1]]), {}, ValueError), (pydl.tensor([[float("nan"), 0, 1, 1]]), {}, ValueError),
-                                  (pydl.zeros(1, 4), {"labels": []}, ValueError), (pydl.zeros(1, 4), {"colors": []}, ValueError), (pydl.zeros(1, 4), {"width": 0}, ValueError)):
+                                  (pydl.zeros(1, 4), {"labels": []}, ValueError), (pydl.zeros(1, 4), {"colors": []}, ValueError), (pydl.zeros(1, 4), {"width": 0}, ValueError),
+                                  (pydl.zeros(1, 4), {"width": 1.5}, TypeError), (pydl.zeros(1, 4), {"colors": "nocolour"}, ValueError),
+                                  (pydl.zeros(1, 4), {"colors": (300, 0, 0)}, ValueError), (pydl.zeros(1, 4), {"colors": [(1, 2)]}, ValueError),
+                                  (pydl.zeros(1, 4), {"font": "none.ttf"}, OSError)):
         with pytest.raises(error, match="draw_bounding_boxes"):
             draw.draw_bounding_boxes(x, boxes, **options)
 
@@ -178,6 +181,11 @@ def test_grids(tmp_path: Path) -> None:
     assert draw.make_grid(x, padding=0, normalize=True, value_range=(1, 2))[0, 0].unique().tolist() == [0, 1]
     draw.save_image([pydl.full((3, 4, 4), 0.5)] * 2, tmp_path / "a.png", padding=0)
     assert images.read_image(tmp_path / "a.png").shape == (3, 4, 8) and images.read_image(tmp_path / "a.png").unique().tolist() == [128]
-    for bad in (lambda: draw.make_grid(pydl.zeros(0, 3, 2, 2)), lambda: draw.make_grid([pydl.zeros(3, 2, 2), pydl.zeros(3, 2, 3)]), lambda: draw.make_grid(x, nrow=0)):
+    with pytest.raises(TypeError, match="save_image: expected uint8, .* got pydl.int64"):
+        draw.save_image(x.to(pydl.int64), tmp_path / "a.png", padding=0)
+    with pytest.raises(FileNotFoundError, match="none.b.png"):
+        draw.save_image(x, tmp_path / "none" / "b.png")
+    for bad in (lambda: draw.make_grid(pydl.zeros(0, 3, 2, 2)), lambda: draw.make_grid([pydl.zeros(3, 2, 2), pydl.zeros(3, 2, 3)]), lambda: draw.make_grid(x, nrow=0),
+                lambda: draw.make_grid(x.to(pydl.uint8), pad_value=300.0), lambda: draw.make_grid(x.to(pydl.uint8), pad_value=0.5)):
         with pytest.raises(ValueError, match="make_grid"):
             bad()

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from pydl.tensor import Tensor, from_numpy, uint8
+from pydl.training.stopping import count
 from pydl.vision.images import Path, pillow, planes, to_bytes, write_png
 
 Colour = str | tuple[int, int, int]
@@ -42,7 +43,17 @@ def colours_of(name: str, colors: Colour | Sequence[Colour] | None, count: int) 
         given = cast(Sequence[Colour], colors)
     if len(given) < count:
         raise ValueError(f"{name}: expected a colour for each of {count}, got {len(given)}")
-    return [image_color.getrgb(one)[:3] if isinstance(one, str) else (int(one[0]), int(one[1]), int(one[2])) for one in given[:count]]
+    return [colour_of(name, image_color, one) for one in given[:count]]
+
+
+def colour_of(name: str, image_color: Any, colour: Colour) -> tuple[int, int, int]:
+    try:
+        red, green, blue = image_color.getrgb(colour)[:3] if isinstance(colour, str) else map(int, colour)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: colors: expected a name, '#rrggbb' or (r, g, b), got {colour!r}") from error
+    if not 0 <= min(red, green, blue) <= max(red, green, blue) <= 255:
+        raise ValueError(f"{name}: colors: expected numbers from 0 to 255, got {colour!r}")
+    return red, green, blue
 
 
 def draw_bounding_boxes(image: Tensor, boxes: Tensor, labels: Sequence[str | None] | None = None,
@@ -63,13 +74,15 @@ def draw_bounding_boxes(image: Tensor, boxes: Tensor, labels: Sequence[str | Non
         raise ValueError(f"{name}: expected finite boxes with x1 <= x2 and y1 <= y2, got {corners.tolist()[:5]}")
     if labels is not None and len(labels) != len(corners):
         raise ValueError(f"{name}: expected a label for each of {len(corners)} boxes, got {len(labels)}")
-    if width < 1:
-        raise ValueError(f"{name}: width must be 1 or more, got {width}")
+    width = count(name, "width", width)
     image_module, image_draw, image_font = pillow(name, "Image", "ImageDraw", "ImageFont")
     rgb = colours_of(name, colors, len(corners))
     picture = image_module.fromarray(pixels)
     draw = image_draw.Draw(picture, "RGBA" if fill else None)
-    letters = image_font.truetype(font, font_size or 10) if font is not None else image_font.load_default(font_size or 10)
+    try:
+        letters = image_font.load_default(font_size or 10) if font is None else image_font.truetype(font, font_size or 10)
+    except OSError as error:
+        raise OSError(f"{name}: {font}: not a font that Pillow can read: {error}") from error
     corners = np.clip(corners, -1e6, 1e6)       # beyond what Pillow draws
     for i, (x1, y1, x2, y2) in enumerate(corners.tolist()):
         # the box reaches to x2, so that its last pixel is the one before
@@ -135,6 +148,8 @@ def make_grid(tensor: Tensor | Sequence[Tensor], nrow: int = 8, padding: int = 2
     n, channels, height, width = images.shape
     columns = min(nrow, n)
     rows = math.ceil(n / columns)
+    if images.dtype.kind != "f" and not (float(pad_value).is_integer() and 0 <= pad_value <= 255):
+        raise ValueError(f"make_grid: expected pad_value to be a whole number from 0 to 255 for images of {images.dtype}, got {pad_value}")
     grid = np.full((channels, rows * (height + padding) + padding, columns * (width + padding) + padding), pad_value, images.dtype)
     for i, image in enumerate(images):
         top, left = i // columns * (height + padding) + padding, i % columns * (width + padding) + padding
@@ -165,6 +180,8 @@ def normalized(images: np.ndarray, value_range: tuple[float, float] | None, each
 def save_image(tensor: Tensor | Sequence[Tensor], fp: Path, **options: Any) -> None:
     """make_grid(tensor, **options) as a PNG file; floats are taken as 0 .. 1, bytes as they are."""
     grid = make_grid(tensor, **options)
+    if grid.dtype != uint8 and not grid.is_floating_point():
+        raise TypeError(f"save_image: expected uint8, or floats from 0 to 1, got {grid.dtype}")
     write_png(grid if grid.dtype == uint8 else from_numpy(to_bytes(grid.numpy() * 255)), fp)
 
 
