@@ -69,6 +69,8 @@ BOX = "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xm
     ({"objects": "<object><name>cat</name></object>"}, ValueError, "expected a number"),
     ({"objects": "<object>"}, ValueError, "damaged XML"),
     ({"size": (0, 6)}, ValueError, "0 x 6 pixels"),
+    ({"size": (8, "nan")}, ValueError, "8 x nan pixels"),
+    ({"size": ("inf", 6)}, ValueError, "inf x 6 pixels"),
     ({"extra": '<!DOCTYPE a [<!ENTITY b "bb">]>'}, ValueError, "refused"),
     ({"names": "c\n"}, FileNotFoundError, r"c\.xml"),
     ({"names": "../a\n"}, ValueError, "without a folder"),
@@ -88,6 +90,9 @@ def test_more_of_voc(tmp_path: Path) -> None:
     (tmp_path / "Annotations" / "a.xml").write_bytes("<annotation/>".encode("utf-16"))
     with pytest.raises(ValueError, match="UTF-8"):
         datasets.VOCDetection(tmp_path)
+    (tmp_path / "ImageSets" / "Main" / "val.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"VOCDetection: .*val\.txt: expected text in UTF-8"):
+        datasets.VOCDetection(tmp_path, "val")
     os.unlink(voc(tmp_path) / "JPEGImages" / "a.png")
     with pytest.raises(FileNotFoundError, match="no image"):
         datasets.VOCDetection(tmp_path)[0]

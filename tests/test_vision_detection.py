@@ -284,6 +284,8 @@ def test_refused_before_anything_else(tmp_path):
                            ({"score_threshold": float("nan")}, "got nan")):
         with pytest.raises(ValueError, match=match):
             small(size=32).predict(GOOD, **options)
+    with pytest.raises(ValueError, match=f"Detector.predict: no images in the folder {tmp_path}"):
+        small(size=32).predict(tmp_path)
     with pytest.raises(ValueError, match="Detector.evaluate: batch_size"):
         small(size=32).evaluate(GOOD, [target([], [])], batch_size=0)
 

@@ -28,7 +28,7 @@ from pydl.training.stopping import count
 from pydl.vision.datasets import ImageFolder
 from pydl.vision.inputs import Size, stacked
 from pydl.vision.recipe import changing
-from pydl.vision.tasks import Normalisation, Task, channels_in, files_of
+from pydl.vision.tasks import Normalisation, Task, channels_in
 from pydl.vision.transforms.batch import pair_of
 
 Augment = Callable[[Tensor], Tensor] | None
@@ -140,7 +140,7 @@ class Classifier(Task):
         model, normalisation = self._ready(what)
         caller = f"Classifier.{what}"
         batch_size = count(caller, "batch_size", batch_size)
-        pictures, _ = stacked(caller, files_of(caller, images), len(normalisation.mean), self.size)
+        pictures, _ = stacked(caller, images, len(normalisation.mean), self.size)
         with modes_kept(model), no_grad():
             model.eval()
             return ops.cat([model(normalisation(pictures[i:i + batch_size])) for i in range(0, len(pictures), batch_size)])

@@ -151,8 +151,11 @@ class VOCDetection(ImageFiles):
         listed = os.path.join(self.root, "ImageSets", "Main", f"{image_set}.txt")
         if not os.path.isfile(listed):
             raise FileNotFoundError(f"VOCDetection: no file {listed}")
-        with open(listed, encoding="utf-8") as file:
-            self.ids = [line.split()[0] for line in file if line.strip()]
+        try:
+            with open(listed, encoding="utf-8") as file:
+                self.ids = [line.split()[0] for line in file if line.strip()]
+        except UnicodeDecodeError as error:
+            raise ValueError(f"VOCDetection: {listed}: expected text in UTF-8: {error}") from error
         for name in self.ids:
             if os.path.basename(name) != name or name in (".", ".."):
                 raise ValueError(f"VOCDetection: {listed}: expected names of files without a folder, got {name!r}")
@@ -191,9 +194,10 @@ class Annotation:
     def __init__(self, file: str, empty: str, slack: float) -> None:
         self.file = file
         root = parse_xml(file)
-        self.size = (int(self.number(root, "size/height")), int(self.number(root, "size/width")))
-        if min(self.size) < 1:
-            raise ValueError(f"VOCDetection: {file}: an image of {self.size[1]} x {self.size[0]} pixels")
+        height, width = (self.number(root, f"size/{side}") for side in ("height", "width"))
+        if not all(1 <= side < 2**31 for side in (height, width)):
+            raise ValueError(f"VOCDetection: {file}: an image of {width:g} x {height:g} pixels")
+        self.size = (int(height), int(width))
         names, boxes, difficult = [], [], []
         for item in root.iter("object"):
             name = item.findtext("name", "").strip()

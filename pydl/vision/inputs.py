@@ -24,8 +24,7 @@ def stacked(caller: str, images: Any, channels: int, size: Size | None = None) -
     names. size None: that of the first image. Raises ValueError for no images, one without pixels, another number of channels, and floats
     that are NaN or not from 0 to 1; TypeError for anything else.
     """
-    if isinstance(images, (str, os.PathLike)):
-        images = images_in(caller, os.fsdecode(images))
+    images = files_of(caller, images)
     if isinstance(images, (np.ndarray, Tensor)):
         images = whole(caller, images)
         if images.ndim == 3 and channels > 1:
@@ -49,6 +48,16 @@ def stacked(caller: str, images: Any, channels: int, size: Size | None = None) -
     if not found:
         raise ValueError(f"{caller}: images: expected one or more, got none")
     return from_numpy(np.stack(found)), sizes
+
+
+def files_of(caller: str, images: Any) -> Any:
+    """The files of a folder, or what else there is."""
+    if not isinstance(images, (str, os.PathLike)):
+        return images
+    found = images_in(caller, os.fsdecode(images))
+    if not found:
+        raise ValueError(f"{caller}: no images in the folder {os.fsdecode(images)}")
+    return found
 
 
 def whole(caller: str, images: np.ndarray | Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from pydl.io import load_model, save_model
 from pydl.tensor import Tensor, float32, from_numpy
 from pydl.training import Callback, History, Trainer
 from pydl.vision import models
-from pydl.vision.datasets import images_in
 from pydl.vision.images import Path, to_image
 from pydl.vision.inputs import MODE_OF
 from pydl.vision.recipe import adamw, saved_arch, warm_cosine
@@ -212,13 +211,3 @@ def channels_in(images: Any) -> int:
         planes_first = len(shape) == 3 and shape[2] not in MODE_OF and shape[0] in MODE_OF
         return int(shape[0] if planes_first else image.shape[0])
     return 3
-
-
-def files_of(caller: str, images: Any) -> Any:
-    """The files of a folder, or what else there is."""
-    if not isinstance(images, (str, os.PathLike)):
-        return images
-    found = images_in(caller, os.fsdecode(images))
-    if not found:
-        raise ValueError(f"{caller}: no images in the folder {os.fsdecode(images)}")
-    return found
