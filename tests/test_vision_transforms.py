@@ -287,6 +287,20 @@ def test_batches_and_targets() -> None:
     (lambda: T.SanitizeBoundingBoxes(-1), ValueError, "min_size"),
     (lambda: T.SanitizeBoundingBoxes()(pydl.zeros(2, 3, 4, 4), {"boxes": pydl.ones(2, 1, 4)}), ValueError, "list of targets"),
     (lambda: T.Compose([]), TypeError, "one or more"),
+    (lambda: F.pad(pydl.zeros(3, 4, 4, dtype=pydl.uint8), 1, fill=float("nan")), ValueError, "uint8 has no NaN"),
+    (lambda: F.pad(pydl.zeros(3, 4, 4), 1, fill="red"), ValueError, "expected fill to be a number or 3 of them, got 'red'"),
+    (lambda: F.pad(pydl.zeros(3, 4, 4), 1, fill={"mask": 1}), ValueError, r"expected fill for 'image' and 'masks', got \['mask'\]"),
+    (lambda: F.pad(pydl.zeros(3, 4, 4), None), ValueError, "pad: expected padding of 1, 2 or 4 ints, got None"),
+    (lambda: F.crop(pydl.zeros(3, 4, 4), 1.5, 0, 2, 2), TypeError, "crop: top and left must be ints, got 1.5"),
+    (lambda: F.erase(pydl.zeros(3, 4, 4), 0, 0, 2, 2, pydl.zeros(3, 3, 3)), ValueError, r"erase: expected v .* got \(3, 3, 3\)"),
+    (lambda: F.normalize(pydl.zeros(3, 4, 4), [0, 0], [1, 1]), ValueError, "normalize: expected mean to be a number or 3 of them"),
+    (lambda: F.resize(pydl.zeros(3, 4, 4), 4.5), TypeError, "resize: size must be an int or two of them"),
+    (lambda: F.resize(pydl.zeros(3, 4, 4), 4, max_size=4), ValueError, "resize: max_size 4 must be above size 4"),
+    (lambda: F.rotate(pydl.zeros(3, 4, 4), float("inf")), ValueError, "expected a finite angle"),
+    (lambda: F.affine(pydl.zeros(3, 4, 4), 0, (float("nan"), 0), 1, 0), ValueError, "affine: translate must be finite"),
+    (lambda: F.rotate(pydl.zeros(3, 4, 4), 9, center=(1,)), TypeError, r"rotate: center must be two numbers \(x, y\), got \(1,\)"),
+    (lambda: T.RandomAffine(0, 0.1), TypeError, "RandomAffine: translate must be two numbers"),
+    (lambda: T.RandomRotation(9, center="ab"), TypeError, "RandomRotation: center must be two numbers"),
     (lambda: T.Compose([3]), TypeError, "transform 0"),
     (lambda: T.RandomChoice([T.Pad(1)], [0.0]), ValueError, "RandomChoice"),
 ])
@@ -393,7 +407,20 @@ def test_values_that_are_no_numbers_stay_where_they_are() -> None:
     assert np.isnan(F.resize(tensor(x), 4).numpy()).sum() < 16
     for scale in (1e-9, 1e9):
         assert F.affine(tensor(x), 0, (0, 0), scale, 0, "bilinear").shape == (1, 8, 8)
-    assert F.affine(tensor(x), 0, (1e300, float("nan")), 1.0, 0, "bilinear", fill=5).unique().tolist() == [5]
+    assert F.affine(tensor(x), 0, (1e300, 0), 1.0, 0, "bilinear", fill=5).unique().tolist() == [5]
+    assert F.elastic(tensor(x), pydl.full((2, 8, 8), float("nan")), "bilinear", fill=5).unique().tolist() == [5]
+
+
+@pytest.mark.parametrize("fill, byte", [(300.0, 255), (-1, 0), (6.6, 7)])
+def test_bytes_are_filled_with_bytes(fill: float, byte: int) -> None:
+    """Rounded and cut, whoever fills; masks with the numbers that their type has."""
+    x = pydl.full((3, 4, 4), 9, dtype=pydl.uint8)
+    filled = (F.pad(x, 1, fill=fill)[:, 0, 0], F.affine(x, 0, (3, 0), 1, 0, fill=fill)[:, 0, 0], F.erase(x, 0, 0, 1, 1, fill)[:, 0, 0],
+              T.RandomErasing(1.0, (0.5, 0.5), (1.0, 1.0), value=fill)(x).amax((1, 2)) if byte > 9 else pydl.full((3,), byte))
+    assert all(one.tolist() == [byte] * 3 for one in filled)
+    masks = pydl.zeros(4, 4, dtype=pydl.int64)
+    for change in (lambda **k: F.pad(x, 1, **k), lambda **k: F.affine(x, 0, (3, 0), 1, 0, **k)):
+        assert change(fill={"masks": -100}, target={"masks": masks})[1]["masks"][0, 0].item() == -100
 
 
 @pytest.mark.parity

@@ -242,7 +242,7 @@ def probability(name: str, p: float) -> float:
 
 def pair_of(name: str, what: str, value: Any) -> tuple[int, int]:
     """(height, width), each above 0, from an int or two."""
-    values = [value, value] if isinstance(value, int) else list(value) if isinstance(value, (tuple, list)) else None
+    values = [value, value] if isinstance(value, (int, np.integer)) else list(value) if isinstance(value, (tuple, list)) else None
     if values is None or len(values) not in (1, 2) or not all(isinstance(x, (int, np.integer)) and not isinstance(x, bool) for x in values):
         raise TypeError(f"{name}: {what} must be an int or two of them (height, width), got {value!r}")
     if min(values) < 1 or max(values) > 2**30:
@@ -264,13 +264,41 @@ def interval(name: str, what: str, value: Any, centre: float | None = None, low:
     return float(value[0]), float(value[1])
 
 
-def fill_of(fill: Fill, what: str, channels: int) -> np.ndarray:
-    """The fill of each channel, (C,) float64. what: "image" or "masks"; a number or sequence is the image's, masks then get 0."""
+def numbers(name: str, what: str, value: Any) -> tuple[float, float]:
+    """Two finite numbers, x and y."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2 or not all(isinstance(x, (int, float, np.number)) for x in value):
+        raise TypeError(f"{name}: {what} must be two numbers (x, y), got {value!r}")
+    if not np.isfinite(value).all():
+        raise ValueError(f"{name}: {what} must be finite, got {value!r}")
+    return float(value[0]), float(value[1])
+
+
+def channel_values(name: str, what: str, value: Any, channels: int) -> np.ndarray:
+    """(C,) float64 from a number or one for each channel."""
+    try:
+        values = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    except (TypeError, ValueError):
+        values = np.zeros((0,))
+    if values.ndim != 1 or len(values) not in (1, channels):
+        raise ValueError(f"{name}: expected {what} to be a number or {channels} of them, got {value!r}")
+    return np.ascontiguousarray(np.broadcast_to(values, (channels,)))
+
+
+def fill_of(fill: Fill, what: str, like: np.ndarray) -> np.ndarray:
+    """The fill of each channel of `like` (N, C, ...), (C,) float64, for integers rounded and cut to what their type has.
+
+    what: "image" or "masks"; a number or sequence is the image's, masks then get 0.
+    """
     if isinstance(fill, Mapping):
+        if unknown := set(fill) - {"image", "masks"}:
+            raise ValueError(f"transforms: expected fill for 'image' and 'masks', got {sorted(map(str, unknown))}")
         fill = cast(Fill, fill.get(what, 0))
     elif what == "masks":
         fill = 0
-    values = np.atleast_1d(np.asarray(fill, dtype=np.float64))
-    if values.ndim != 1 or len(values) not in (1, channels):
-        raise ValueError(f"transforms: expected fill to be a number or {channels} of them, got {fill!r}")
-    return np.ascontiguousarray(np.broadcast_to(values, (channels,)))
+    values = channel_values("transforms", "fill", fill, like.shape[1])
+    if like.dtype.kind == "f":
+        return values
+    if np.isnan(values).any():
+        raise ValueError(f"transforms: {like.dtype} has no NaN, which fill is: {fill!r}")
+    low, high = (0, 1) if like.dtype == bool else (np.iinfo(like.dtype).min, min(np.iinfo(like.dtype).max, 2**53))
+    return np.clip(np.round(values), max(low, -2**53), high)

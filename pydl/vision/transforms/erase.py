@@ -56,6 +56,6 @@ class RandomErasing(Transform):
                 noise = randn(channels, h, w, generator=self.generator).numpy()
                 patch = np.clip((noise * 0.25 + 0.5) * batch.most, 0, batch.most)
             else:
-                patch = fill_of(self.value, "image", channels)[:, None, None]
+                patch = fill_of(self.value, "image", images)[:, None, None]
             images[i, :, top:top + h, left:left + w] = patch
         batch.set(images)

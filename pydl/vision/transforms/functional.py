@@ -5,6 +5,7 @@ says. Those that move nothing leave boxes, masks and keypoints as they are.
 """
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from pydl.tensor import Tensor, float32, float64, uint8
 from pydl.tensor import dtype as DType
 from pydl.vision.images import owned, to_image, to_pil_image, to_tensor
 from pydl.vision.transforms import moves, tones
-from pydl.vision.transforms.batch import Batch, Fill, Target, fill_of, pair_of, run
+from pydl.vision.transforms.batch import Batch, Fill, Target, channel_values, fill_of, numbers, pair_of, run
 from pydl.vision.transforms.moves import InterpolationMode, mode_of, padding_of
 
 CROP_PADDINGS = ("constant", "edge", "reflect", "symmetric")
@@ -44,6 +45,10 @@ hflip, vflip = horizontal_flip, vertical_flip
 def crop(image: Tensor, top: int, left: int, height: int, width: int, target: Target = None) -> Any:
     """The window of height x width pixels from (top, left) on; what lies outside of the image is 0. Boxes are cut at its edges."""
     size = pair_of("crop", "size", (height, width))
+    try:
+        top, left = operator.index(top), operator.index(left)
+    except TypeError:
+        raise TypeError(f"crop: top and left must be ints, got {top!r} and {left!r}") from None
     return run(image, target, lambda b: moves.crop(b, np.full(len(b), top), np.full(len(b), left), size))
 
 
@@ -79,7 +84,7 @@ def resized_crop(image: Tensor, top: int, left: int, height: int, width: int, si
 
 def sides(padding: int | Sequence[int]) -> tuple[int, int, int, int]:
     """left, top, right, bottom from 1, 2 (left and right, top and bottom) or 4 numbers."""
-    values = [padding] if isinstance(padding, int) else list(padding)
+    values = [padding] if isinstance(padding, int) else list(padding) if isinstance(padding, (tuple, list)) else []
     if len(values) not in (1, 2, 4) or not all(isinstance(x, int) for x in values):
         raise ValueError(f"pad: expected padding of 1, 2 or 4 ints, got {padding!r}")
     left, top, right, bottom = values * (4 // len(values))
@@ -104,15 +109,15 @@ def pad(image: Tensor, padding: int | Sequence[int], fill: Fill = 0, padding_mod
 
 def new_size(old: tuple[int, int], size: int | Sequence[int], max_size: int | None = None) -> tuple[int, int]:
     """(height, width) that `size` means: two numbers, or one: the shorter side's, the longer at most max_size."""
-    if not isinstance(size, int) and len(size) == 2:
+    if isinstance(size, (tuple, list)) and len(size) == 2:
         if max_size is not None:
             raise ValueError(f"resize: max_size goes with a size of one number, got {size!r}")
         return pair_of("resize", "size", size)
     short = pair_of("resize", "size", size)[0]
+    if max_size is not None and max_size <= short:
+        raise ValueError(f"resize: max_size {max_size} must be above size {short}")
     new = [short if x == min(old) else int(short * x / min(old)) for x in old]
     if max_size is not None and max(new) > max_size:
-        if max_size <= short:
-            raise ValueError(f"resize: max_size {max_size} must be above size {short}")
         new = [max(1, int(max_size * x / max(new))) if x != max(new) else max_size for x in new]
     return max(1, new[0]), max(1, new[1])
 
@@ -142,9 +147,10 @@ def affine(image: Tensor, angle: float, translate: Sequence[float], scale: float
     if not scale > 0 or not np.isfinite(scale):
         raise ValueError(f"affine: scale must be positive, got {scale}")
 
+    by, given = numbers("affine", "translate", translate), None if center is None else numbers("affine", "center", center)
+
     def change(b: Batch) -> None:
-        middle = (b.size[1] / 2, b.size[0] / 2) if center is None else (float(center[0]), float(center[1]))
-        one = moves.affine_map(angle, (float(translate[0]), float(translate[1])), scale, slopes, middle)
+        one = moves.affine_map(angle, by, scale, slopes, given or (b.size[1] / 2, b.size[0] / 2))
         moves.warp(b, alike(b, one), b.size, mode, fill, padding_mode)
 
     return run(image, target, change)
@@ -156,9 +162,10 @@ def rotate(image: Tensor, angle: float, interpolation: str = "nearest", expand: 
     mode = mode_of("rotate", interpolation, *WARP_MODES)
     padding_of("rotate", padding_mode, *WARP_PADDINGS)
 
+    given = None if center is None else numbers("rotate", "center", center)
+
     def change(b: Batch) -> None:
-        middle = (b.size[1] / 2, b.size[0] / 2) if center is None else (float(center[0]), float(center[1]))
-        maps, size = alike(b, moves.affine_map(-angle, (0, 0), 1, (0, 0), middle)), b.size
+        maps, size = alike(b, moves.affine_map(-angle, (0, 0), 1, (0, 0), given or (b.size[1] / 2, b.size[0] / 2))), b.size
         if expand and len(b):
             maps, size = moves.expanded(maps, size)
         moves.warp(b, maps, size, mode, fill, padding_mode)
@@ -292,8 +299,11 @@ def erase(image: Tensor, i: int, j: int, h: int, w: int, v: Any = 0, inplace: bo
         if not (0 <= i and 0 <= j and 0 <= h <= height - i and 0 <= w <= width - j):
             raise ValueError(f"erase: the rectangle {h} x {w} at ({i}, {j}) does not lie in images {b.size}")
         y = b.array.copy()
-        value = v.numpy() if isinstance(v, Tensor) and v.ndim else fill_of(v.item() if isinstance(v, Tensor) else v, "image", y.shape[1])
-        y[:, :, i:i + h, j:j + w] = value.reshape(-1, 1, 1) if value.ndim == 1 else value
+        value = v.numpy() if isinstance(v, Tensor) and v.ndim else fill_of(v.item() if isinstance(v, Tensor) else v, "image", y)
+        value = value.reshape(-1, 1, 1) if value.ndim == 1 else value
+        if value.ndim > 3 or any(one not in (1, n) for one, n in zip(value.shape[::-1], (w, h, y.shape[1]))):
+            raise ValueError(f"erase: expected v to be a number, {y.shape[1]} of them or a tensor {(y.shape[1], h, w)}, got {value.shape}")
+        y[:, :, i:i + h, j:j + w] = value
         b.set(y)
 
     return run(image, target, change)
@@ -327,7 +337,8 @@ def normalize(image: Tensor, mean: Sequence[float], std: Sequence[float], inplac
         if x.dtype == uint8:
             raise TypeError("normalize: expected floats, got uint8; use ToDtype(pydl.float32, scale=True) before")
         a = x.numpy()
-        m, s = (np.asarray(fill_of(list(v), "image", a.shape[1])).astype(a.dtype)[:, None, None] for v in (mean, std))
+        each = (channel_values("normalize", what, v, a.shape[1]) for what, v in (("mean", mean), ("std", std)))
+        m, s = (values.astype(a.dtype)[:, None, None] for values in each)
         if not (s != 0).all():
             raise ValueError(f"normalize: std must not be 0, got {std!r}")
         return owned((a - m) / s)

@@ -13,7 +13,7 @@ from pydl.random import Generator
 from pydl.vision.images import owned
 from pydl.vision.transforms import functional as F
 from pydl.vision.transforms import moves
-from pydl.vision.transforms.batch import Batch, Fill, Transform, below, happens, interval, pair_of, probability, uniform
+from pydl.vision.transforms.batch import Batch, Fill, Transform, below, happens, interval, numbers, pair_of, probability, uniform
 from pydl.vision.transforms.functional import CROP_PADDINGS, WARP_MODES
 from pydl.vision.transforms.moves import mode_of, padding_of
 
@@ -176,11 +176,12 @@ class RandomRotation(Warp):
                  center: Sequence[float] | None = None, fill: Fill = 0, padding_mode: str = "constant", *,
                  generator: Generator | None = None) -> None:
         super().__init__(interpolation, fill, padding_mode, generator)
-        self.degrees, self.expand, self.center = interval("RandomRotation", "degrees", degrees, 0), expand, center
+        self.degrees, self.expand = interval("RandomRotation", "degrees", degrees, 0), expand
+        self.center = None if center is None else numbers("RandomRotation", "center", center)
 
     def apply(self, batch: Batch) -> None:
         size = batch.size
-        centre = (size[1] / 2, size[0] / 2) if self.center is None else (self.center[0], self.center[1])
+        centre = self.center or (size[1] / 2, size[0] / 2)
         maps = stacked(moves.affine_map(-a, (0, 0), 1, (0, 0), centre) for a in uniform(self.generator, len(batch), *self.degrees))
         if self.expand and len(batch):
             maps, size = moves.expanded(maps, size)
@@ -201,8 +202,8 @@ class RandomAffine(Warp):
                  center: Sequence[float] | None = None, padding_mode: str = "constant", *, generator: Generator | None = None) -> None:
         super().__init__(interpolation, fill, padding_mode, generator)
         name = "RandomAffine"
-        self.degrees, self.center = interval(name, "degrees", degrees, 0), center
-        self.translate = (0.0, 0.0) if translate is None else (float(translate[0]), float(translate[1]))
+        self.degrees, self.center = interval(name, "degrees", degrees, 0), None if center is None else numbers(name, "center", center)
+        self.translate = (0.0, 0.0) if translate is None else numbers(name, "translate", translate)
         if not 0 <= min(self.translate) <= max(self.translate) <= 1:
             raise ValueError(f"{name}: translate must be shares from 0 to 1, got {translate!r}")
         self.scale = (1.0, 1.0) if scale is None else interval(name, "scale", scale, low=1e-9)
@@ -216,7 +217,7 @@ class RandomAffine(Warp):
         x, y = (np.round(uniform(self.generator, n, -share * side, share * side)) for share, side in zip(self.translate, (width, height)))
         scale = uniform(self.generator, n, *self.scale)
         shears = [uniform(self.generator, n, *part) for part in self.shear]
-        centre = (width / 2, height / 2) if self.center is None else (self.center[0], self.center[1])
+        centre = self.center or (width / 2, height / 2)
         maps = stacked(moves.affine_map(angle[i], (x[i], y[i]), scale[i], (shears[0][i], shears[1][i]), centre) for i in range(n))
         moves.warp(batch, maps, batch.size, self.interpolation, self.fill, self.padding_mode)
 

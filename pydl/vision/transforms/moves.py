@@ -163,7 +163,7 @@ def crop(batch: Batch, tops: np.ndarray, lefts: np.ndarray, size: tuple[int, int
     height, width = size
 
     def cut(x: np.ndarray, part: slice, what: str) -> np.ndarray:
-        filled = np.asarray(fill_of(fill, what, x.shape[1]))
+        filled = fill_of(fill, what, x)
         windows = [window(one, int(t), int(l), height, width, filled, padding) for one, t, l in zip(x, tops[part], lefts[part])]
         return np.stack(windows) if windows else np.empty((0, x.shape[1], height, width), x.dtype)
 
@@ -258,10 +258,7 @@ def warp(batch: Batch, maps: np.ndarray, size: tuple[int, int], mode: str = "bil
     back = inverses(maps) if len(maps) else owned(np.empty((0, 3, 3)))
 
     def warped(x: np.ndarray, part: slice, what: str) -> np.ndarray:
-        filled = fill_of(fill, what, x.shape[1])
-        if x.dtype.kind != "f":
-            largest = 1 if x.dtype == bool else np.iinfo(x.dtype).max
-            filled = np.clip(np.round(filled), 0 if x.dtype in (bool, np.uint8) else -largest, min(largest, 2**53))
+        filled = fill_of(fill, what, x)
         shifts = field if field is None or len(field) == 1 else field[part]
         matrix = back[part] if part != slice(None) else back
         return kernels.warp(owned(x), matrix.contiguous(), owned(filled), size, mode if what == "image" else "nearest", padding,
@@ -275,6 +272,9 @@ def warp(batch: Batch, maps: np.ndarray, size: tuple[int, int], mode: str = "bil
 def affine_map(angle: float, translate: tuple[float, float], scale: float, shear: tuple[float, float],
                centre: tuple[float, float]) -> np.ndarray:
     """Shear, scale and a turn by `angle` degrees clockwise, around the centre (x, y), then a translation, as torchvision's affine."""
+    if not np.isfinite([angle, scale, *translate, *shear, *centre]).all():
+        raise ValueError(f"transforms: expected a finite angle, translation, scale, shear and centre, got {angle}, {translate}, {scale}, "
+                         f"{shear} and {centre}")
     turn, sx, sy = math.radians(angle), math.radians(shear[0]), math.radians(shear[1])
     a = math.cos(turn - sy) / math.cos(sy)
     b = -math.cos(turn - sy) * math.tan(sx) / math.cos(sy) - math.sin(turn)
