@@ -184,6 +184,16 @@ def test_the_same_seed_gives_the_same_model():
     assert np.array_equal(*found)
 
 
+def test_a_file_that_asks_for_more_memory_than_there_is(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise MemoryError("could not allocate 603979776 bytes")
+
+    small().save(tmp_path / "a.safetensors")
+    monkeypatch.setattr("pydl.vision.detection.FCOS", refuse)
+    with pytest.raises(ValueError, match=r"Detector.load: .*a\.safetensors: .* could not allocate"):
+        Detector.load(tmp_path / "a.safetensors")
+
+
 def test_saved_and_loaded(trained, tmp_path):
     detector, _ = trained
     detector.save(tmp_path / "a.safetensors")

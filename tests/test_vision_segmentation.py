@@ -13,7 +13,7 @@ from pydl import io, nn
 from pydl.data import TensorDataset
 from pydl.vision import Segmenter, datasets, images, sheets
 from pydl.vision import transforms as T
-from pydl.vision.segmentation import Windows
+from pydl.vision.segmentation import MaskLoss, Windows
 
 
 def squares(n: int, height: int = 16, width: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -97,6 +97,29 @@ def test_pixels_that_do_not_count() -> None:
     assert found["pixel_accuracy"] == (predicted[:, 8:] == y[:, 8:]).mean() > 0.9
     with pytest.raises(ValueError, match=r"masks\[0\]: expected class numbers from 0 to 1, got 0 to 3"):
         segmenter.evaluate(x, np.full_like(y, 3) * (y > 0))
+
+
+@pytest.mark.parametrize("weight", [None, pydl.tensor([0.5, 2.0, 1.0])])
+@pytest.mark.parametrize("ignored", [255, -1, 1])
+def test_the_loss_of_pixels_that_count(weight: Any, ignored: int) -> None:
+    """It is that of PyTorch's definition, and 0, with gradients of 0, where none counts."""
+    pydl.manual_seed(0)
+    logits, masks = pydl.randn(2, 3, 4, 5, requires_grad=True), pydl.randint(0, 3, (2, 4, 5))
+    masks[0, :2] = ignored
+    loss = MaskLoss("cross_entropy", weight, ignored)
+    assert loss(logits, masks).item() == pytest.approx(pydl.nn.functional.cross_entropy(logits, masks, weight, ignore_index=ignored).item(), rel=1e-6)
+    for kind in ("cross_entropy", "dice", "both"):
+        nothing = MaskLoss(kind, weight, ignored)(logits, masks * 0 + ignored)
+        nothing.backward()
+        assert nothing.item() == 0 and not logits.grad.any()
+
+
+def test_a_window_in_which_nothing_counts() -> None:
+    x, y = squares(4)
+    y[1] = 255
+    segmenter = Segmenter("UNet", widths=(8, 12), ignore_index=255)
+    history = segmenter.fit(x, y, epochs=2, batch_size=1, loss="both", progress=False)
+    assert np.isfinite(history["loss"]).all() and segmenter.classes == ["0", "1"]
 
 
 def test_save_and_load(trained: Segmenter, tmp_path: Path) -> None:

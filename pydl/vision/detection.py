@@ -139,7 +139,7 @@ class Detector:
         arch = saved_arch("Detector.load", path, "Detector")
         try:
             detector = cls(**arch)
-        except (TypeError, ValueError, KeyError, OverflowError) as error:
+        except (TypeError, ValueError, KeyError, MemoryError, OverflowError) as error:
             raise ValueError(f"Detector.load: {os.fsdecode(path)}: its pydl.arch does not describe a Detector: {error}") from error
         io.load_model(detector.model, path)
         return detector

@@ -77,7 +77,7 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
 
 
 class MaskLoss(nn.Module):
-    """Cross entropy, the Dice loss, or their sum, of logits (N, C, H, W) and class numbers (N, H, W)."""
+    """Cross entropy, the Dice loss, or their sum, of logits (N, C, H, W) and class numbers (N, H, W); 0 where no pixel counts."""
 
     weight: Tensor | None
 
@@ -89,12 +89,23 @@ class MaskLoss(nn.Module):
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         loss = None
         if self.kind != "dice":
-            loss = ops.cross_entropy(output, target, self.weight, ignore_index=NONE if self.ignore_index is None else self.ignore_index)
+            loss = self.cross_entropy(output, target)
         if self.kind != "cross_entropy":
             dice = ops.dice_loss(output, target, "multiclass", weight=self.weight, ignore_index=self.ignore_index)
             loss = dice if loss is None else loss + dice
         assert loss is not None
         return loss
+
+    def cross_entropy(self, output: Tensor, target: Tensor) -> Tensor:
+        if self.ignore_index is None:
+            return ops.cross_entropy(output, target, self.weight, ignore_index=NONE)
+        # the mean, but of no pixels: that is NaN, and windows are taken at random
+        known = target != self.ignore_index
+        weights = known.to(output.dtype)
+        if self.weight is not None:
+            weights = self.weight[ops.where(known, target, 0)] * weights
+        total = ops.cross_entropy(output, target, self.weight, ignore_index=self.ignore_index, reduction="sum")
+        return total / ops.clamp(weights.sum(), min=1e-12)
 
 
 class Segmenter(Task):
