@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pydl.datasets import data_folder
-from pydl.demos.harness import Stage
+from pydl.demos.harness import Stage, positive
 from pydl.demos.scenes import digit_scenes
 from pydl.vision import Detector
 from pydl.vision.datasets import VOCDetection
@@ -36,13 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="FOLDER", help="a folder in Pascal VOC's form, lists trainval and test (default: PYDL_DATA/bccd)")
     parser.add_argument("--quick", action="store_true", help="about two minutes instead of seven")
     parser.add_argument("--epochs", type=positive, metavar="N", help="how often all pictures are seen (default: as --quick says)")
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
-    return number
 
 
 def run(stage: Stage) -> None:

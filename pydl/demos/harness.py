@@ -43,6 +43,13 @@ def threads(text: str) -> int:
     return number
 
 
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
+    return number
+
+
 def load(name: str) -> ModuleType:
     return importlib.import_module(f"pydl.demos.{name}")
 

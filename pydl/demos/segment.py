@@ -10,7 +10,7 @@ import numpy as np
 
 import pydl
 from pydl import ops
-from pydl.demos.harness import Clock, Stage
+from pydl.demos.harness import Clock, Stage, positive
 from pydl.demos.scenes import digit_scenes
 from pydl.metrics import mean_iou, pixel_accuracy
 from pydl.vision import Segmenter
@@ -47,13 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a quarter of the training")
     parser.add_argument("--epochs", type=positive, metavar="N", help="train for so many epochs")
     parser.add_argument("--data", metavar="FOLDER", help="a folder with image/ and label/ (default: PYDL_DATA/membrane)")
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
-    return number
 
 
 def run(stage: Stage) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pydl.metrics.inputs import Values, array_of, class_numbers
-from pydl.metrics.metric import Metric
+from pydl.metrics.metric import Metric, mean
 from pydl.ops.regions import match_detections
 from pydl.tensor import from_numpy
 
@@ -196,12 +196,6 @@ class Evaluation:
         result.update({f"mar_{name}": mean(self.recalls(a, last)) for a, name in enumerate(names) if a})
         each = self.recalls(0, last).mean(axis=0)
         return {**result, "classes": self.classes, "map_per_class": precisions[0].mean(axis=0), f"mar_{last}_per_class": each}
-
-
-def mean(x: np.ndarray) -> float:
-    """Of what is not NaN; NaN where there is nothing."""
-    known = x[~np.isnan(x)]
-    return float(known.mean()) if known.size else math.nan
 
 
 def mean_average_precision(

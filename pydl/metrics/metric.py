@@ -1,6 +1,9 @@
 """The base class of metrics."""
 
+import math
 from typing import Any
+
+import numpy as np
 
 from pydl.metrics.inputs import Values
 
@@ -33,3 +36,9 @@ class Metric:
     def _need(self, count: int) -> None:
         if not count:
             raise ValueError(f"{self.name}: expected one example or more before compute(), got none; call update() first")
+
+
+def mean(x: np.ndarray) -> float:
+    """Of what is not NaN; NaN where there is nothing."""
+    known = x[~np.isnan(x)]
+    return float(known.mean()) if known.size else math.nan

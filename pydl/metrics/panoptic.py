@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from pydl.metrics.confusion import MOST_CLASSES, added, class_count
-from pydl.metrics.detection import mean
 from pydl.metrics.inputs import Values, array_of, class_numbers
-from pydl.metrics.metric import Metric
+from pydl.metrics.metric import Metric, mean
 
 
 class PanopticQuality(Metric):

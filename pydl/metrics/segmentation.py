@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 
 from pydl.metrics.confusion import ClassCounting, added
-from pydl.metrics.detection import mean
 from pydl.metrics.inputs import Values, array_of, class_numbers
+from pydl.metrics.metric import mean
 from pydl.ops import argmax
 from pydl.tensor import Tensor, from_numpy
 

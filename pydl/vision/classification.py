@@ -26,9 +26,9 @@ from pydl.tensor import Tensor, from_numpy
 from pydl.training import Callback, History
 from pydl.training.stopping import count
 from pydl.vision.datasets import ImageFolder
-from pydl.vision.inputs import Size, stacked
+from pydl.vision.inputs import Size, channels_in, stacked
 from pydl.vision.recipe import changing
-from pydl.vision.tasks import Normalisation, Task, channels_in
+from pydl.vision.tasks import Normalisation, Task
 from pydl.vision.transforms.batch import pair_of
 
 Augment = Callable[[Tensor], Tensor] | None

@@ -8,7 +8,6 @@ from typing import Any, cast
 import numpy as np
 
 from pydl.tensor import Tensor, from_numpy, uint8
-from pydl.training.stopping import count
 from pydl.vision.images import Path, pillow, planes, to_bytes, write_png
 
 Colour = str | tuple[int, int, int]
@@ -74,7 +73,10 @@ def draw_bounding_boxes(image: Tensor, boxes: Tensor, labels: Sequence[str | Non
         raise ValueError(f"{name}: expected finite boxes with x1 <= x2 and y1 <= y2, got {corners.tolist()[:5]}")
     if labels is not None and len(labels) != len(corners):
         raise ValueError(f"{name}: expected a label for each of {len(corners)} boxes, got {len(labels)}")
-    width = count(name, "width", width)
+    if not isinstance(width, int):
+        raise TypeError(f"{name}: width must be an int, got {type(width).__name__}")
+    if width < 1:
+        raise ValueError(f"{name}: width must be 1 or more, got {width}")
     image_module, image_draw, image_font = pillow(name, "Image", "ImageDraw", "ImageFont")
     rgb = colours_of(name, colors, len(corners))
     picture = image_module.fromarray(pixels)

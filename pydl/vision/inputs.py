@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,23 @@ def files_of(caller: str, images: Any) -> Any:
     if not found:
         raise ValueError(f"{caller}: no images in the folder {os.fsdecode(images)}")
     return found
+
+
+def channels_in(images: Any) -> int:
+    """How many channels the images have: those of an array, else of the first image; files are read as RGB."""
+    if isinstance(images, (np.ndarray, Tensor)):
+        return int(images.shape[1]) if images.ndim == 4 else 1
+    if isinstance(images, Sequence) and not isinstance(images, str) and images and not isinstance(images[0], (str, os.PathLike)):
+        try:
+            image = to_image(images[0])
+        except (TypeError, ValueError):
+            return 1                    # what reads them says what is wrong
+        if image.ndim < 3:
+            return 1
+        shape: tuple[int, ...] = images[0].shape if isinstance(images[0], np.ndarray) else ()
+        planes_first = len(shape) == 3 and shape[2] not in MODE_OF and shape[0] in MODE_OF
+        return int(shape[0] if planes_first else image.shape[0])
+    return 3
 
 
 def whole(caller: str, images: np.ndarray | Tensor) -> Tensor:

@@ -27,10 +27,10 @@ from pydl.tensor import Tensor, from_numpy, int64
 from pydl.training import Callback, History
 from pydl.training.stopping import count
 from pydl.vision.datasets import SegmentationFolder
-from pydl.vision.inputs import MODE_OF, files_of, single, whole
+from pydl.vision.inputs import MODE_OF, channels_in, files_of, single, whole
 from pydl.vision.recipe import changing
 from pydl.vision.sheets import averaged, padded, window
-from pydl.vision.tasks import Normalisation, Task, channels_in
+from pydl.vision.tasks import Normalisation, Task
 from pydl.vision.transforms.batch import below, pair_of
 
 Augment = Callable[..., Any] | None

@@ -15,8 +15,7 @@ from pydl.io import load_model, save_model
 from pydl.tensor import Tensor, float32, from_numpy
 from pydl.training import Callback, History, Trainer
 from pydl.vision import models
-from pydl.vision.images import Path, to_image
-from pydl.vision.inputs import MODE_OF
+from pydl.vision.images import Path
 from pydl.vision.recipe import adamw, saved_arch, warm_cosine
 
 LARGEST = 1 << 16               # of a number that a file may give to a model
@@ -194,20 +193,3 @@ def check_plain(value: Any) -> None:
             check_plain(one)
         elif isinstance(one, bool) or not isinstance(one, (int, float)) or not 0 <= one <= LARGEST:
             raise ValueError(f"arguments: expected numbers from 0 to {LARGEST}, got {one!r}")
-
-
-def channels_in(images: Any) -> int:
-    """How many channels the images have: those of an array, else of the first image; files are read as RGB."""
-    if isinstance(images, (np.ndarray, Tensor)):
-        return int(images.shape[1]) if images.ndim == 4 else 1
-    if isinstance(images, Sequence) and not isinstance(images, str) and images and not isinstance(images[0], (str, os.PathLike)):
-        try:
-            image = to_image(images[0])
-        except (TypeError, ValueError):
-            return 1                    # what reads them says what is wrong
-        if image.ndim < 3:
-            return 1
-        shape: tuple[int, ...] = images[0].shape if isinstance(images[0], np.ndarray) else ()
-        planes_first = len(shape) == 3 and shape[2] not in MODE_OF and shape[0] in MODE_OF
-        return int(shape[0] if planes_first else image.shape[0])
-    return 3
