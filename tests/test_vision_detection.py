@@ -49,6 +49,13 @@ def test_a_location_that_two_objects_want_goes_to_the_one_it_overlaps_most():
     np.testing.assert_allclose(found.weights.numpy(), [1 / 6, 1 / 6, 1 / 6, 1 / 2], rtol=1e-5)
 
 
+def test_scores_next_to_nothing():
+    """A logit of -200 is a score of 0, without a warning of NumPy's."""
+    with np.errstate(all="raise"):
+        targets = assigned([[[0, 0, 8, 8]] * 4], [target([[0, 0, 8, 8]], [1])], np.full((1, 4, 3), -200, np.float32))
+    assert targets.total == 0 and not len(targets.at)
+
+
 def test_images_are_numbered_through_and_small_objects_have_locations():
     said = np.tile(np.float32([[[7, 7, 10, 10]]]), (3, 4, 1))
     found = assigned(said, [target([], []), target([[7.5, 7, 10, 10]], [0]), target([], [])])
@@ -316,7 +323,7 @@ def test_regions_that_hold_many(trained):
     one = [{"boxes": own["boxes"][:1], "labels": own["labels"][:1]} for own in targets]
     many = [{**own, "iscrowd": np.array([0, 1])} for own in targets]
     every = detector.evaluate(pictures, targets)["map_50"]
-    assert detector.evaluate(pictures, one)["map_50"] < every - 0.2 < detector.evaluate(pictures, many)["map_50"]
+    assert detector.evaluate(pictures, one)["map_50"] + 0.05 < detector.evaluate(pictures, many)["map_50"] > every - 0.1
     figures = detector.evaluate(pictures, [{**own, "area": np.full(2, 2000.0)} for own in targets])
     assert np.isnan(figures["map_small"]) and figures["map_medium"] > 0.3
     found = []

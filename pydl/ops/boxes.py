@@ -126,6 +126,8 @@ def remove_small_boxes(boxes: Tensor, min_size: float) -> Tensor:
 def masks_to_boxes(masks: Tensor) -> Tensor:
     """The boxes around what is not 0: masks (N, H, W) -> (N, 4) float32, the first and the last pixel that is set along x and y.
 
+    As torchvision's. Where boxes reach to the edges of pixels, as those of data sets and transforms do, x2 and y2 are 1 more.
+
     Raises ValueError for another shape and for a mask without any.
     """
     x = tensor_arg("masks_to_boxes", masks, "masks").detach()

@@ -41,7 +41,8 @@ def aligned_targets(logits: Tensor, boxes: Tensor, points: Tensor, targets: Sequ
     truth = truth_of(targets, n, classes)
     where, said = points.numpy(), boxes.detach().numpy()
     overlap = overlaps(truth.boxes, said) * inside(truth, where)
-    scores = 1 / (1 + np.exp(-logits.detach().numpy()))
+    with np.errstate(over="ignore"):       # a score of 0
+        scores = 1 / (1 + np.exp(-logits.detach().numpy()))
     own = np.take_along_axis(scores.transpose(0, 2, 1), truth.labels[:, :, None], 1)
     worth = own ** alpha * overlap ** beta
     chosen = best(worth, topk)
