@@ -266,13 +266,14 @@ BOX = np.float32([[2, 3, 20, 30]])
     (GOOD.astype(np.int32), [{"boxes": BOX, "labels": [0]}], "expected uint8"),
     (GOOD[0, 0], [{"boxes": BOX, "labels": [0]}], r"\(N, C, H, W\) or \(N, H, W\)"),
     (7, [{"boxes": BOX, "labels": [0]}], "expected an array, a list of images or a folder, got int"),
+    (GOOD[:, :, :8], [{"boxes": BOX[:, [0, 0, 1, 1]], "labels": [0]}], "Detector.fit: expected images of 16 x 16 pixels or more, got 8 x 64"),
     (GOOD.astype(np.uint16), [{"boxes": BOX, "labels": [0]}], "Detector.fit: images: expected uint8, or floats from 0 to 1: .* uint16"),
     ([GOOD[0].astype(np.uint16)], [{"boxes": BOX, "labels": [0]}], r"Detector.fit: images\[0\]: .* uint16"),
     (GOOD, [{"boxes": BOX, "labels": [0], "iscrowd": [0, 1]}], r"expected iscrowd \(1,\), a number for each box, got int64 \(2,\)"),
     (GOOD, [{"boxes": BOX, "labels": [0], "area": ["a"]}], r"expected area \(1,\)"),
 ])
 def test_refused(images, targets, message):
-    detector = small(size=(32, 64))
+    detector = small(size=None if "16 x 16" in message else (32, 64))
     with pytest.raises((ValueError, TypeError), match=message):
         detector.fit(images, targets, epochs=1, progress=False)
 

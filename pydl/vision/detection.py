@@ -161,7 +161,9 @@ class Detector:
         if not isinstance(targets, (list, tuple)) or len(targets) != len(pictures):
             raise ValueError(f"{caller}: expected targets to be a list of dicts, one for each of {len(pictures)} images, got "
                              f"{type(targets).__name__}{f' of {len(targets)}' if isinstance(targets, (list, tuple)) else ''}")
-        new = (int(pictures.shape[2]), int(pictures.shape[3]))
+        new, least = (int(pictures.shape[2]), int(pictures.shape[3])), self.model.strides[-1]
+        if min(new) < least:
+            raise ValueError(f"{caller}: expected images of {least} x {least} pixels or more, got {new[0]} x {new[1]} (height, width)")
         truth = [scaled(caller, i, one, old, new, len(self.classes)) for i, (one, old) in enumerate(zip(targets, sizes, strict=True))]
         return pictures, truth, sizes
 
