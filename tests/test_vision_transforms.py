@@ -194,6 +194,14 @@ def test_resize() -> None:
     assert F.resize(pydl.zeros(1, 1, 2), 396, max_size=432).shape == (1, 216, 432)      # rounded as torchvision does
 
 
+def test_nearest_pixels_are_those_of_interpolate() -> None:
+    for old in range(1, 40, 3):
+        line = pydl.arange(old, dtype=pydl.float32).view(1, 1, old)
+        for new in range(1, 60):
+            wanted = pydl.nn.functional.interpolate(line.unsqueeze(0), (1, new), mode="nearest-exact")[0]
+            assert F.resize(line, (1, new), "nearest").equal(wanted), (old, new)
+
+
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 def test_resize_is_pillows(mode: str) -> None:
     module = pytest.importorskip("PIL.Image")

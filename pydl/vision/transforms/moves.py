@@ -220,14 +220,19 @@ def in_floats(images: Tensor, work: Any) -> Tensor:
     return kernels.to_bytes(work(images.to(float32)))
 
 
+def nearest(n: int, m: int) -> np.ndarray:
+    """n pixels -> m: the one in which the middle of each falls, (m,); float32 decides at the borders, as in interpolate and in PyTorch."""
+    at = (np.arange(m, dtype=np.float32) + np.float32(0.5)) * (np.float32(n) / np.float32(m))
+    return at.astype(np.int64).clip(0, n - 1)
+
+
 def resize_images(images: Tensor, size: tuple[int, int], mode: str, antialias: bool) -> Tensor:
     height, width = int(images.shape[2]), int(images.shape[3])
     if (height, width) == size:
         return images
     if mode == "nearest":
         array = images.numpy()
-        rows = np.floor((np.arange(size[0]) + 0.5) * (height / size[0])).astype(np.int64).clip(0, height - 1)
-        columns = np.floor((np.arange(size[1]) + 0.5) * (width / size[1])).astype(np.int64).clip(0, width - 1)
+        rows, columns = nearest(height, size[0]), nearest(width, size[1])
         return owned(array[:, :, rows[:, None], columns])
     dtype = float64 if images.dtype == float64 else float32
     along = [None if a == b else resize_weights(a, b, mode, antialias, dtype) for a, b in zip((height, width), size)]
