@@ -137,6 +137,15 @@ def test_a_box_stays_around_its_object(transform: T.Transform) -> None:
         assert np.abs(new["keypoints"].numpy()[0] - centre).max() < 2.5
 
 
+def test_keypoints_go_with_their_boxes() -> None:
+    given = {"boxes": pydl.tensor([[0.0, 0, 4, 4], [5, 5, 5, 9], [1, 1, 3, 3]]), "keypoints": pydl.tensor([[2.0, 2], [5, 7], [2, 2.5]])}
+    _, new = T.SanitizeBoundingBoxes()(pydl.zeros(1, 9, 9), given)
+    assert len(new["boxes"]) == 2 and new["keypoints"].tolist() == [[2, 2], [2, 2.5]]
+    assert len(T.SanitizeBoundingBoxes(labels_getter=None)(pydl.zeros(1, 9, 9), given)[1]["keypoints"]) == 3
+    more = {**given, "keypoints": pydl.zeros(5, 2)}         # not one a box
+    assert len(T.SanitizeBoundingBoxes()(pydl.zeros(1, 9, 9), more)[1]["keypoints"]) == 5
+
+
 def test_stretch_keeps_boxes_tight_and_drops_what_leaves() -> None:
     x = np.zeros((4, 1, 40, 60), np.uint8)
     x[:, :, 10:20, 20:32] = 255

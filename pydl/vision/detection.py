@@ -43,6 +43,7 @@ class Detector:
     (image, target) pairs, such as vision.datasets.VOCDetection; or a folder: for predict of images, else in Pascal VOC's form, of which
     fit takes the list "train", its validation "val", evaluate "test". Boxes are x1 y1 x2 y2 in pixels, labels numbers in `classes`;
     "iscrowd" (K,) in a target marks regions that hold many objects: nothing is learnt of them, and in figures nothing there is wrong.
+    What a data set calls "difficult" counts as all others.
 
     All images are resized to size (height, width), by default that of the first one given to fit, and held in memory as bytes; what
     predict says is in pixels of the images as they came. channels: 3, or 1 for grey. widths are those of the network at 1/2, 1/4, 1/8 ...

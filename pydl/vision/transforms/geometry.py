@@ -306,7 +306,7 @@ def two(value: float | Sequence[float], what: str) -> tuple[float, float]:
 class SanitizeBoundingBoxes(Transform):
     """Removes boxes narrower or lower than min_size pixels, of an area below min_area, with a NaN, or (as others leave them) outside.
 
-    What belongs to a box goes with it: every tensor in the target whose first dimension is the number of boxes ("labels", ...;
+    What belongs to a box goes with it: every tensor in the target whose first dimension is the number of boxes ("labels", "keypoints" ...;
     labels_getter=None: "labels" and "masks" alone), and masks (K, H, W) of as many. The image stays.
     """
 
@@ -338,6 +338,8 @@ def remove(batch: Batch, i: int, kept: np.ndarray, labels_only: bool = False) ->
     batch.boxes[i] = batch.boxes[i][kept]
     if batch.masks is not None and batch.types[i]["masks"] == 3 and len(batch.masks[i]) == count:
         batch.masks[i] = batch.masks[i][kept]
+    if batch.points is not None and len(batch.points[i]) == count and not labels_only:
+        batch.points[i] = batch.points[i][kept]
     for key, value in rest.items():
         if (key == "labels" or not labels_only) and hasattr(value, "ndim") and value.ndim and len(value) == count:
             rest[key] = owned(value.numpy()[kept]) if hasattr(value, "numpy") else value[kept]
