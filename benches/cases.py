@@ -248,7 +248,7 @@ def training(batch: int, fused: bool, torch: float, captured: bool = False, jax:
 
 def captured_forward(name: str, model_of: Callable[[Any], Any], inputs: int, most_us: float, **bars: float) -> None:
     CASES.append(case.captured_forward(name, model_of, inputs, bars=bars, most_us=most_us,
-                                       onnxruntime=lambda: peers_onnx.forward(model_of, inputs)))
+                                       onnxruntime=lambda: peers_onnx.forward(model_of, (1, inputs))))
 
 
 for batch, default, with_fused in ((1, 4.0, 2.0), (64, 1.6, 1.3), (512, 1.2, 1.1)):
