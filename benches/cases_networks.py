@@ -69,7 +69,11 @@ def inference(network: Network, shape: tuple[int, ...], best: bool) -> Callable[
             ways = torch_ways(library, model, x)
             return faster(ways) if best else ways["contiguous_format"]
         run = library.capture(library.nn.utils.fuse(model, x).forward)
-        return lambda: run(x) and None
+
+        def captured() -> None:
+            run(x)
+
+        return captured
 
     return build
 

@@ -22,6 +22,7 @@ enum conv_pass { CONV_FWD, CONV_INPUT_GRAD, CONV_WEIGHT_GRAD };
 #include "conv_depthwise.h"
 #include "conv_lanes.h"
 #include "conv_direct.h"
+#include "conv_batch.h"
 #include "conv_pointwise.h"
 #include "conv_pointwise_grad.h"
 
@@ -40,6 +41,7 @@ static const N(conv_algorithm) N(conv_algorithms)[] = {
     {N(conv_depthwise_cost), N(conv_depthwise_room), N(conv_depthwise), NULL, NULL},
     {N(conv_lanes_cost), N(conv_lanes_room), N(conv_lanes), NULL, NULL},
     {N(conv_direct_cost), N(conv_direct_room), N(conv_direct), NULL, NULL},
+    {N(conv_batch_cost), N(conv_batch_room), N(conv_batch), NULL, NULL},
     {N(conv_pointwise_cost), N(conv_pointwise_room), N(conv_pointwise), NULL, NULL},
 };
 

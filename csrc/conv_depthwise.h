@@ -197,7 +197,7 @@ static double N(conv_depthwise_cost)(const pd_window *w, enum conv_pass pass) {
     const size_t by_row = ceil_div(g->rows, CONV_ROWS) * CONV_ROWS * ceil_div(g->width, VL);
     const double vectors = (double)(g->flat ? ceil_div(g->rows * g->line, VL) : by_row);
     const double each = 1.2 * vectors * (double)(o.taps * o.m), rows = (double)(g->count * w->kernel[0] * g->row.split * g->lines + g->rows);
-    return (double)(w->n * w->c) * (double)(o.depth * g->bands) * (120 + (5 + 2 * (double)ceil_div(g->width, VL)) * rows + each) * VL;
+    return (double)(w->n * w->c) * (double)(o.depth * g->bands) * (60 + 100 * (double)o.m + (5 + 2 * (double)ceil_div(g->width, VL)) * rows + each) * VL;
 }
 
 static size_t N(conv_depthwise_room)(const pd_launch *L, enum conv_pass pass) {

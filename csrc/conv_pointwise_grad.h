@@ -106,7 +106,8 @@ static double N(conv_pointwise_cost)(const pd_window *w, enum conv_pass pass) {
     N(pointwise) p;
     N(pointwise_grad) grad;
     if (pass == CONV_WEIGHT_GRAD ? !N(pointwise_grad_plan)(&grad, &L) : !N(pointwise_plan)(&p, &L, pass)) return HUGE_VAL;
-    return (double)w->groups * columns * (c * o + 2 * (c + o));
+    const double each = c * o + 2 * (c + o);
+    return (double)w->groups * columns * (pass == CONV_WEIGHT_GRAD ? max_real(each, 550) : each); /* a tile of the product takes 550 */
 }
 
 static size_t N(conv_pointwise_room)(const pd_launch *L, enum conv_pass pass) {

@@ -1,4 +1,4 @@
-"""The kernels for depthwise convolutions, for few channels and for kernels of one element: every pass against sums over taps in NumPy's
+"""The kernels for depthwise convolutions, for few channels, for many small images and for kernels of one element: every pass against sums over taps in NumPy's
 float64, for sizes around the edges of their vectors, blocks and bands; and the same bits for any number of threads."""
 from __future__ import annotations
 
@@ -69,7 +69,20 @@ POINTWISE: list[Case] = [
     ((1, 1, 6, 6), (1, 1, 1, 1), {}),
     ((2, 3, 20, 1), (5, 3, 1, 1), {"stride": (1, 3)}),
 ]
-CASES = [*(("depthwise", case) for case in DEPTHWISE + LANES), *(("direct", case) for case in DIRECT), *(("pointwise", case) for case in POINTWISE)]
+# Small images with few channels, several of them side by side in a vector: whole vectors of them for every instruction set, and not
+BATCH: list[Case] = [
+    ((16, 6, 14, 14), (16, 6, 5, 5), {}),
+    ((32, 6, 11, 9), (13, 6, 5, 3), {"padding": (4, 1)}),
+    ((19, 3, 9, 7), (9, 3, 3, 3), {"stride": 2, "padding": 1}),
+    ((16, 4, 8, 13), (2, 4, 3, 4), {"stride": (1, 3), "padding": (2, 3), "dilation": (2, 1)}),
+    ((17, 6, 7, 7), (4, 3, 4, 4), {"stride": 2, "padding": 1, "groups": 2}),
+    ((33, 5, 12), (7, 5, 5), {"padding": 2}),
+    ((16, 2, 21), (3, 2, 4), {"stride": 3, "dilation": 2}),
+    ((16, 3, 4, 5, 6), (5, 3, 2, 3, 2), {"padding": 1, "stride": (1, 2, 1)}),
+    ((16, 1, 5, 5), (1, 1, 5, 5), {}),
+    ((40, 4, 6, 6), (17, 4, 1, 1), {"padding": 1}),
+]
+CASES = [*(("depthwise", case) for case in DEPTHWISE + LANES), *(("direct", case) for case in DIRECT), *(("batch", case) for case in BATCH), *(("pointwise", case) for case in POINTWISE)]
 
 
 def spread(value: Any, dims: int) -> tuple[int, ...]:
@@ -140,6 +153,8 @@ def test_passes(kind: str, case: Case, dtype: str) -> None:
     ("depthwise", (2, 20, 7, 7), (20, 1, 3, 3), {"stride": 2, "padding": 1}),
     ("depthwise", (2, 20, 6, 6), (20, 2, 5, 5), {"padding": 2}),
     ("direct", (2, 8, 14, 17), (8, 3, 4, 4), {"stride": 2, "padding": 1}),
+    ("batch", (16, 8, 5, 6), (8, 3, 4, 4), {"stride": 2, "padding": 1}),
+    ("batch", (20, 4, 7, 3), (4, 9, 3, 2), {"stride": 2, "output_padding": (1, 0)}),
     ("pointwise", (3, 8, 5, 5), (8, 12, 1, 1), {"stride": 2}),
     ("pointwise", (3, 8, 1, 1), (8, 12, 1, 1), {}),
     ("pointwise", (2, 8, 4, 5), (8, 3, 1, 1), {"dilation": 3, "output_padding": (1, 2)}),
@@ -164,6 +179,7 @@ def test_transposed_with_bias(case: tuple[str, tuple[int, ...], tuple[int, ...],
     ("depthwise", (8, 3, 60, 60), (12, 1, 5, 5), {"padding": 2}),
     ("direct", (16, 3, 28, 28), (16, 3, 3, 3), {"padding": 1}),
     ("direct", (1, 3, 90, 90), (16, 3, 7, 7), {"padding": 3, "stride": 2}),
+    ("batch", (72, 6, 14, 14), (16, 3, 5, 5), {"groups": 2}),
     ("pointwise", (9, 40, 14, 14), (60, 40, 1, 1), {}),
     ("pointwise", (40, 64, 7, 7), (100, 32, 1, 1), {"groups": 2, "stride": 2}),
     ("pointwise", (64, 200, 1, 1), (200, 200, 1, 1), {}),
