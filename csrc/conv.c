@@ -12,6 +12,7 @@
 #ifndef PD_CONV_ONCE
 #define PD_CONV_ONCE
 enum conv_pass { CONV_FWD, CONV_INPUT_GRAD, CONV_WEIGHT_GRAD };
+enum { CONV_REMEMBERED = 64 };
 #endif
 
 #include "conv_gemm.h"
@@ -40,12 +41,12 @@ static const N(conv_algorithm) N(conv_algorithms)[] = {
     {N(wino_cost), N(wino_room), N(wino), N(wino_packed), N(wino_pack)},
     {N(conv_depthwise_cost), N(conv_depthwise_room), N(conv_depthwise), NULL, NULL},
     {N(conv_lanes_cost), N(conv_lanes_room), N(conv_lanes), NULL, NULL},
-    {N(conv_direct_cost), N(conv_direct_room), N(conv_direct), NULL, NULL},
+    {N(conv_direct_cost), N(conv_direct_room), N(conv_direct), N(conv_direct_packed), N(conv_direct_pack)},
     {N(conv_batch_cost), N(conv_batch_room), N(conv_batch), NULL, NULL},
     {N(conv_pointwise_cost), N(conv_pointwise_room), N(conv_pointwise), NULL, NULL},
 };
 
-static const N(conv_algorithm) *N(conv_choice)(const pd_window *w, enum conv_pass pass) {
+static const N(conv_algorithm) *N(conv_cheapest)(const pd_window *w, enum conv_pass pass) {
     const N(conv_algorithm) *best = N(conv_algorithms);
     double least = HUGE_VAL;
     for (size_t i = 0; i < sizeof(N(conv_algorithms)) / sizeof(N(conv_algorithms)[0]); i++) {
@@ -53,6 +54,22 @@ static const N(conv_algorithm) *N(conv_choice)(const pd_window *w, enum conv_pas
         if (cost < least) least = cost, best = &N(conv_algorithms)[i];
     }
     return best;
+}
+
+/* To weigh the costs takes half a microsecond: what was chosen last is remembered. */
+typedef struct N(conv_memory) {
+    pd_window window;
+    enum conv_pass pass;
+    const N(conv_algorithm) *best;
+} N(conv_memory);
+
+static const N(conv_algorithm) *N(conv_choice)(const pd_window *w, enum conv_pass pass) {
+    static _Thread_local N(conv_memory) memory[CONV_REMEMBERED];
+    const size_t mixed = (((w->n * 31 + w->c) * 31 + w->o) * 31 + w->in[2]) * 31 + w->out[2] * 7 + w->kernel[2] * 3 + (size_t)pass;
+    N(conv_memory) *at = &memory[(mixed ^ mixed >> 16) % CONV_REMEMBERED];
+    if (at->best && at->pass == pass && memcmp(&at->window, w, sizeof *w) == 0) return at->best;
+    *at = (N(conv_memory)){*w, pass, N(conv_cheapest)(w, pass)};
+    return at->best;
 }
 
 static size_t N(conv_fwd_workspace)(const pd_launch *L) { return N(conv_choice)(&L->window, CONV_FWD)->room(L, CONV_FWD); }

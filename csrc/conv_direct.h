@@ -16,9 +16,10 @@ typedef struct N(direct) {
     N(planes) g;
     size_t outs, taps;            /* targets of a group; weights of a source and a target */
     size_t strips;                /* vectors of a band, at most */
-    size_t units, chunks, slot, head; /* head: elements of the tables and packed weights, for all chunks */
+    size_t units, chunks, slot;
+    size_t kept, head;            /* elements of the tables and packed weights; of the workspace before the chunks' rooms */
     N(planes_slot) tables;
-    real *weight;
+    const real *weight;
 } N(direct);
 
 static int N(direct_plan)(N(direct) *o, const pd_launch *L, enum conv_pass pass) {
@@ -37,7 +38,8 @@ static int N(direct_plan)(N(direct) *o, const pd_launch *L, enum conv_pass pass)
     g->out_room = ceil_div((o->strips + 2) * VL, 16) * 16;
     o->units = w->n * w->groups * g->bands;
     const size_t words = sizeof(size_t) / sizeof(real) + (sizeof(size_t) % sizeof(real) > 0);
-    o->head = ceil_div(2 * g->taps * words + w->groups * o->outs * g->taps, 16) * 16;
+    o->kept = ceil_div(ceil_div(sizeof(N(planes_slot)), sizeof(real)) + 2 * g->taps * words + w->groups * o->outs * g->taps, 16) * 16;
+    o->head = w->packed ? 0 : o->kept;
     const double work = (double)w->n * (double)w->o * (double)volume(w->out) * (double)(c * o->taps);
     o->chunks = work < CONV_THREAD_WORK ? 1 : min_size(o->units, CONV_CHUNKS);
     o->slot = g->room + (g->direct ? 0 : DIRECT_OUTS * g->col.places * g->out_room) + 2 * o->strips * words;
@@ -50,23 +52,28 @@ INLINE size_t N(direct_together)(size_t left) {
     return left >= DIRECT_OUTS ? DIRECT_OUTS : left >= 4 ? (left == 6 || left == 5 ? 3 : 4) : left;
 }
 
-/* The tables, and the weights of each group and phase: blocks of targets, [tap][target] */
-static void N(direct_prepare)(N(direct) *o, real *head) {
+/* Makes what is kept: the tables, and the weights of each group and phase, blocks of targets, [tap][target] */
+static void N(direct_keep)(N(direct) *o, const real *weight, real *kept) {
     const N(planes) *g = &o->g;
     const pd_window *w = g->w;
-    o->tables = (N(planes_slot)){.off = (size_t *)head, .at = (size_t *)head + g->taps, .slice = SIZE_MAX};
-    o->weight = (real *)(o->tables.at + g->taps);
-    N(planes_turn)(g, &o->tables, 0);
-    real *to = o->weight;
+    N(planes_slot) *tables = (N(planes_slot) *)kept;
+    *tables = (N(planes_slot)){.off = (size_t *)(tables + 1), .at = (size_t *)(tables + 1) + g->taps, .slice = SIZE_MAX};
+    N(planes_turn)(g, tables, 0);
+    real *to = (real *)(tables->at + g->taps);
     const size_t group = w->o / w->groups * (w->c / w->groups) * o->taps, step = g->back ? o->taps : g->count * o->taps;
     for (size_t q = 0; q < w->groups; q++)
         for (size_t phase = 0; phase < g->row.places * g->col.places; phase++)
             for (size_t first = 0, n; first < o->outs; first += n) {
                 n = N(direct_together)(o->outs - first);
-                for (size_t t = o->tables.first[phase]; t < o->tables.first[phase + 1]; t++)
-                    for (size_t i = 0; i < n; i++)
-                        *to++ = ((const real *)o->L->buf[1])[q * group + (first + i) * step + o->tables.at[t]];
+                for (size_t t = tables->first[phase]; t < tables->first[phase + 1]; t++)
+                    for (size_t i = 0; i < n; i++) *to++ = weight[q * group + (first + i) * step + tables->at[t]];
             }
+}
+
+static void N(direct_prepare)(N(direct) *o, real *kept) {
+    if (!o->g.w->packed) N(direct_keep)(o, o->L->buf[1], kept);
+    o->tables = *(N(planes_slot) *)kept;
+    o->weight = (real *)(o->tables.at + o->g.taps);
 }
 
 typedef struct N(direct_job) {
@@ -292,12 +299,23 @@ static size_t N(conv_direct_room)(const pd_launch *L, enum conv_pass pass) {
     return (o.head + o.chunks * o.slot + sums) * sizeof(real);
 }
 
+static size_t N(conv_direct_packed)(const pd_window *w, enum conv_pass pass) {
+    N(direct) o;
+    const pd_launch L = {.window = *w};
+    return N(direct_plan)(&o, &L, pass) ? o.kept * sizeof(real) : 0;
+}
+
+static void N(conv_direct_pack)(const pd_launch *L, enum conv_pass pass) {
+    N(direct) o;
+    if (N(direct_plan)(&o, L, pass)) N(direct_keep)(&o, L->buf[0], L->buf[1]);
+}
+
 static void N(conv_direct)(const pd_launch *L, enum conv_pass pass) {
     N(direct) o;
     if (!N(direct_plan)(&o, L, pass)) return;
     if (pass == CONV_WEIGHT_GRAD) N(direct_grad_plan)(&o);
     if (pass != CONV_WEIGHT_GRAD) {
-        N(direct_prepare)(&o, L->workspace);
+        N(direct_prepare)(&o, L->window.packed ? L->buf[1] : L->workspace);
         pd_parallel(o.chunks, N(direct_chunk), &o);
         return;
     }
