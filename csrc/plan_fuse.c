@@ -135,15 +135,24 @@ static void forget_touch(void *context, void **pointer) {
     if (life) life->touches--;
 }
 
-/* Launches whose result nobody reads, from the last one on: what only they read is read by nobody, too. */
+/* Whether no other launch sees what this one has at `pointer`, and nobody beside the plan does */
+static int is_unread(const pd_entry *e, const pd_arena *arena, const void *pointer) {
+    const pd_life *const life = pd_life_at(arena, pointer);
+    return life && !life->moves && life->touches == touches_of(e, extent_of(arena, life->at));
+}
+
+/* Launches whose result nobody reads, from the last one on: what only they read is read by nobody, too. The places of maxima, which only
+ * a backward reads, are left away where there is none. */
 static void leave_unread(pd_plan *plan, const pd_arena *arena) {
     for (size_t i = plan->count; i-- > 0;) {
         pd_entry *const e = &plan->entries[i];
+        pd_launch *const L = &e->launch;
+        if (L->run && L->kernel == PD_max_pool_fwd && is_unread(e, arena, L->buf[2])) {
+            forget_touch((void *)arena, &L->buf[2]);
+            L->buf[2] = NULL;
+        }
         const size_t out = pd_written_by(e);
-        if (out == PD_MAX_BUFS) continue;
-        const pd_life *const life = pd_life_at(arena, e->launch.buf[out]);
-        if (!life || life->moves) continue;
-        if (life->touches != touches_of(e, extent_of(arena, life->at))) continue;
+        if (out == PD_MAX_BUFS || !is_unread(e, arena, L->buf[out])) continue;
         pd_entry_pointers(e, forget_touch, (void *)arena);
         e->gone = 1;
     }

@@ -39,6 +39,34 @@ def test_what_nobody_reads_is_not_computed() -> None:
     assert kernels(agree(step, (numbers(8, 8),), (numbers(8, 8, seed=1),))) == ["mul"]
 
 
+def test_places_of_maxima_are_noted_for_a_backward_alone() -> None:
+    w = numbers(4, 3, 3, 3).requires_grad_()
+
+    def forward(x: pydl.Tensor) -> pydl.Tensor:
+        return F.max_pool2d(F.conv2d(x, w), 2)
+
+    def backward(x: pydl.Tensor) -> pydl.Tensor:
+        return pydl.autograd.grad(forward(x).square().sum(), w)[0]
+
+    def buffers(step: Step) -> int:
+        captured = agree(step, (numbers(2, 3, 9, 14),), (numbers(2, 3, 9, 14, seed=1),))
+        line = next(line for line in captured.describe().splitlines() if "max_pool_fwd" in line)
+        return len(line.rpartition("  ")[2].split())
+
+    assert buffers(forward) == 2
+    assert buffers(backward) == 3
+
+
+def test_a_forward_alone_keeps_nothing_for_a_backward() -> None:
+    model, x = nn.Sequential(*(nn.Sequential(nn.Linear(32, 32), nn.Sigmoid()) for _ in range(8))), numbers(64, 32)
+    captured = pydl.capture(model.forward)
+    captured(x)
+    without = pydl.capture(model.forward)
+    with pydl.no_grad():
+        without(x)
+    assert captured.last.nbytes == without.last.nbytes
+
+
 def test_a_sum_that_others_see_is_not_fused() -> None:
     w = numbers(8, 8)
     for step in (lambda x: (pydl.relu(h := x @ w), h), lambda x: pydl.relu(h := x @ w) + h, lambda x: (x @ w)[1:].relu(),

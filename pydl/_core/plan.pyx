@@ -346,12 +346,13 @@ def recorded(step, tuple given, bint lenient, bint plain):
     resume(capture)
     try:
         result = step(*plan.inputs)
+        if capture.failure is None:
+            result = each(result, without_graph, capture.arena)     # what only the graph held is given back while that is noted
         drop_passing(capture)
     finally:
         pause()
     if capture.failure is not None:
         return str(capture.failure), result
-    result = each(result, without_graph, capture.arena)
     try:
         if versions_of(plan.inputs) != versions:
             raise CaptureError("capture: the function changes one of its arguments in place; pass a copy, or close over the tensor")
