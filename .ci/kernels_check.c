@@ -1,14 +1,7 @@
 /* Checks the kernels of one instruction set against plain loops and libm, over sizes around the vector width, contiguous,
  * strided and unaligned. For targets that have no Python here: built for aarch64 and run under qemu by .ci/neon.
- * TABLE names the table: -DTABLE=pd_isa_neon. */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "pydl.h"
-
-extern const pd_isa TABLE;
+ * check_conv.c, check_pool.c, check_image.c and check_box.c do the rest. */
+#include "check.h"
 
 static const size_t SIZES[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 130, 1003, 20001};
 enum { N_SIZES = sizeof SIZES / sizeof SIZES[0] };
@@ -16,17 +9,33 @@ enum { N_SIZES = sizeof SIZES / sizeof SIZES[0] };
 static uint64_t state = 1;
 static size_t checks, failures;
 
-static double uniform(double low, double high) {
+double uniform(double low, double high) {
     state = state * 6364136223846793005u + 1442695040888963407u;
     return low + (high - low) * (double)(state >> 11) / 9007199254740992.0;
 }
 
-static double get(const void *p, int dtype, size_t i) { return dtype == PD_F32 ? ((const float *)p)[i] : ((const double *)p)[i]; }
-static void set(void *p, int dtype, size_t i, double x) {
-    if (dtype == PD_F32) ((float *)p)[i] = (float)x;
-    else ((double *)p)[i] = x;
+/* In front of the first edge stand the bytes and where the memory begins. */
+enum { EDGE = 64 };
+void *guarded(size_t bytes, size_t offset) {
+    const size_t all = 3 * EDGE + offset + bytes;
+    char *base = aligned_alloc(64, (all + 63) / 64 * 64), *p = base + 2 * EDGE + offset;
+    memset(base, 0xff, all);
+    memcpy(p - EDGE - 16, &bytes, 8);
+    memcpy(p - EDGE - 8, &base, 8);
+    return p;
 }
-static size_t width(int dtype) { return dtype == PD_F32 ? 4 : 8; }
+
+void release(const char *what, void *p) {
+    size_t bytes, bad = 0;
+    char *base;
+    if (!p) return;
+    memcpy(&bytes, (char *)p - EDGE - 16, 8);
+    memcpy(&base, (char *)p - EDGE - 8, 8);
+    for (size_t i = 0; i < EDGE; i++) bad += ((uint8_t *)p - EDGE)[i] != 0xff || ((uint8_t *)p + bytes)[i] != 0xff;
+    checks++;
+    if (bad && failures++ < 40) printf("FAIL %s: wrote around its %zu bytes\n", what, bytes);
+    free(base);
+}
 
 static void *at(void *p, int dtype, size_t offset) { return (char *)p + offset * width(dtype); }
 
@@ -39,7 +48,7 @@ static double ulps(int dtype, double got, double want, double scale) {
     return fabs(got - want) / ldexp(1.0, exponent - (dtype == PD_F32 ? 24 : 53));
 }
 
-static void expect(const char *what, int dtype, size_t n, size_t i, double got, double want, double scale, double most) {
+void expect(const char *what, int dtype, size_t n, size_t i, double got, double want, double scale, double most) {
     checks++;
     const double error = ulps(dtype, got, want, scale);
     if (error <= most) return;
@@ -47,17 +56,18 @@ static void expect(const char *what, int dtype, size_t n, size_t i, double got, 
         printf("FAIL %s %s n=%zu [%zu]: got %.17g, want %.17g (%.1f ulp)\n", what, dtype == PD_F32 ? "f32" : "f64", n, i, got, want, error);
 }
 
-static void launch(int id, int dtype, pd_launch *L) {
-    L->run = TABLE.kernel[id][dtype];
+void launch(int id, int dtype, pd_launch *L) {
     const pd_sizer sizer = TABLE.sizer[id][dtype];
     const size_t bytes = sizer ? sizer(L) : 0;
-    L->workspace = bytes ? aligned_alloc(64, (bytes + 63) / 64 * 64) : NULL;
+    L->run = TABLE.kernel[id][dtype];
+    L->workspace = bytes ? guarded(bytes, 0) : NULL;
     L->run(L);
-    free(L->workspace);
+    release("a workspace", L->workspace);
 }
 
-static void *numbers(int dtype, size_t count, double low, double high) {
-    void *p = malloc((count + 1) * 8);
+void *numbers(int dtype, size_t count, double low, double high) {
+    static size_t turn;
+    void *p = guarded(count * width(dtype), turn++ % 2 * width(dtype));
     for (size_t i = 0; i < count; i++) set(p, dtype, i, uniform(low, high));
     return p;
 }
@@ -86,9 +96,7 @@ static void check_map(const char *name, int id, int inputs, double (*f1)(double)
                     const double want = inputs == 2 ? f2(x, z) : f1(x);
                     expect(name, dtype, n, i, get(L.buf[inputs], dtype, i * stride), want, want, most + (dtype == PD_F64 ? 2 : 0));
                 }
-                free(a);
-                free(b);
-                free(y);
+                RELEASE(name, a, b, y);
             }
 }
 
@@ -121,10 +129,7 @@ static void check_gemm(void) {
                         }
                         expect("gemm", dtype, m * n, i * n + j, get(c, dtype, i * n + j), sum, size, 16 + sqrt((double)k));
                     }
-                free(a);
-                free(b);
-                free(bias);
-                free(c);
+                RELEASE("gemm", a, b, bias, c);
             }
 }
 
@@ -199,6 +204,10 @@ int main(void) {
     MAP2(logaddexp, logaddexp, 0, 10, 3);
     MAP1(gelu_fwd, gelu, -1, 4, 7); /* below -1 the error is stated relative to x: tests/test_ulp.py */
     check_gemm();
+    check_convolutions();
+    check_pools();
+    check_images();
+    check_boxes();
     printf("%s: %zu checks, %zu failures\n", TABLE.name, checks, failures);
     return failures != 0;
 }
