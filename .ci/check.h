@@ -28,7 +28,7 @@ static inline void set(void *p, int dtype, size_t i, double x) {
     else ((double *)p)[i] = x;
 }
 static inline size_t width(int dtype) { return dtype == PD_F32 ? 4 : 8; }
-static inline size_t volume(const size_t *of) { return of[0] * of[1] * of[2]; }
+static inline size_t volume_of(const size_t *of) { return of[0] * of[1] * of[2]; }
 
 /* All of an output, against sums whose terms have together the size `scale` */
 static inline void expect_all(const char *what, int dtype, size_t n, const void *got, const double *want, const double *scale,

@@ -4,8 +4,8 @@
 
 #include "check.h"
 
-enum { WINOGRAD = 2, ALGORITHMS = 7, CHOSEN = ALGORITHMS };
-static const char *const ALGORITHM[] = {"products", "plain", "winograd", "depthwise", "lanes", "direct", "pointwise", "conv"};
+enum { WINOGRAD = 2, ALGORITHMS = 8, CHOSEN = ALGORITHMS };
+static const char *const ALGORITHM[] = {"products", "plain", "winograd", "depthwise", "lanes", "direct", "batch", "pointwise", "conv"};
 static const char *const PASS[] = {"forward", "input gradient", "weight gradient"};
 _Static_assert(sizeof conv_algorithms_f32 / sizeof conv_algorithms_f32[0] == ALGORITHMS, "an algorithm without a name");
 
@@ -58,6 +58,12 @@ static const conv_case CASES[] = {
     {1, 12, 12, 12, {1, 2, 2}, {1, 2, 2}, {1, 4, 4}, ONES, {0, 5, 5}, 0},
     {2, 18, 18, 18, {1, 3, 1}, {1, 3, 1}, ONES, ONES, {0, 1, 0}, 0},
     {60, 32, 32, 32, {1, 14, 14}, {1, 3, 3}, ONES, ONES, {0, 1, 1}, 0},
+    {16, 6, 16, 1, {1, 14, 14}, {1, 5, 5}, ONES, ONES, {0, 0, 0}, 0},
+    {19, 3, 9, 1, {1, 9, 7}, {1, 3, 3}, {1, 2, 2}, ONES, {0, 1, 1}, 0},
+    {17, 4, 2, 1, {1, 8, 13}, {1, 3, 4}, {1, 1, 3}, {1, 2, 1}, {0, 2, 3}, 0},
+    {20, 6, 4, 2, {1, 7, 7}, {1, 4, 4}, {1, 2, 2}, ONES, {0, 1, 1}, 0},
+    {16, 3, 5, 1, {4, 5, 6}, {2, 3, 2}, {1, 2, 1}, ONES, {1, 1, 1}, 0},
+    {33, 1, 11, 1, {1, 5, 5}, {1, 5, 5}, ONES, ONES, {0, 0, 0}, 0},
     {3, 9, 21, 1, {1, 8, 8}, ONES, ONES, ONES, {0, 0, 0}, 0},
     {5, 40, 33, 1, {1, 7, 7}, ONES, ONES, ONES, {0, 0, 0}, 0},
     {3, 300, 15, 1, {1, 5, 5}, ONES, ONES, ONES, {0, 0, 0}, 0},

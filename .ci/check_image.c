@@ -63,8 +63,8 @@ static double *axis_product(double *x, size_t outer, size_t inner, const double 
 static void check_resample(const image_case *s, int dtype, int mode, int align, int turned) {
     const int dims = s->in[0] > 1 ? 3 : s->in[1] > 1 ? 2 : 1;
     const size_t *from = turned ? s->out : s->in, *to = turned ? s->in : s->out;
-    size_t sizes[3] = {from[0], from[1], from[2]}, n = s->planes * volume(from), most = 0;
-    void *x = numbers(dtype, n, -1, 1), *y = guarded(s->planes * volume(to) * width(dtype), 0);
+    size_t sizes[3] = {from[0], from[1], from[2]}, n = s->planes * volume_of(from), most = 0;
+    void *x = numbers(dtype, n, -1, 1), *y = guarded(s->planes * volume_of(to) * width(dtype), 0);
     double *want = malloc(n * sizeof(double)), *scale = malloc(n * sizeof(double));
     for (size_t i = 0; i < n; i++) want[i] = get(x, dtype, i), scale[i] = fabs(want[i]);
     for (size_t d = 0; d < 3; d++) {
@@ -84,8 +84,8 @@ static void check_resample(const image_case *s, int dtype, int mode, int align, 
     launch(PD_resample, dtype, &L);
     char what[40];
     snprintf(what, sizeof what, "resample, mode %d%s%s", mode, align ? ", aligned" : "", turned ? ", turned" : "");
-    for (size_t i = 0; i < s->planes * volume(to); i++) /* coordinates are rounded, too */
-        expect(what, dtype, s->planes * volume(to), i, get(y, dtype, i), want[i], fmax(scale[i], 1), 16 + 8 * (double)most);
+    for (size_t i = 0; i < s->planes * volume_of(to); i++) /* coordinates are rounded, too */
+        expect(what, dtype, s->planes * volume_of(to), i, get(y, dtype, i), want[i], fmax(scale[i], 1), 16 + 8 * (double)most);
     RELEASE(what, x, y);
     free(want), free(scale);
 }
@@ -150,7 +150,7 @@ static double grid_value(const grid *g, const double *place, const void *x, int 
 }
 
 static void check_grid(const image_case *s, int dtype, const grid *g) {
-    const size_t in = volume(s->in), out = volume(s->out), c = s->planes / 2, all = s->planes * out, dims = (size_t)g->dims;
+    const size_t in = volume_of(s->in), out = volume_of(s->out), c = s->planes / 2, all = s->planes * out, dims = (size_t)g->dims;
     void *x = numbers(dtype, s->planes * in, -1, 1), *places = numbers(dtype, 2 * out * dims, -1.6, 1.6), *dy = numbers(dtype, all, -1, 1);
     void *y = guarded(all * width(dtype), 0), *dx = guarded(s->planes * in * width(dtype), 0);
     void *slope = guarded(2 * out * dims * width(dtype), 0);
@@ -214,13 +214,13 @@ static ptrdiff_t pad_source(int mode, ptrdiff_t i, ptrdiff_t n) {
 }
 
 static void check_pad(const size_t *size, const ptrdiff_t *before, const ptrdiff_t *after, int dtype, int mode) {
-    const size_t planes = 3, in = volume(size);
+    const size_t planes = 3, in = volume_of(size);
     pd_launch L = {.window = {.n = planes}, .scalar = {mode}};
     for (size_t d = 0; d < 3; d++) {
         L.window.in[d] = size[d], L.window.pad[d] = (size_t)before[d];
         L.window.out[d] = (size_t)((ptrdiff_t)size[d] + before[d] + after[d]);
     }
-    const size_t *to = L.window.out, out = volume(to);
+    const size_t *to = L.window.out, out = volume_of(to);
     void *x = numbers(dtype, planes * in, -1, 1), *value = numbers(dtype, 1, 2, 3), *dx = guarded(planes * in * width(dtype), 0);
     void *y = guarded(planes * out * width(dtype), 0);
     double *want = calloc(planes * (out + 2 * in), sizeof(double)), *back = want + planes * out, *scale = back + planes * in;
@@ -286,11 +286,11 @@ static double warp_value(const pd_launch *L, int dtype, size_t plane, size_t i, 
 
 static void check_warp(int dtype, int bilinear, int outside, int field, int perspective) {
     static const size_t in[3] = {1, 13, 17}, out[3] = {1, 11, 150};
-    const size_t n = 2, c = 3, wide = dtype == PD_U8 ? 1 : width(dtype), all = n * c * volume(out);
-    void *x = guarded(n * c * volume(in) * wide, 0), *y = guarded(all * wide, 0);
-    void *matrix = numbers(PD_F64, 9 * n, -0.2, 0.2), *moved = numbers(PD_F32, 2 * n * volume(out), -3, 3);
+    const size_t n = 2, c = 3, wide = dtype == PD_U8 ? 1 : width(dtype), all = n * c * volume_of(out);
+    void *x = guarded(n * c * volume_of(in) * wide, 0), *y = guarded(all * wide, 0);
+    void *matrix = numbers(PD_F64, 9 * n, -0.2, 0.2), *moved = numbers(PD_F32, 2 * n * volume_of(out), -3, 3);
     void *fill = numbers(PD_F64, c, 1, 2);
-    for (size_t i = 0; i < n * c * volume(in); i++)
+    for (size_t i = 0; i < n * c * volume_of(in); i++)
         if (dtype == PD_U8) ((uint8_t *)x)[i] = (uint8_t)uniform(0, 256);
         else set(x, dtype, i, uniform(-1, 1));
     for (size_t i = 0; i < c; i++) set(fill, PD_F64, i, (double)i);
@@ -305,7 +305,7 @@ static void check_warp(int dtype, int bilinear, int outside, int field, int pers
     for (size_t d = 0; d < 3; d++) L.window.in[d] = in[d], L.window.out[d] = out[d];
     launch(PD_warp, dtype, &L);
     for (size_t i = 0; i < all; i++) {
-        const double want = warp_value(&L, dtype, i / volume(out), i / out[2] % out[1], i % out[2]);
+        const double want = warp_value(&L, dtype, i / volume_of(out), i / out[2] % out[1], i % out[2]);
         const double most = bilinear && dtype != PD_U8 ? 8 : 0;
         expect("warp", dtype == PD_U8 ? PD_F32 : dtype, all, i, pixel(y, dtype, i), want, fmax(fabs(want), 2), most);
     }

@@ -64,7 +64,7 @@ static size_t window(const pd_window *w, int mode, size_t i, size_t *at, size_t 
         counts[d] = tap_count(w, mode, d, o[d]);
         *padded *= counts[d] < left || mode == ADAPTIVE ? counts[d] : left;
     }
-    for (size_t t = 0; t < volume(counts); t++) {
+    for (size_t t = 0; t < volume_of(counts); t++) {
         const ptrdiff_t z = tap_at(w, mode, 0, o[0], t / counts[2] / counts[1]), y = tap_at(w, mode, 1, o[1], t / counts[2] % counts[1]);
         const ptrdiff_t x = tap_at(w, mode, 2, o[2], t % counts[2]);
         if (z < 0 || y < 0 || x < 0) continue;
@@ -78,7 +78,7 @@ static size_t window(const pd_window *w, int mode, size_t i, size_t *at, size_t 
 
 static void check_averages(const pool_case *s, int dtype, int mode, double fixed) {
     const pd_window w = pool_window(s);
-    const size_t in = volume(w.in), out = volume(w.out), planes = s->planes;
+    const size_t in = volume_of(w.in), out = volume_of(w.out), planes = s->planes;
     void *x = numbers(dtype, planes * in, -1, 1), *dy = numbers(dtype, planes * out, -1, 1);
     void *y = guarded(planes * out * width(dtype), 0), *dx = guarded(planes * in * width(dtype), 0);
     double *want = calloc(2 * planes * (in + out), sizeof(double)), *scale = want + planes * out, *back = scale + planes * out;
@@ -97,10 +97,10 @@ static void check_averages(const pool_case *s, int dtype, int mode, double fixed
     }
     pd_launch L = {.buf = {x, y}, .scalar = {fixed, mode}, .window = w};
     launch(PD_avg_pool_fwd, dtype, &L);
-    expect_all("avg_pool_fwd", dtype, planes * out, y, want, scale, 16 + sqrt((double)volume(w.kernel)));
+    expect_all("avg_pool_fwd", dtype, planes * out, y, want, scale, 16 + sqrt((double)volume_of(w.kernel)));
     L.buf[0] = dy, L.buf[1] = dx;
     launch(PD_avg_pool_bwd, dtype, &L);
-    expect_all("avg_pool_bwd", dtype, planes * in, dx, back, back_scale, 16 + sqrt((double)volume(w.kernel)));
+    expect_all("avg_pool_bwd", dtype, planes * in, dx, back, back_scale, 16 + sqrt((double)volume_of(w.kernel)));
     RELEASE("avg_pool", x, y, dx, dy);
     free(want), free(at);
 }
@@ -118,8 +118,8 @@ static size_t largest(const void *x, int dtype, size_t first, const size_t *at, 
 
 static void check_largest(const pool_case *s, int dtype, int mode, int coarse) {
     const pd_window w = pool_window(s);
-    const size_t in = volume(w.in), out = volume(w.out), planes = s->planes, bytes = planes * out;
-    const int placed = mode != ADAPTIVE && volume(w.kernel) <= 256;
+    const size_t in = volume_of(w.in), out = volume_of(w.out), planes = s->planes, bytes = planes * out;
+    const int placed = mode != ADAPTIVE && volume_of(w.kernel) <= 256;
     void *x = numbers(dtype, planes * in, -1, 1), *dy = numbers(dtype, bytes, -1, 1), *dx = guarded(planes * in * width(dtype), 0);
     void *y[4], *place[2] = {guarded(bytes, 0), guarded(bytes, 0)}, *index[2] = {guarded(8 * bytes, 0), guarded(8 * bytes, 0)};
     double *back = calloc(2 * planes * in, sizeof(double)), *back_scale = back + planes * in;
@@ -164,7 +164,7 @@ static void check_largest(const pool_case *s, int dtype, int mode, int coarse) {
 
 static void check_fold(const pool_case *s, int dtype) {
     const pd_window w = pool_window(s);
-    const size_t in = volume(w.in), out = volume(w.out), taps = volume(w.kernel), planes = s->planes, all = planes * taps * out;
+    const size_t in = volume_of(w.in), out = volume_of(w.out), taps = volume_of(w.kernel), planes = s->planes, all = planes * taps * out;
     void *x = numbers(dtype, planes * in, -1, 1), *columns = guarded(all * width(dtype), 0), *back = guarded(planes * in * width(dtype), 0);
     double *want = calloc(all + 2 * planes * in, sizeof(double)), *sum = want + all, *scale = sum + planes * in;
     size_t *at = malloc(2 * in * sizeof(size_t)), padded;
@@ -194,7 +194,7 @@ void check_pools(void) {
             const int adaptive = s->adaptive[0] != 0;
             for (int coarse = 0; coarse < 2; coarse++) check_largest(s, dtype, adaptive ? ADAPTIVE : INSIDE, coarse);
             if (!adaptive) check_fold(s, dtype);
-            if (volume(s->dilation) != 1) continue;
+            if (volume_of(s->dilation) != 1) continue;
             for (int mode = PADDED; mode < ADAPTIVE && !adaptive; mode++) check_averages(s, dtype, mode, 0);
             check_averages(s, dtype, adaptive ? ADAPTIVE : PADDED, adaptive ? 0 : 2.5);
         }
