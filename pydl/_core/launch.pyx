@@ -26,6 +26,8 @@ CAST[:] = [PD_cast_f32, PD_cast_f64, PD_cast_i64, PD_cast_i32, PD_cast_u8, PD_ca
 cdef enum:
     GIL_GRAIN = 16384   # below so many elements a launch is over before another thread could use the interpreter
     MEMSET_BYTES = 1 << 20
+    LARGE_ROOM = 1 << 20
+    LARGEST_ROOM = 1 << 26
 
 
 cdef str op_name(int kernel):
@@ -56,11 +58,20 @@ cdef inline int execute(pd_launch *launch, size_t numel) except -1:
         launch.run(launch)
     return 0
 
+cdef inline size_t room_for(size_t nbytes) noexcept:
+    """Large workspaces come in a few sizes, so that one block serves many kernels; the part that no kernel touches takes no memory."""
+    cdef size_t room = LARGE_ROOM
+    if nbytes <= LARGE_ROOM or nbytes > LARGEST_ROOM:
+        return nbytes
+    while room < nbytes:
+        room *= 2
+    return room
+
 cdef int run(pd_launch *launch, int kernel, int code, size_t work=<size_t>-1) except -1:
     cdef pd_sizer sizer = isa().sizer[kernel][code]
     cdef size_t nbytes = 0
     if sizer != NULL:
-        nbytes = sizer(launch)
+        nbytes = room_for(sizer(launch))
         if nbytes:
             launch.workspace = allocate(nbytes)
             if launch.workspace == NULL:
