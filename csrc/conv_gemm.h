@@ -44,6 +44,6 @@ static double N(conv_gemm_cost)(const pd_window *w, enum conv_pass pass) {
     const double work = back ? inputs * (double)b.channels * max_real(taps / phases, 1) : conv_work(w);
     const double panels = groups * (double)ceil_div(lanes, TN), rows = images * panels * (double)(b.to[0] * b.to[1]) * (double)b.to_step[2];
     const double runs = rows * (double)ceil_div(b.places[2], MR) * max_real(taps / phases, 1);
-    const double ns = 0.3 * (inputs + outputs) + 200 * rows + 5 * runs + 0.8 * weights;
+    const double ns = 0.3 * (inputs + outputs) + 200 * rows + 5 * runs + 0.4 * weights;
     return work * (double)(ceil_div(lanes, VL) * VL) / (double)max_size(lanes, 1) + CONV_WORK_NS * ns;
 }
