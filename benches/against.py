@@ -125,8 +125,9 @@ def memory(peer: str) -> list[dict[str, Any]]:
         for name in ("torch", "pydl") if peer == "torch" else ("pydl",):
             done = subprocess.run([sys.executable, script, name, network], capture_output=True, text=True, check=True)
             peak, above[name] = map(int, done.stdout.split())
-            row: dict[str, Any] = {"case": f"peak memory, {network}, {name}", "megabytes": peak / 1e6, "training_megabytes": above[name] / 1e6,
-                                   "bar": MOST_MEGABYTES.get(network) if name == "pydl" else None, "met": None}
+            row: dict[str, Any] = {"case": f"peak memory, {network}, {name}", "megabytes": peak / 1e6, "met": None,
+                                   "training_megabytes": above[name] / 1e6,
+                                   "bar": MOST_MEGABYTES.get(network) if name == "pydl" else None}
             if name == "pydl":
                 met = [row["megabytes"] <= row["bar"]] if row["bar"] else []
                 met += [above["pydl"] <= above["torch"]] if "torch" in above else []
