@@ -81,7 +81,7 @@ static int N(batch_plan)(N(batch) *o, const pd_launch *L, enum conv_pass pass) {
     const int back = pass == CONV_INPUT_GRAD;
     *o = (N(batch)){.L = L, .w = w, .back = back, .sources = (back ? w->o : w->c) / w->groups, .targets = (back ? w->c : w->o) / w->groups,
                     .taps = volume(w->kernel), .from = volume(back ? w->out : w->in), .to = volume(back ? w->in : w->out)};
-    if (2 * w->n < VL || o->sources == 0 || o->targets == 0 || o->taps > BATCH_TAPS) return 0;
+    if (2 * w->n < VL || o->sources == 0 || o->targets == 0 || o->from == 0 || o->to == 0 || o->taps > BATCH_TAPS) return 0;
     o->padded = 1;
     for (size_t d = 0; d < PD_SPACE; d++) {
         if (w->in[d] > BATCH_SIDE || w->out[d] > BATCH_SIDE || w->dilation[d] > BATCH_SIDE || w->stride[d] > BATCH_SIDE) return 0;
@@ -106,7 +106,7 @@ static int N(batch_plan)(N(batch) *o, const pd_launch *L, enum conv_pass pass) {
 /* Lays out the tables, the weights and the chunks' room -> the bytes of the first two */
 static size_t N(batch_place)(N(batch) *o, enum conv_pass pass) {
     const int grad = pass == CONV_WEIGHT_GRAD;
-    char *first = o->L->workspace, *at = first;
+    char *const first = o->L->workspace, *at = first;
     o->place = (size_t *)at, at += o->from * sizeof(size_t);
     if (grad) {
         o->off = (size_t *)at, at += o->sources * o->taps * sizeof(size_t);

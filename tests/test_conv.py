@@ -44,6 +44,8 @@ def wide(*shape: int) -> pydl.Tensor:
     (lambda: F.conv1d(pydl.ones(1, 1, 4), pydl.empty(0, 1, 2**33 + 1), dilation=HUGE, padding="same"), f"expected a kernel of 1 or more and at most {HUGE}"),
     (lambda: F.conv1d(wide(1, 2**30, 4), wide(1, 2**30, 3), dilation=HUGE), "there is no output"),
     (lambda: F.conv_transpose3d(pydl.ones(1, 1, 2, 2, 2), pydl.ones(1, 1, 1, 1, 1), stride=HUGE), "conv_transpose3d: the output .*more elements"),
+    (lambda: F.conv_transpose2d(pydl.ones(2, 3, 0, 5), pydl.ones(3, 1, 2, 2)),
+     r"conv_transpose2d: expected images of one element or more, got input \(2, 3, 0, 5\)"),
     (lambda: F.conv_transpose1d(wide(0, 1, 2**40), pydl.ones(1, 1, 1), stride=HUGE), "conv_transpose1d: the output .* would have the size"),
     (lambda: F.conv1d(pydl.ones(0, 2, 4), pydl.empty(0, 2**40, 1), groups=HUGE), "groups of 1099511627776 channels are more than an address can count"),
     (lambda: pydl.set_conv_precision("best"), "set_conv_precision: expected 'fast' or 'exact', got 'best'"),

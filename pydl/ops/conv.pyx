@@ -125,11 +125,13 @@ cdef int transposed_size(str name, pd_window *w, int dims, Tensor x, object outp
     spread(name, "output_padding", output_padding, dims, 0, more)
     for d in range(SPACE - dims, SPACE):
         w.out[d] = w.in_[d]
+        if w.out[d] < 1:
+            raise ValueError(f"{name}: expected images of one element or more, got input {shape_of(x)}")
         if more[d] >= w.stride[d] and more[d] >= w.dilation[d]:
             raise ValueError(f"{name}: expected an output_padding below the stride {window_sizes(dims, w.stride)} or the dilation "
                              f"{window_sizes(dims, w.dilation)}, got {window_sizes(dims, more)} (input {shape_of(x)})")
         size = (int(w.out[d]) - 1) * w.stride[d] - 2 * int(w.pad[d]) + w.dilation[d] * (w.kernel[d] - 1) + more[d] + 1
-        if not 0 < size < 1 << 62 or w.out[d] < 1:
+        if not 0 < size < 1 << 62:
             raise ValueError(f"{name}: the output of input {shape_of(x)} with kernel {window_sizes(dims, w.kernel)}, stride "
                              f"{window_sizes(dims, w.stride)} and padding {window_sizes(dims, w.pad)} would have the size {size}")
         w.in_[d] = size
