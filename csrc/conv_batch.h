@@ -52,8 +52,8 @@ static UNUSED void batch_axis_fill(batch_axis *axis, const pd_window *w, size_t 
             if (at < 0 || (back && at % stride != 0)) continue;
             const size_t source = (size_t)(back ? at / stride : at);
             if (source >= axis->from) continue;
-            const batch_run *before = run + n - 1;
-            if (n > 0 && d == 2 && before->tap + before->count == t && before->at + before->count == source) run[n - 1].count++;
+            const int goes_on = n > 0 && d == 2 && run[n - 1].tap + run[n - 1].count == t && run[n - 1].at + run[n - 1].count == source;
+            if (goes_on) run[n - 1].count++;
             else run[n++] = (batch_run){t, source, 1};
         }
         axis->runs[p] = n;
